@@ -1,0 +1,353 @@
+"""LiveKit access tokens: what they grant, signing and verifying them.
+
+Names and semantics are those of the official Python SDK.
+Source: https://docs.livekit.io/home/get-started/authentication/
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import os
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Optional, TypeVar
+
+if TYPE_CHECKING:
+    import jwt
+
+__all__ = [
+    "AccessToken",
+    "AgentGrants",
+    "Claims",
+    "SIPGrants",
+    "TokenVerifier",
+    "VideoGrants",
+]
+
+_DEFAULT_TTL = timedelta(hours=6)
+_DEFAULT_LEEWAY = timedelta(minutes=1)
+_ALGORITHM = "HS256"
+
+GrantsType = TypeVar("GrantsType")
+
+
+@dataclass
+class VideoGrants:
+    """What the holder may do with rooms; None leaves a claim out of the token."""
+
+    room_create: Optional[bool] = None
+    """Create and delete rooms, and place connector calls."""
+    room_list: Optional[bool] = None
+    """List rooms."""
+    room_record: Optional[bool] = None
+    """Start and stop egress."""
+    room_admin: Optional[bool] = None
+    """Manage the room named in `room`."""
+    room_join: Optional[bool] = None
+    """Join the room named in `room`."""
+    room: str = ""
+    """The room that room_admin and room_join are for."""
+    destination_room: Optional[str] = None
+    """The room to which participants may be forwarded or moved."""
+    can_publish: bool = True
+    """Publish tracks."""
+    can_subscribe: bool = True
+    """Subscribe to tracks."""
+    can_publish_data: bool = True
+    """Publish data messages."""
+    can_publish_sources: Optional[list[str]] = None
+    """The only track sources that may be published."""
+    can_update_own_metadata: Optional[bool] = None
+    """Change one's own metadata."""
+    ingress_admin: Optional[bool] = None
+    """Manage ingresses."""
+    hidden: Optional[bool] = None
+    """Stay invisible to other participants."""
+    recorder: Optional[bool] = None
+    """Be shown as a recorder (deprecated by LiveKit)."""
+    agent: Optional[bool] = None
+    """Register as an agent worker."""
+    can_manage_agent_session: Optional[bool] = None
+    """Manage an agent's session."""
+    can_subscribe_metrics: Optional[bool] = None
+    """Subscribe to metrics."""
+
+
+@dataclass
+class SIPGrants:
+    """What the holder may do with SIP."""
+
+    admin: bool = False
+    """Manage trunks and dispatch rules."""
+    call: bool = False
+    """Place and transfer calls."""
+
+
+@dataclass
+class AgentGrants:
+    """What the holder may do with LiveKit Cloud's hosted agents."""
+
+    admin: bool = False
+    """Create, update and delete agents."""
+    simulation_admin: bool = False
+    """Manage simulations."""
+    database_admin: bool = False
+    """Read and write the agents' databases."""
+    dispatch_admin: bool = False
+    """Manage the dispatch queue."""
+
+
+@dataclass
+class Claims:
+    """What a token says of its holder."""
+
+    identity: str = ""
+    """The participant's identity, the token's subject."""
+    name: str = ""
+    """The participant's display name."""
+    kind: str = ""
+    """"standard", "agent", "sip", ..."""
+    metadata: str = ""
+    """The participant's metadata."""
+    video: Optional[VideoGrants] = None
+    """Grants for rooms."""
+    sip: Optional[SIPGrants] = None
+    """Grants for SIP."""
+    agent: Optional[AgentGrants] = None
+    """Grants for hosted agents."""
+    attributes: Optional[dict[str, str]] = None
+    """The participant's attributes."""
+    sha256: Optional[str] = None
+    """Base64 of the SHA-256 of the body that the token vouches for (webhooks)."""
+    room_preset: Optional[str] = None
+    """A named room configuration of the project."""
+    raw: Mapping[str, Any] = field(default_factory=dict)
+    """All claims as the token holds them; what an AccessToken signs does not include it."""
+
+    def asdict(self) -> dict[str, Any]:
+        """Return the claims as a token holds them, without the empty ones."""
+        grants = dataclasses.asdict(
+            dataclasses.replace(self, raw={}),
+            dict_factory=lambda items: {
+                _lower_camel(name): value
+                for name, value in items
+                if value is not None and value != ""
+            },
+        )
+        del grants["raw"]
+        grants.pop("identity", None)
+        return grants
+
+
+class AccessToken:
+    """Builds and signs an access token.
+
+    Args:
+        api_key: the project's API key; by default LIVEKIT_API_KEY.
+        api_secret: the project's API secret; by default LIVEKIT_API_SECRET.
+
+    Raises:
+        ValueError: the key or the secret is missing.
+    """
+
+    def __init__(self, api_key: Optional[str] = None, api_secret: Optional[str] = None) -> None:
+        self.api_key = api_key or os.environ.get("LIVEKIT_API_KEY") or ""
+        self.api_secret = api_secret or os.environ.get("LIVEKIT_API_SECRET") or ""
+        if not self.api_key or not self.api_secret:
+            raise ValueError(
+                "AccessToken needs api_key and api_secret: pass both, or set LIVEKIT_API_KEY and "
+                "LIVEKIT_API_SECRET"
+            )
+        self.claims = Claims()
+        self.ttl = _DEFAULT_TTL
+
+    def __repr__(self) -> str:
+        return f"AccessToken(api_key={self.api_key!r}, claims={self.claims!r})"
+
+    def with_ttl(self, ttl: timedelta) -> AccessToken:
+        """Set the lifetime, 6 hours by default."""
+        self.ttl = ttl
+        return self
+
+    def with_identity(self, identity: str) -> AccessToken:
+        """Set the participant's identity."""
+        self.claims.identity = identity
+        return self
+
+    def with_name(self, name: str) -> AccessToken:
+        """Set the participant's display name."""
+        self.claims.name = name
+        return self
+
+    def with_kind(self, kind: str) -> AccessToken:
+        """Set the participant's kind."""
+        self.claims.kind = kind
+        return self
+
+    def with_metadata(self, metadata: str) -> AccessToken:
+        """Set the participant's metadata."""
+        self.claims.metadata = metadata
+        return self
+
+    def with_attributes(self, attributes: dict[str, str]) -> AccessToken:
+        """Set the participant's attributes."""
+        self.claims.attributes = attributes
+        return self
+
+    def with_grants(self, grants: VideoGrants) -> AccessToken:
+        """Set the grants for rooms."""
+        self.claims.video = grants
+        return self
+
+    def with_sip_grants(self, grants: SIPGrants) -> AccessToken:
+        """Set the grants for SIP."""
+        self.claims.sip = grants
+        return self
+
+    def with_agent_grants(self, grants: AgentGrants) -> AccessToken:
+        """Set the grants for hosted agents."""
+        self.claims.agent = grants
+        return self
+
+    def with_sha256(self, sha256: str) -> AccessToken:
+        """Vouch for a body by the base64 of its SHA-256."""
+        self.claims.sha256 = sha256
+        return self
+
+    def with_room_preset(self, preset: str) -> AccessToken:
+        """Name a room configuration of the project."""
+        self.claims.room_preset = preset
+        return self
+
+    def to_jwt(self) -> str:
+        """Sign the token.
+
+        Raises:
+            ValueError: room_join is granted without an identity and a room.
+        """
+        video = self.claims.video
+        if video and video.room_join and not (self.claims.identity and video.room):
+            raise ValueError("room_join needs an identity (with_identity) and VideoGrants.room")
+        now = int(time.time())
+        claims = {
+            **self.claims.asdict(),
+            "sub": self.claims.identity,
+            "iss": self.api_key,
+            "nbf": now,
+            "exp": now + int(self.ttl.total_seconds()),
+        }
+        return sign(claims, self.api_secret)
+
+
+class TokenVerifier:
+    """Verifies access tokens: HS256 only, issued by the key, with an expiry.
+
+    Args:
+        api_key: the only issuer accepted; by default LIVEKIT_API_KEY.
+        api_secret: the secret that signed; by default LIVEKIT_API_SECRET.
+        leeway: how far clocks may differ, one minute by default.
+
+    Raises:
+        ValueError: the key or the secret is missing.
+    """
+
+    def __init__(
+        self,
+        api_key: Optional[str] = None,
+        api_secret: Optional[str] = None,
+        *,
+        leeway: timedelta = _DEFAULT_LEEWAY,
+    ) -> None:
+        self.api_key = api_key or os.environ.get("LIVEKIT_API_KEY") or ""
+        self._api_secret = api_secret or os.environ.get("LIVEKIT_API_SECRET") or ""
+        self._leeway = leeway
+        if not self.api_key or not self._api_secret:
+            raise ValueError(
+                "TokenVerifier needs api_key and api_secret: pass both, or set LIVEKIT_API_KEY "
+                "and LIVEKIT_API_SECRET"
+            )
+
+    def verify(self, token: str) -> Claims:
+        """Return the claims of a token.
+
+        Raises:
+            jwt.InvalidTokenError: the token is malformed, expired, not yet valid, of another
+                issuer, or not signed with the secret.
+        """
+        import jwt
+
+        _jws().decode(token, self._api_secret, algorithms=[_ALGORITHM])
+        # The signature is checked above, so that short development secrets bring no warning.
+        raw = jwt.decode(
+            token,
+            issuer=self.api_key,
+            leeway=self._leeway,
+            options={
+                "verify_signature": False,
+                "verify_exp": True,
+                "verify_nbf": True,
+                "verify_iss": True,
+                "require": ["exp", "iss"],
+            },
+        )
+        return Claims(
+            identity=str(raw.get("sub", "")),
+            name=str(raw.get("name", "")),
+            kind=str(raw.get("kind", "")),
+            metadata=str(raw.get("metadata", "")),
+            video=_grants(VideoGrants, raw.get("video")),
+            sip=_grants(SIPGrants, raw.get("sip")),
+            agent=_grants(AgentGrants, raw.get("agent")),
+            attributes=raw.get("attributes"),
+            sha256=raw.get("sha256"),
+            room_preset=raw.get("roomPreset"),
+            raw=raw,
+        )
+
+
+def sign(claims: Mapping[str, Any], secret: str) -> str:
+    """Return claims as a JWT signed with HS256 (RFC 7519)."""
+    return _jws().encode(json.dumps(claims, separators=(",", ":")).encode(), secret, _ALGORITHM)
+
+
+@functools.lru_cache(maxsize=None)
+def _jws() -> jwt.PyJWS:
+    """Return a signer that takes LiveKit's short development secrets ("secret") silently.
+
+    PyJWT warns of HMAC keys under 32 bytes at every call; who picks the secret is the project's
+    owner, not this process. PyJWT is imported here, since it is slow to import.
+    """
+    import jwt
+    from jwt.algorithms import HMACAlgorithm
+
+    class AnyLengthHMAC(HMACAlgorithm):
+        def check_key_length(self, key: bytes) -> Optional[str]:
+            return None
+
+    signer = jwt.PyJWS()
+    signer.unregister_algorithm(_ALGORITHM)
+    signer.register_algorithm(_ALGORITHM, AnyLengthHMAC(HMACAlgorithm.SHA256))
+    return signer
+
+
+def _grants(grants_type: type[GrantsType], claims: Any) -> Optional[GrantsType]:
+    """Return the known grants of a section of the claims; unknown ones stay in Claims.raw."""
+    if not isinstance(claims, Mapping):
+        return None
+    known = {f.name for f in dataclasses.fields(grants_type)}  # type: ignore[arg-type]
+    named = {_snake(name): value for name, value in claims.items()}
+    return grants_type(**{name: value for name, value in named.items() if name in known})
+
+
+def _lower_camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()

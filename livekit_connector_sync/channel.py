@@ -1,0 +1,195 @@
+"""A channel to a LiveKit server: what its calls share, and the way into them."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Optional, Union
+from urllib.parse import urlsplit
+
+from .call import (
+    UNSET,
+    Call,
+    ClientCallDetails,
+    Timeout,
+    UnaryUnaryClientInterceptor,
+    UnaryUnaryMultiCallable,
+    Unset,
+)
+from .credentials import Credentials
+from .deadline import checked_timeout
+from .errors import TwirpError
+from .execution import Endpoint, Execution, effective_timeout
+from .forking import reset_after_fork
+from .messages import as_message
+from .method import MethodInfo, Request, Response
+from .regions import FailoverPolicy, policy_of
+from .retry import RetryPolicy, RetryThrottle
+from .twirp import checked_metadata
+
+if TYPE_CHECKING:
+    import requests
+
+    from .transport import Transport
+
+__all__ = ["Channel"]
+
+_SINGLE_ATTEMPT = RetryPolicy(max_attempts=1)
+
+
+class Channel:
+    """A connection to a LiveKit server, for any number of stubs, threads and forked processes.
+
+    Opens no socket before the first call. Close it, or use it in a `with` block.
+
+    Args:
+        url: the server, as "https://..." or "wss://..."; a path is kept, a query is not.
+        credentials: ApiKeyCredentials or TokenCredentials.
+        timeout: seconds for a whole call, retries included; None for no limit; 10 by default, and
+            longer by default for a call that waits until it is answered.
+        retry: the retry policy; None for single attempts.
+        failover: True to go on in another region where the server is LiveKit Cloud's, False not
+            to, a FailoverPolicy for other domains.
+        session: a requests.Session to send with, for its proxies, adapters, headers, hooks and
+            cookies; by default the channel has its own.
+        interceptors: see every call, the first one first.
+        verify: False, or the path of a CA bundle; wins over the session and the environment.
+        cert: the path of a client certificate, or a (certificate, key) pair.
+        proxies: proxies by scheme, as in requests; they win over the session and the environment.
+
+    Raises:
+        ValueError: an option is wrong; the text names it.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        credentials: Credentials,
+        *,
+        timeout: Timeout = UNSET,
+        retry: Optional[RetryPolicy] = RetryPolicy(),  # noqa: B008 - frozen
+        failover: Union[bool, FailoverPolicy] = True,
+        session: Optional[requests.Session] = None,
+        interceptors: Sequence[UnaryUnaryClientInterceptor] = (),
+        verify: Union[bool, str, None] = None,
+        cert: Union[str, tuple[str, str], None] = None,
+        proxies: Optional[Mapping[str, str]] = None,
+    ) -> None:
+        self.url = normalized_url(url)
+        self._credentials = credentials
+        self._timeout = timeout if isinstance(timeout, Unset) else checked_timeout(timeout)
+        self._retry = retry
+        policy = policy_of(failover)
+        domain = policy.domain_of(urlsplit(self.url).hostname or "") if policy else None
+        self._endpoint = Endpoint(self.url, domain, policy is not None and policy.allow_http)
+        self._interceptors = tuple(interceptors)
+        self._throttle = RetryThrottle()
+        self._transport_options = (session, verify, cert, proxies)
+        self._transport: Optional[Transport] = None
+        self._closed = False
+        if self._transport_options != (None, None, None, None):
+            self._open_transport()  # so that a wrong option is refused now
+        reset_after_fork(self)
+
+    def __repr__(self) -> str:
+        return f"Channel({self.url!r}, {self._credentials!r})"
+
+    def __enter__(self) -> Channel:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: Optional[type[BaseException]],
+        exc: Optional[BaseException],
+        traceback: Optional[TracebackType],
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the channel's connections. A session that the caller gave stays open."""
+        self._closed = True
+        if self._transport is not None:
+            self._transport.close()
+
+    def reset_after_fork(self) -> None:
+        """Start afresh in a forked child; called by itself."""
+        self._throttle.reset_after_fork()
+        if self._transport is not None:
+            self._transport.reset_after_fork()
+
+    def unary_unary(
+        self, method: MethodInfo[Request, Response]
+    ) -> UnaryUnaryMultiCallable[Request, Response]:
+        """Return the callable of an RPC; stubs are made of these."""
+        return UnaryUnaryMultiCallable(method, self._invoke)
+
+    def _invoke(
+        self,
+        method: MethodInfo[Request, Response],
+        request: Request,
+        details: ClientCallDetails,
+    ) -> tuple[Response, Call]:
+        continuation: Callable[[ClientCallDetails, Any], tuple[Any, Call]] = functools.partial(
+            self._call, method
+        )
+        for interceptor in reversed(self._interceptors):
+            continuation = functools.partial(interceptor.intercept_unary_unary, continuation)
+        return continuation(details, request)
+
+    def _call(
+        self,
+        method: MethodInfo[Request, Response],
+        details: ClientCallDetails,
+        request: Request,
+    ) -> tuple[Response, Call]:
+        if self._closed:
+            raise ValueError("the channel is closed: make another one")
+        message = as_message(method.request_type, request)
+        retry = self._retry if isinstance(details.retry, Unset) else details.retry
+        outcome = Execution(
+            method,
+            message,
+            endpoint=self._endpoint,
+            credentials=self._credentials,
+            transport=self._transport or self._open_transport(),
+            throttle=self._throttle,
+            policy=_SINGLE_ATTEMPT if retry is None else retry,
+            timeout=effective_timeout(method, message, details.timeout, self._timeout),
+            metadata=checked_metadata(details.metadata),
+        ).run()
+        # Raised here, so that no frame of the traceback that a user, a log or a crash report gets
+        # to see holds headers or a serialised request.
+        if isinstance(outcome, TwirpError):
+            raise outcome
+        return outcome
+
+    def _open_transport(self) -> Transport:
+        # Imported at the first call: `requests` is slow to import, and gevent must patch before.
+        from .transport import Transport
+
+        # Threads that come here at once make one too many, without a connection: it is dropped.
+        self._transport = Transport(*self._transport_options)
+        return self._transport
+
+
+def normalized_url(url: str) -> str:
+    """Return a server's URL with an http scheme and without trailing slash, query and fragment.
+
+    Raises:
+        ValueError: it is none, or holds a user name or password.
+    """
+    try:
+        parts = urlsplit(url.strip())
+        valid = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        valid = False
+    if not valid or parts.scheme not in ("http", "https", "ws", "wss"):
+        raise ValueError(f'url {url!r} must look like "https://my-project.livekit.cloud"')
+    if "@" in parts.netloc:
+        raise ValueError("url must not hold a user name or password: pass credentials instead")
+    if re.search(r"[\s\\]", parts.netloc + parts.path):
+        raise ValueError(f"url {url!r} holds white space or a backslash")
+    scheme = {"ws": "http", "wss": "https"}.get(parts.scheme, parts.scheme)
+    return f"{scheme}://{parts.netloc}{parts.path.rstrip('/')}"

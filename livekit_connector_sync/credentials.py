@@ -1,0 +1,126 @@
+"""How a channel proves who it is: a key and secret that sign short-lived tokens, or a token."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, Callable, Protocol
+
+from .access_token import sign
+
+__all__ = ["ApiKeyCredentials", "Credentials", "TokenCredentials"]
+
+_EXPIRY_MARGIN = 60.0  # seconds before its expiry at which a token is not used any more
+_CLOCK_SKEW = 10  # seconds that a server's clock may be behind ours
+_CACHE_SIZE = 256  # tokens; one per set of grants, and grants may name a room each
+
+ClaimSet = tuple[tuple[str, str, Any], ...]
+"""The claims that a call needs, as (section, name, value); hashable."""
+
+
+class Credentials(Protocol):
+    """What a channel asks of credentials."""
+
+    def token(self, claims: ClaimSet) -> tuple[str, bool]:
+        """Return a token with these claims, and whether a fresh one could do better."""
+        ...
+
+    def forget(self, claims: ClaimSet) -> None:
+        """Drop the token of these claims: a server has refused it."""
+        ...
+
+
+class ApiKeyCredentials:
+    """Signs a token per set of grants, and keeps it until a minute before it expires.
+
+    Args:
+        api_key: the project's API key.
+        api_secret: the project's API secret.
+        ttl: a token's lifetime, 10 minutes by default.
+        clock: returns the time in seconds since 1970.
+
+    Raises:
+        ValueError: the key or the secret is empty, or the lifetime is not positive.
+    """
+
+    def __init__(
+        self,
+        api_key: str,
+        api_secret: str,
+        *,
+        ttl: timedelta = timedelta(minutes=10),
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        if not api_key or not api_secret:
+            missing = "api_key" if not api_key else "api_secret"
+            raise ValueError(f"{missing} is empty: ApiKeyCredentials needs a key and its secret")
+        if ttl <= timedelta(0):
+            raise ValueError(f"ttl must be positive, not {ttl}")
+        self.api_key = api_key
+        self._api_secret = api_secret
+        self._ttl = ttl.total_seconds()
+        self._clock = clock
+        self._tokens: dict[ClaimSet, tuple[str, float]] = {}
+
+    def __repr__(self) -> str:
+        return f"ApiKeyCredentials({self.api_key!r})"
+
+    def token(self, claims: ClaimSet) -> tuple[str, bool]:
+        """Return a token with these claims, and whether it came from the cache."""
+        now = self._clock()
+        kept = self._tokens.get(claims)
+        if kept is not None and now < kept[1]:
+            return kept[0], True
+        token = sign(
+            {
+                "iss": self.api_key,
+                "nbf": int(now) - _CLOCK_SKEW,
+                "exp": int(now + self._ttl),
+                **_sections(claims),
+            },
+            self._api_secret,
+        )
+        # Threads that sign at once each keep a valid token; a dict's operations are atomic.
+        if len(self._tokens) >= _CACHE_SIZE:
+            self._tokens.clear()
+        self._tokens[claims] = (token, now + self._ttl - _EXPIRY_MARGIN)
+        return token, False
+
+    def forget(self, claims: ClaimSet) -> None:
+        """Drop the kept token of these claims, so that the next call signs a new one."""
+        self._tokens.pop(claims, None)
+
+
+class TokenCredentials:
+    """Sends a token that somebody else signed, as it is.
+
+    Args:
+        token: the token, which must hold the grants of the calls that it is used for.
+
+    Raises:
+        ValueError: the token is empty or holds white space.
+    """
+
+    def __init__(self, token: str) -> None:
+        if not token or token.split() != [token] or not token.isascii():
+            raise ValueError("token is empty or not a JWT: pass the text that to_jwt() returned")
+        self._token = token
+
+    def __repr__(self) -> str:
+        return "TokenCredentials(...)"
+
+    def token(self, claims: ClaimSet) -> tuple[str, bool]:
+        """Return the token, whatever its claims."""
+        return self._token, False
+
+    def forget(self, claims: ClaimSet) -> None:
+        """Do nothing: there is no other token to send."""
+
+
+def _sections(claims: ClaimSet) -> Mapping[str, Mapping[str, Any]]:
+    """Return claims as a token nests them: {"video": {"roomCreate": True}}."""
+    sections: dict[str, dict[str, Any]] = {}
+    for section, name, value in claims:
+        sections.setdefault(section, {})[name] = value
+    return sections

@@ -1,0 +1,205 @@
+"""Makes request messages of what callers pass: keywords, mappings, messages of other packages."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta, timezone
+from typing import Any, TypeVar
+
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import DecodeError, EncodeError, Message
+from google.protobuf.timestamp_pb2 import Timestamp
+
+__all__ = ["as_message", "build"]
+
+MessageType = TypeVar("MessageType", bound=Message)
+
+# A Duration's bound, ten thousand years; see google/protobuf/duration.proto.
+_LONGEST_DURATION = 315_576_000_000
+
+
+def as_message(message_type: type[MessageType], value: Any, name: str = "request") -> MessageType:
+    """Return a value as a message of a type.
+
+    Args:
+        message_type: the class wanted.
+        value: a message of this class, the same message of another package (livekit-protocol),
+            or a mapping of its fields.
+        name: what to call the value in an error.
+
+    Raises:
+        TypeError: it is neither, or one of its fields has the wrong type.
+    """
+    if isinstance(value, message_type):
+        return value
+    if isinstance(value, Mapping):
+        return build(message_type, value, name)
+    if isinstance(value, Message) and _same_name(value, message_type):
+        try:
+            return message_type.FromString(value.SerializeToString())
+        except (DecodeError, EncodeError) as exc:
+            raise TypeError(f"{name} holds what {message_type.__name__} cannot: {exc}") from None
+    raise _wrong_type(name, f"a {message_type.__name__} or a mapping of its fields", value)
+
+
+def build(
+    message_type: type[MessageType], fields: Mapping[str, Any], name: str = ""
+) -> MessageType:
+    """Return a message with the given fields; None leaves a field unset.
+
+    Args:
+        message_type: the class wanted.
+        fields: values by field name. A Duration takes seconds, a timedelta or a Duration; a
+            Timestamp an aware datetime or a Timestamp; an enum a number or a name; a message what
+            `as_message` takes.
+        name: what to call the message in an error; empty for a call's keywords.
+
+    Raises:
+        TypeError: a value has the wrong type, or there is no such field; the error names it.
+        ValueError: a value is out of its type's range.
+    """
+    message = message_type()
+    known = message.DESCRIPTOR.fields_by_name
+    for field_name, value in fields.items():
+        path = f"{name}.{field_name}" if name else str(field_name)
+        field = known.get(field_name)
+        if field is None:
+            raise TypeError(f"{path}: {message_type.__name__} has no field {field_name!r}")
+        if value is not None:
+            _set(message, field, value, path)
+    return message
+
+
+def _set(message: Message, field: Any, value: Any, path: str) -> None:
+    target = getattr(message, field.name)
+    if field.message_type is not None and field.message_type.GetOptions().map_entry:
+        if not isinstance(value, Mapping):
+            raise _wrong_type(path, "a mapping", value)
+        entry = field.message_type.fields_by_name
+        for key, item in value.items():
+            if entry["value"].message_type is not None:
+                target[key].CopyFrom(
+                    _converted(entry["value"], type(target[key]), item, f"{path}[{key!r}]")
+                )
+            else:
+                _assign(
+                    f"{path}[{key!r}]", target.__setitem__, key, _scalar(entry["value"], item, path)
+                )
+    elif _is_repeated(target):
+        if isinstance(value, (str, bytes, Mapping, Message)) or not isinstance(value, Iterable):
+            raise _wrong_type(path, "a list", value)
+        for index, item in enumerate(value):
+            where = f"{path}[{index}]"
+            if field.message_type is not None:
+                slot = target.add()
+                slot.CopyFrom(_converted(field, type(slot), item, where))
+            else:
+                _assign(where, target.append, _scalar(field, item, where))
+    elif isinstance(target, Message):
+        converted = _converted(field, type(target), value, path)
+        target.CopyFrom(converted)
+        target.SetInParent()
+    else:
+        _assign(path, setattr, message, field.name, _scalar(field, value, path))
+
+
+def _converted(field: Any, message_type: type[Message], value: Any, path: str) -> Message:
+    if message_type is Duration:
+        return _duration(value, path)
+    if message_type is Timestamp:
+        return _timestamp(value, path)
+    return as_message(message_type, value, path)
+
+
+def _duration(value: Any, path: str) -> Duration:
+    if isinstance(value, Duration):
+        return value
+    if isinstance(value, timedelta):
+        value = value.total_seconds()
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise _wrong_type(path, "seconds, a timedelta or a Duration", value)
+    if not math.isfinite(value) or not 0 <= value <= _LONGEST_DURATION:
+        raise ValueError(f"{path} must be 0 or more seconds, not {value!r}")
+    seconds = int(value)
+    nanos = round((value - seconds) * 1_000_000_000)
+    return Duration(seconds=seconds + nanos // 1_000_000_000, nanos=nanos % 1_000_000_000)
+
+
+def _timestamp(value: Any, path: str) -> Timestamp:
+    if isinstance(value, Timestamp):
+        return value
+    if not isinstance(value, datetime) or value.tzinfo is None:
+        raise _wrong_type(path, "a datetime with a time zone, or a Timestamp", value)
+    stamp = Timestamp()
+    stamp.FromDatetime(value.astimezone(timezone.utc).replace(tzinfo=None))
+    return stamp
+
+
+def _scalar(field: Any, value: Any, path: str) -> Any:
+    """Return a scalar as protobuf takes it, or raise the TypeError that protobuf words badly."""
+    if field.enum_type is not None:
+        if isinstance(value, str):
+            constant = field.enum_type.values_by_name.get(value)
+            if constant is None:
+                names = ", ".join(field.enum_type.values_by_name)
+                raise ValueError(
+                    f"{path}: {field.enum_type.name} has no {value!r}; take one of {names}"
+                )
+            return constant.number
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise _wrong_type(path, f"a {field.enum_type.name} constant or its name", value)
+        return int(value)
+    expected = _PYTHON_TYPES.get(field.cpp_type)
+    if expected is not None:
+        types, words = expected
+        if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
+            raise _wrong_type(path, words, value)
+    elif field.type == FieldDescriptor.TYPE_STRING and not isinstance(value, str):
+        raise _wrong_type(path, "a str", value)
+    elif field.type == FieldDescriptor.TYPE_BYTES and not isinstance(value, bytes):
+        raise _wrong_type(path, "bytes", value)
+    return value
+
+
+_INTEGER: tuple[tuple[type, ...], str] = ((int,), "an int")
+_NUMBER: tuple[tuple[type, ...], str] = ((int, float), "a number")
+_PYTHON_TYPES: dict[int, tuple[tuple[type, ...], str]] = {
+    FieldDescriptor.CPPTYPE_INT32: _INTEGER,
+    FieldDescriptor.CPPTYPE_INT64: _INTEGER,
+    FieldDescriptor.CPPTYPE_UINT32: _INTEGER,
+    FieldDescriptor.CPPTYPE_UINT64: _INTEGER,
+    FieldDescriptor.CPPTYPE_FLOAT: _NUMBER,
+    FieldDescriptor.CPPTYPE_DOUBLE: _NUMBER,
+    FieldDescriptor.CPPTYPE_BOOL: ((bool,), "a bool"),
+}
+
+
+def _assign(path: str, setter: Any, *args: Any) -> None:
+    """Call one of protobuf's setters; what it refuses is put with the field's name."""
+    try:
+        setter(*args)
+    except (TypeError, ValueError) as exc:
+        wrong = TypeError if isinstance(exc, TypeError) else ValueError
+        raise wrong(f"{path}: {exc}") from None
+
+
+def _is_repeated(value: Any) -> bool:
+    # FieldDescriptor.label is deprecated since protobuf 6.31; an unset field's value tells too.
+    return not isinstance(value, (Message, str, bytes, int, float))
+
+
+def _same_name(message: Message, message_type: type[Message]) -> bool:
+    """Compare names without their packages: ours is not the wire's."""
+    ours, theirs = message_type.DESCRIPTOR, message.DESCRIPTOR
+    return _local_name(ours) == _local_name(theirs)
+
+
+def _local_name(descriptor: Any) -> str:
+    package = descriptor.file.package
+    return str(descriptor.full_name[len(package) + 1 :] if package else descriptor.full_name)
+
+
+def _wrong_type(path: str, wanted: str, value: Any) -> TypeError:
+    return TypeError(f"{path} must be {wanted}, not {type(value).__name__}")

@@ -1,0 +1,109 @@
+"""Keeps secrets and personal data out of repr(), logs and errors.
+
+Which fields are sensitive is generated from the protos' `logger.sensitivity` option and the
+overlay. `repr()` of a message hides them, and text that a server sends back is scrubbed of the
+values that they held in the request; `str()` of a message stays protobuf's text format.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from google.protobuf.message import Message
+
+__all__ = ["mark_sensitive", "personal_values", "scrub", "secret_values"]
+
+SECRET = "<secret>"
+PERSONAL = "<personal>"
+_SHORTEST = 4  # a shorter value would blank out ordinary text
+
+_marks: dict[str, tuple[frozenset[str], frozenset[str]]] = {}
+_UNMARKED: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
+
+
+def mark_sensitive(
+    message_type: type[Message], *, secret: Iterable[str] = (), pii: Iterable[str] = ()
+) -> None:
+    """Note a message's sensitive fields and give the class a repr() that hides them.
+
+    Args:
+        message_type: the message's class.
+        secret: fields that must never be shown (logger.SENSITIVITY_SECRET).
+        pii: fields with personal data (logger.SENSITIVITY_PII).
+    """
+    _marks[message_type.DESCRIPTOR.full_name] = (frozenset(secret), frozenset(pii))
+    setattr(message_type, "__repr__", _redacted)  # noqa: B010 - typed as a method, set as one
+
+
+def secret_values(message: Message) -> list[str]:
+    """Return the texts in the secret fields of a message and of the messages in it."""
+    return list(_values(message, 0))
+
+
+def personal_values(message: Message) -> list[str]:
+    """Return the texts in the personal fields of a message and of the messages in it."""
+    return list(_values(message, 1))
+
+
+def scrub(text: str, secrets: Iterable[str], personal: Iterable[str] = ()) -> str:
+    """Return a text with every given value in it replaced by a placeholder."""
+    for values, placeholder in ((secrets, SECRET), (personal, PERSONAL)):
+        # The longest first: a value may hold another.
+        for value in sorted({v for v in values if len(v) >= _SHORTEST}, key=len, reverse=True):
+            text = text.replace(value, placeholder)
+            text = text.replace(json.dumps(value)[1:-1], placeholder)
+    return text
+
+
+def _values(message: Message, kind: int) -> Iterator[str]:
+    marked = _marks.get(message.DESCRIPTOR.full_name, _UNMARKED)[kind]
+    for field, value in message.ListFields():
+        if field.name in marked:
+            yield from _texts(value)
+        elif field.message_type is not None and not _is_map(field):
+            for inner in value if _is_repeated(field, value) else (value,):
+                yield from _values(inner, kind)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from (text for text in value.values() if isinstance(text, str))
+
+
+def _redacted(message: Message) -> str:
+    secret, personal = _marks.get(message.DESCRIPTOR.full_name, _UNMARKED)
+    parts = []
+    for field, value in message.ListFields():
+        if field.name in secret:
+            shown = SECRET
+        elif field.name in personal:
+            shown = PERSONAL
+        elif _is_map(field):
+            shown = repr(dict(value))
+        elif _is_repeated(field, value):
+            shown = f"[{', '.join(_shown(field, item) for item in value)}]"
+        else:
+            shown = _shown(field, value)
+        parts.append(f"{field.name}={shown}")
+    return f"{type(message).__name__}({', '.join(parts)})"
+
+
+def _shown(field: Any, value: Any) -> str:
+    if field.enum_type is not None:
+        constant = field.enum_type.values_by_number.get(value)
+        return constant.name if constant is not None else repr(value)
+    return _redacted(value) if isinstance(value, Message) else repr(value)
+
+
+def _is_map(field: Any) -> bool:
+    return field.message_type is not None and field.message_type.GetOptions().map_entry
+
+
+def _is_repeated(field: Any, value: Any) -> bool:
+    # FieldDescriptor.label is deprecated since protobuf 6.31 and its successor is newer than our
+    # oldest runtime, so the value tells.
+    return not isinstance(value, (Message, str, bytes, int, float))

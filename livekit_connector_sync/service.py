@@ -1,0 +1,271 @@
+"""The contract between generated and handwritten code: all that a generated module may import.
+
+A generated module declares messages' sensitivity, enums and, per service, a stub, a servicer and
+a client, and leaves every behaviour to what stands here.
+"""
+
+from __future__ import annotations
+
+import enum
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, ClassVar, Optional, Union
+
+from google.protobuf.duration_pb2 import Duration
+
+from .call import (
+    UNSET,
+    Timeout,
+    UnaryUnaryChannel,
+    UnaryUnaryClientInterceptor,
+    UnaryUnaryMultiCallable,
+    Unset,
+)
+from .channel import Channel
+from .credentials import ApiKeyCredentials, Credentials, TokenCredentials
+from .errors import Unimplemented
+from .messages import as_message, build
+from .method import Grant, MethodInfo, Request, Response
+from .redaction import mark_sensitive
+from .regions import FailoverPolicy
+from .retry import RetryPolicy
+from .validation import check_request
+
+if TYPE_CHECKING:
+    import requests
+    from typing_extensions import Self, TypeAlias
+
+__all__ = [
+    "UNSET",
+    "DurationLike",
+    "Grant",
+    "MessageLike",
+    "MethodInfo",
+    "ProtoEnum",
+    "Retry",
+    "ServiceClient",
+    "Servicer",
+    "ServicerContext",
+    "Timeout",
+    "UnaryUnaryChannel",
+    "UnaryUnaryMultiCallable",
+    "mark_sensitive",
+]
+
+DurationLike: TypeAlias = Union[float, timedelta, Duration]
+"""What a Duration field takes: seconds, a timedelta, or the message."""
+MessageLike: TypeAlias = Mapping[str, Any]
+"""What a message field takes beside the message: its fields by name."""
+Retry: TypeAlias = Union[RetryPolicy, None, Unset]
+
+
+class ProtoEnum(enum.IntEnum):
+    """An enum of the protos as a Python enum, so that its constants complete in a live shell.
+
+    Members are the numbers on the wire; `Name` and `Value` are those of protobuf's own enums.
+    """
+
+    @classmethod
+    def Name(cls, number: int) -> str:
+        """Return the name of a number; raise ValueError if it has none."""
+        return cls(number).name
+
+    @classmethod
+    def Value(cls, name: str) -> int:
+        """Return the number of a name; raise ValueError if there is no such name."""
+        if name not in cls.__members__:
+            raise ValueError(
+                f"{cls.__name__} has no value {name!r}: take one of {', '.join(cls.__members__)}"
+            )
+        return cls[name].value
+
+
+@dataclass(frozen=True)
+class ServicerContext:
+    """What a servicer's method knows of the call beside its request.
+
+    Args:
+        method: the RPC, as "livekit.Connector/DialWhatsAppCall".
+        headers: the request's headers, names in lower case.
+        claims: the verified claims of the caller's token, None where nobody verified one.
+    """
+
+    method: str
+    headers: Mapping[str, str]
+    claims: Optional[Mapping[str, Any]] = None
+
+
+class Servicer:
+    """Base of the generated servicers: METHODS lists the RPCs that a server routes to it."""
+
+    METHODS: ClassVar[tuple[MethodInfo[Any, Any], ...]] = ()
+
+    def unimplemented(self, method: MethodInfo[Any, Any]) -> Unimplemented:
+        """Return the error of an RPC that a servicer does not override."""
+        return Unimplemented(
+            f"{type(self).__name__} does not implement {method.name}", method=method.full_name
+        )
+
+
+class ServiceClient:
+    """Base of the generated clients: snake_case methods over a channel of their own.
+
+    Args:
+        url: the server, as "https://..." or "wss://..."; by default LIVEKIT_URL.
+        api_key: the project's API key; by default LIVEKIT_API_KEY.
+        api_secret: the project's API secret; by default LIVEKIT_API_SECRET.
+        token: a token that somebody else signed, in place of key and secret; by default
+            LIVEKIT_TOKEN. A credential given here switches every one in the environment off.
+        timeout: seconds for a whole call, retries included; None for no limit; 10 by default, and
+            longer by default for a call that waits until it is answered.
+        retry: the retry policy; None for single attempts.
+        failover: True to go on in another region where the server is LiveKit Cloud's, False not
+            to, a FailoverPolicy for other domains.
+        session: a requests.Session to send with; by default the client has its own.
+        interceptors: see every call, the first one first.
+        verify: False, or the path of a CA bundle.
+        cert: the path of a client certificate, or a (certificate, key) pair.
+        proxies: proxies by scheme, as in requests.
+        validate: check required fields before anything is sent.
+
+    Raises:
+        ValueError: the URL or the credentials are missing, or an option is wrong.
+    """
+
+    def __init__(
+        self,
+        url: Optional[str] = None,
+        api_key: Optional[str] = None,
+        api_secret: Optional[str] = None,
+        *,
+        token: Optional[str] = None,
+        timeout: Timeout = UNSET,
+        retry: Optional[RetryPolicy] = RetryPolicy(),  # noqa: B008 - frozen
+        failover: Union[bool, FailoverPolicy] = True,
+        session: Optional[requests.Session] = None,
+        interceptors: Sequence[UnaryUnaryClientInterceptor] = (),
+        verify: Union[bool, str, None] = None,
+        cert: Union[str, tuple[str, str], None] = None,
+        proxies: Optional[Mapping[str, str]] = None,
+        validate: bool = True,
+    ) -> None:
+        url, credentials = from_environment(url, api_key, api_secret, token)
+        self._channel: UnaryUnaryChannel = Channel(
+            url,
+            credentials,
+            timeout=timeout,
+            retry=retry,
+            failover=failover,
+            session=session,
+            interceptors=interceptors,
+            verify=verify,
+            cert=cert,
+            proxies=proxies,
+        )
+        self._validate = validate
+
+    @classmethod
+    def from_channel(cls, channel: UnaryUnaryChannel, *, validate: bool = True) -> Self:
+        """Return a client over a channel that the caller made and closes.
+
+        Args:
+            channel: a Channel, or anything else that makes callables of RPCs.
+            validate: check required fields before anything is sent.
+        """
+        client = cls.__new__(cls)
+        client._channel = channel
+        client._validate = validate
+        return client
+
+    @property
+    def channel(self) -> UnaryUnaryChannel:
+        """The channel that the calls go through."""
+        return self._channel
+
+    def close(self) -> None:
+        """Close the client's connections."""
+        close = getattr(self._channel, "close", None)
+        if close is not None:
+            close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: Optional[type[BaseException]],
+        exc: Optional[BaseException],
+        traceback: Optional[TracebackType],
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._channel!r})"
+
+    def _call(
+        self,
+        method: MethodInfo[Request, Response],
+        request: Optional[Request],
+        fields: Mapping[str, Any],
+        timeout: Timeout,
+        retry: Retry,
+        extra_headers: Optional[Mapping[str, str]],
+    ) -> Response:
+        """Make the request of what the caller passed, check it and send it."""
+        message = _request_of(method, request, fields)
+        if self._validate:
+            check_request(method, message)
+        return self._channel.unary_unary(method)(
+            message, timeout, tuple((extra_headers or {}).items()), retry=retry
+        )
+
+
+def _request_of(
+    method: MethodInfo[Request, Response], request: Optional[Request], fields: Mapping[str, Any]
+) -> Request:
+    given = {name: value for name, value in fields.items() if value is not None}
+    if request is not None:
+        if given:
+            raise TypeError(
+                f"{method.name} takes a request or its fields as keywords, not both: got "
+                f"{', '.join(given)} as well"
+            )
+        return as_message(method.request_type, request)
+    for name in method.no_default:
+        if name not in given:
+            raise TypeError(f"{method.name} needs {name}: it has no default that is safe to assume")
+    return build(method.request_type, given)
+
+
+def from_environment(
+    url: Optional[str], api_key: Optional[str], api_secret: Optional[str], token: Optional[str]
+) -> tuple[str, Credentials]:
+    """Return URL and credentials, from the environment where they are not given.
+
+    Raises:
+        ValueError: something is missing, or contradicts the rest; the text names it.
+    """
+    url = url or os.environ.get("LIVEKIT_URL")
+    if not url:
+        raise ValueError("url is missing: pass it, or set LIVEKIT_URL")
+    if not (api_key or api_secret or token):
+        token = os.environ.get("LIVEKIT_TOKEN")
+        if not token:
+            api_key = os.environ.get("LIVEKIT_API_KEY")
+            api_secret = os.environ.get("LIVEKIT_API_SECRET")
+    if token:
+        if api_key or api_secret:
+            raise ValueError("pass a token, or api_key and api_secret, not both")
+        return url, TokenCredentials(token)
+    if not api_key and not api_secret:
+        raise ValueError(
+            "credentials are missing: pass api_key and api_secret, or token, or set "
+            "LIVEKIT_API_KEY and LIVEKIT_API_SECRET, or LIVEKIT_TOKEN"
+        )
+    if not api_key or not api_secret:
+        given, missing = ("api_key", "api_secret") if api_key else ("api_secret", "api_key")
+        raise ValueError(f"{missing} is missing: {given} was given without it")
+    return url, ApiKeyCredentials(api_key, api_secret)

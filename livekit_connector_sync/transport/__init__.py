@@ -1,0 +1,145 @@
+"""HTTP over `requests`: the only package that knows it.
+
+A transport sends one request and returns one complete answer, or raises TransportError with what
+is known: in which phase it failed, and whether the server may have seen the request. It never
+repeats anything, follows no redirect, keeps no cookie and obeys one deadline throughout.
+
+`requests` itself promises none of this: its timeout is per read, it takes a truncated answer for
+an empty one, and it re-sends bodies to where a redirect points. So the connections below it are
+replaced by ones that obey the deadline and notice truncation (`connection`). This works on any
+session whose adapters are requests' own or derived from them; a foreign adapter runs in a thread
+of its own, which is left behind at the deadline.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import Any, Optional, Union
+
+import requests
+from requests.adapters import HTTPAdapter
+
+from ..deadline import Deadline
+from .connection import Exchange
+from .environment import NO_SETTINGS, Environment
+from .exchange import Answer, TransportError, exchange_in_thread, run_exchange
+from .session import (
+    abandon_connections,
+    check_paths,
+    own_session,
+    prepared_request,
+    refuse_repeating,
+)
+
+__all__ = ["Answer", "Transport", "TransportError"]
+
+
+class Transport:
+    """Sends requests through a session of its own, or through the caller's.
+
+    Args:
+        session: the caller's session; by default one is made when it is first needed.
+        verify: False, or the path of a CA bundle or folder; by default what the session and the
+            environment say.
+        cert: the path of a client certificate, or a (certificate, key) pair.
+        proxies: proxies by scheme, as in requests.
+
+    Raises:
+        ValueError: a path is not there or cannot be used, or an adapter of the session would
+            repeat a POST.
+    """
+
+    def __init__(
+        self,
+        session: Optional[requests.Session] = None,
+        verify: Union[bool, str, None] = None,
+        cert: Union[str, tuple[str, str], None] = None,
+        proxies: Optional[Mapping[str, str]] = None,
+    ) -> None:
+        check_paths(verify, cert)
+        self._given = session
+        self._verify = verify
+        self._cert = cert
+        self._proxies = dict(proxies) if proxies is not None else None
+        self._environment = Environment()
+        self._lock = threading.Lock()
+        self._own: Optional[requests.Session] = None
+        if session is not None:
+            for adapter in session.adapters.values():
+                refuse_repeating(adapter)
+
+    def reset_after_fork(self) -> None:
+        """Start with fresh connections in a forked child; the parent's stay as they are."""
+        self._lock = threading.Lock()
+        for session in (self._own, self._given):
+            if session is not None:
+                abandon_connections(session)
+        self._own = None
+
+    def close(self) -> None:
+        """Close the connections of the transport's own session; the caller's is the caller's."""
+        with self._lock:
+            session, self._own = self._own, None
+        if session is not None:
+            session.close()
+
+    def send(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: Optional[bytes],
+        deadline: Deadline,
+        connect_deadline: Deadline,
+    ) -> Answer:
+        """Send a request and return its complete answer.
+
+        Args:
+            method: "POST" or "GET".
+            url: where to.
+            headers: all headers of the request.
+            body: the request's body.
+            deadline: when the whole exchange must be over.
+            connect_deadline: when the connection must stand.
+
+        Raises:
+            TransportError: there is no complete answer.
+        """
+        exchange = Exchange(deadline, connect_deadline)
+        session = self._session()
+        settings = self._settings(session, url)
+        request = prepared_request(session, method, url, headers, body)
+        adapter = session.get_adapter(url)
+        refuse_repeating(adapter)
+        if isinstance(adapter, HTTPAdapter):
+            return run_exchange(session, request, settings, exchange)
+        return exchange_in_thread(
+            lambda: run_exchange(session, request, settings, exchange), exchange
+        )
+
+    def _session(self) -> requests.Session:
+        if self._given is not None:
+            return self._given
+        session = self._own
+        if session is None:
+            with self._lock:
+                session = self._own
+                if session is None:
+                    session = self._own = own_session()
+        return session
+
+    def _settings(self, session: requests.Session, url: str) -> dict[str, Any]:
+        """Return what requests takes from arguments, session and environment, in this order."""
+        found = self._environment.settings(url, session) if session.trust_env else NO_SETTINGS
+        verify = self._verify
+        if verify is None:
+            verify = session.verify if session.verify is not True else found.verify
+        proxies = self._proxies
+        if proxies is None:
+            proxies = {**found.proxies, **session.proxies}
+        return {
+            "verify": verify,
+            "cert": self._cert if self._cert is not None else session.cert,
+            "proxies": proxies,
+        }

@@ -1,0 +1,54 @@
+"""What the environment says of proxies and CA bundles."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Optional, Union
+from urllib.parse import urlsplit
+
+import requests
+
+__all__ = ["Environment", "Settings"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    verify: Union[bool, str]
+    proxies: Mapping[str, str]
+
+
+NO_SETTINGS = Settings(True, {})
+
+
+class Environment:
+    """The proxies and CA bundle of the environment, looked up again when it has changed.
+
+    requests looks them up for every request, at a cost that grows with the environment.
+    """
+
+    _NAMES = (
+        *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
+        *("http_proxy", "https_proxy", "all_proxy", "no_proxy"),
+        *("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "REQUEST_METHOD"),
+    )
+
+    def __init__(self) -> None:
+        self._known: dict[
+            tuple[str, Optional[str]], tuple[tuple[Optional[str], ...], Settings]
+        ] = {}
+
+    def settings(self, url: str, session: requests.Session) -> Settings:
+        """Return the settings for a URL."""
+        parts = urlsplit(url)
+        no_proxy = session.proxies.get("no_proxy")
+        key = (f"{parts.scheme}://{parts.netloc}", no_proxy)
+        snapshot = tuple(map(os.environ.get, self._NAMES))
+        known = self._known.get(key)
+        if known is not None and known[0] == snapshot:
+            return known[1]
+        bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
+        found = Settings(bundle or True, requests.utils.get_environ_proxies(url, no_proxy=no_proxy))
+        self._known[key] = (snapshot, found)
+        return found

@@ -1,0 +1,267 @@
+"""One request and its answer: sent, read to the end, and judged whole or failed."""
+
+from __future__ import annotations
+
+import contextvars
+import http.client
+import os
+import re
+import socket
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Optional
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+
+from .connection import BODY, CONNECTING, Exchange, current, track_pool
+from .session import LOCATION, Adapter
+
+__all__ = ["Answer", "TransportError", "exchange_in_thread", "run_exchange"]
+
+_LARGEST_BODY = 4 * 1024 * 1024  # bytes; gRPC's own default
+_READ_SIZE = 64 * 1024
+
+
+class TransportError(Exception):
+    """A request got no complete answer.
+
+    Args:
+        reason: what went wrong, without any secret.
+        phase: what was going on.
+        maybe_sent: False only if no byte of the request can have reached a server.
+        timed_out: True if the deadline has passed.
+        broken: True if the answer broke HTTP's rules or our limits, False if the connection failed.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        phase: str,
+        maybe_sent: bool,
+        timed_out: bool = False,
+        broken: bool = False,
+    ) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.phase = phase
+        self.maybe_sent = maybe_sent
+        self.timed_out = timed_out
+        self.broken = broken
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A complete HTTP answer, or the beginning of a body that is too long (errors only)."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def run_exchange(
+    session: requests.Session,
+    request: requests.PreparedRequest,
+    settings: Mapping[str, Any],
+    exchange: Exchange,
+) -> Answer:
+    failure: TransportError
+    token = current.set(exchange)
+    try:
+        response = _send(session, request, settings, exchange)
+        try:
+            return _read(response, exchange)
+        finally:
+            response.close()
+    except TransportError as exc:
+        failure = exc
+    except (
+        requests.RequestException,
+        urllib3.exceptions.HTTPError,
+        http.client.HTTPException,
+        OSError,
+        ValueError,
+    ) as exc:
+        failure = _failure(exc, exchange)
+    finally:
+        current.reset(token)
+    # Raised here, outside the handlers, so that no exception of requests, which holds the request
+    # and its token, can be reached from it.
+    raise failure
+
+
+def _send(
+    session: requests.Session,
+    request: requests.PreparedRequest,
+    settings: Mapping[str, Any],
+    exchange: Exchange,
+) -> requests.Response:
+    verify = settings["verify"]
+    if isinstance(verify, str) and not os.path.exists(verify):
+        reason = f"the CA bundle {verify!r} does not exist (verify, or REQUESTS_CA_BUNDLE)"
+        raise TransportError(reason, CONNECTING, maybe_sent=False)
+    adapter = session.get_adapter(str(request.url))
+    if isinstance(adapter, HTTPAdapter) and not isinstance(adapter, Adapter):
+        track_pool(
+            adapter.get_connection_with_tls_context(
+                request, settings["verify"], proxies=settings["proxies"], cert=settings["cert"]
+            )
+        )
+    deadline = exchange.deadline.remaining()
+    connect = exchange.connect_deadline.remaining()
+    if deadline == 0 or connect == 0:
+        raise socket.timeout("timed out")
+    try:
+        return session.send(
+            request,
+            stream=True,
+            allow_redirects=False,
+            # The connection keeps the deadline; these serve the connections that are not ours.
+            timeout=(connect, deadline),
+            **settings,
+        )
+    except requests.HTTPError as exc:
+        # A response hook of the caller's session that calls raise_for_status().
+        if exc.response is None:
+            raise
+        return exc.response
+
+
+def _read(response: requests.Response, exchange: Exchange) -> Answer:
+    """Read an answer to its end and make sure that it is whole."""
+    exchange.phase = BODY
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    location = getattr(response, LOCATION, None)
+    if location is not None:
+        headers["location"] = location
+    status = response.status_code
+    if 300 <= status <= 399:
+        return Answer(status, headers, b"")
+    length = _framing(headers, exchange, must_be_framed=status == 200 and exchange.tracked)
+    if headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
+        raise _broken("the answer is compressed, though identity was asked for", exchange)
+    if length is not None and length > _LARGEST_BODY and status == 200:
+        raise _broken(f"the answer is larger than {_LARGEST_BODY} bytes", exchange)
+    body = bytearray()
+    for piece in _pieces(response, exchange):
+        body += piece
+        if len(body) > _LARGEST_BODY:
+            if status == 200:
+                raise _broken(f"the answer is larger than {_LARGEST_BODY} bytes", exchange)
+            return Answer(status, headers, bytes(body[:_LARGEST_BODY]))
+    if length is not None and len(body) != length and status != 204 and status != 304:
+        raise TransportError(
+            f"the connection closed after {len(body)} of {length} bytes of the answer",
+            BODY,
+            maybe_sent=True,
+        )
+    return Answer(status, headers, bytes(body))
+
+
+def _pieces(response: requests.Response, exchange: Exchange) -> Iterator[bytes]:
+    while True:
+        if exchange.deadline.passed:
+            raise socket.timeout("timed out")
+        piece = response.raw.read(_READ_SIZE, decode_content=False)
+        if not piece:
+            return
+        yield piece
+
+
+def _framing(headers: Mapping[str, str], exchange: Exchange, must_be_framed: bool) -> Optional[int]:
+    """Return the length that the headers announce, None if the body is chunked.
+
+    Source: RFC 9112, section 6.3.
+    """
+    encoding = headers.get("transfer-encoding")
+    if encoding is not None:
+        if encoding.lower() != "chunked":
+            raise _unframed(f"unknown Transfer-Encoding {encoding[:40]!r}", exchange)
+        return None
+    lengths = {part.strip() for part in headers.get("content-length", "").split(",")} - {""}
+    if len(lengths) > 1 or not all(re.fullmatch("[0-9]{1,15}", text) for text in lengths):
+        raise _unframed(f"bad Content-Length {headers['content-length'][:40]!r}", exchange)
+    if lengths:
+        return int(lengths.pop())
+    if must_be_framed or "content-length" in headers:
+        raise _unframed("the answer does not say where it ends", exchange)
+    return None
+
+
+def _unframed(reason: str, exchange: Exchange) -> TransportError:
+    return TransportError(reason, exchange.phase, maybe_sent=True)
+
+
+def _broken(reason: str, exchange: Exchange) -> TransportError:
+    return TransportError(reason, exchange.phase, maybe_sent=True, broken=True)
+
+
+def _failure(exc: Exception, exchange: Exchange) -> TransportError:
+    """Return what an exception of requests, urllib3, http.client or the system means for a call."""
+    maybe_sent = exchange.sent if exchange.tracked else not _never_sent(exc)
+    timed_out = exchange.deadline.passed
+    return TransportError(_reason(exc), exchange.phase, maybe_sent, timed_out)
+
+
+def _never_sent(exc: Exception) -> bool:
+    """Tell from an exception alone, for exchanges that no connection of ours carried."""
+    if isinstance(
+        exc,
+        (
+            requests.ConnectTimeout,
+            requests.exceptions.InvalidURL,
+            requests.exceptions.MissingSchema,
+        ),
+    ):
+        return True
+    return any(isinstance(cause, urllib3.exceptions.NewConnectionError) for cause in _causes(exc))
+
+
+def _reason(exc: Exception) -> str:
+    """Return the innermost cause's own words; the outer ones repeat it with object addresses."""
+    causes = [cause for cause in _causes(exc) if str(cause)]
+    innermost = causes[-1] if causes else exc
+    words = getattr(innermost, "strerror", None) or str(innermost) or type(innermost).__name__
+    name = type(innermost).__name__
+    return words if isinstance(innermost, OSError) else f"{name}: {words}"
+
+
+def _causes(exc: BaseException) -> Iterator[BaseException]:
+    """Yield an exception and what it wraps, outermost first, in requests' and urllib3's ways."""
+    seen: list[BaseException] = []
+    todo: list[Any] = [exc]
+    while todo and len(seen) < 20:
+        cause = todo.pop(0)
+        if isinstance(cause, BaseException) and not any(cause is other for other in seen):
+            seen.append(cause)
+            yield cause
+            todo += [
+                *cause.args,
+                getattr(cause, "reason", None),
+                cause.__cause__,
+                cause.__context__,
+            ]
+
+
+def exchange_in_thread(call: Any, exchange: Exchange) -> Answer:
+    """Run an exchange in a thread, and leave it there if the deadline passes first."""
+    outcome: list[Any] = []
+    context = contextvars.copy_context()
+
+    def run() -> None:
+        try:
+            outcome.append(context.run(call))
+        except BaseException as exc:
+            outcome.append(exc)
+
+    thread = threading.Thread(target=run, name="livekit-connector-sync-exchange", daemon=True)
+    thread.start()
+    thread.join(exchange.deadline.remaining())
+    if not outcome:
+        raise TransportError("timed out", exchange.phase, maybe_sent=True, timed_out=True)
+    if isinstance(outcome[0], BaseException):
+        raise outcome[0]
+    answer: Answer = outcome[0]
+    return answer

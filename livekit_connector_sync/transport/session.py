@@ -1,0 +1,158 @@
+"""Sessions of requests: ours, and what a caller's must and must not do to a call."""
+
+from __future__ import annotations
+
+import functools
+import http.cookiejar
+import os
+import ssl
+from collections.abc import Mapping
+from typing import Any, Optional, Union
+from urllib.parse import urlsplit
+
+import certifi
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+
+from .connection import track_pool
+
+_POOL_SIZE = 256  # connections kept per host; more are opened when needed, and closed after use
+
+LOCATION = "_livekit_connector_sync_location"
+
+
+def own_session() -> requests.Session:
+    session = requests.Session()
+    session.headers.clear()
+    session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
+    adapter = Adapter()
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+    return session
+
+
+def prepared_request(
+    session: requests.Session,
+    method: str,
+    url: str,
+    headers: Mapping[str, str],
+    body: Optional[bytes],
+) -> requests.PreparedRequest:
+    merged = {**_session_headers(session), **headers, "Accept-Encoding": "identity"}
+    request = requests.Request(
+        method, url, headers=merged, data=body, cookies=session.cookies, auth=_keep_authorization
+    ).prepare()
+    request.hooks["response"] = [*session.hooks.get("response", ()), _hide_location]
+    return request
+
+
+def _session_headers(session: requests.Session) -> dict[str, str]:
+    """Return what a caller has set on the session, without requests' defaults."""
+    defaults = requests.utils.default_headers()
+    return {
+        name: value if isinstance(value, str) else value.decode("latin-1")
+        for name, value in session.headers.items()
+        if value is not None and defaults.get(name) != value
+    }
+
+
+def _keep_authorization(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Take the place of netrc and session.auth, which would replace the call's own token."""
+    return request
+
+
+def _hide_location(response: requests.Response, **_: object) -> None:
+    """Keep requests from working on a redirect: it would read its body and parse its target."""
+    location = response.headers.pop("location", None)
+    if location is not None:
+        setattr(response, LOCATION, location)
+
+
+def refuse_repeating(adapter: Any) -> None:
+    """Refuse an adapter that would send a POST again by itself, behind the channel's back."""
+    retries = getattr(adapter, "max_retries", None)
+    if not isinstance(retries, urllib3.Retry) or retries.total in (0, False):
+        return
+    allowed = getattr(retries, "allowed_methods", None)
+    if not allowed or "POST" in {str(name).upper() for name in allowed}:
+        raise ValueError(
+            f"the session's {type(adapter).__name__} repeats POSTs by itself (max_retries="
+            f"{retries!r}), which can place a call twice: leave max_retries at 0 and give the "
+            "channel a RetryPolicy"
+        )
+
+
+def check_paths(verify: Union[bool, str, None], cert: Union[str, tuple[str, str], None]) -> None:
+    if isinstance(verify, (str, os.PathLike)):
+        try:
+            _tls_context(os.fspath(verify), None)
+        except (OSError, ValueError) as exc:
+            raise ValueError(f"verify={verify!r} is no usable CA bundle: {exc}") from None
+    if cert is not None:
+        try:
+            _tls_context(True, cert)
+        except (OSError, ValueError, TypeError) as exc:
+            raise ValueError(f"cert={cert!r} is no usable client certificate: {exc}") from None
+
+
+@functools.lru_cache(maxsize=32)
+def _tls_context(verify: Union[bool, str], cert: Any) -> ssl.SSLContext:
+    """Return the TLS context of a setting; made once, since reading the CA bundle takes 20 ms."""
+    context = urllib3.util.ssl_.create_urllib3_context()
+    if verify is False:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    else:
+        bundle = certifi.where() if verify is True else verify
+        if os.path.isdir(bundle):
+            context.load_verify_locations(capath=bundle)
+        else:
+            context.load_verify_locations(cafile=bundle)
+    if cert is not None:
+        certificate, key = (cert, None) if isinstance(cert, (str, os.PathLike)) else cert
+        # A password would be asked for at the terminal, which a worker does not have.
+        context.load_cert_chain(certificate, key, password=lambda: b"")
+    return context
+
+
+class Adapter(HTTPAdapter):
+    """requests' adapter with one TLS context, a pool that grows and connections of ours."""
+
+    def __init__(self) -> None:
+        super().__init__(pool_connections=8, pool_maxsize=_POOL_SIZE)
+
+    def get_connection_with_tls_context(
+        self, request: Any, verify: Any, proxies: Any = None, cert: Any = None
+    ) -> Any:
+        pool = super().get_connection_with_tls_context(request, verify, proxies=proxies, cert=cert)
+        track_pool(pool)
+        return pool
+
+    def build_connection_pool_key_attributes(
+        self, request: Any, verify: Any, cert: Any = None
+    ) -> Any:
+        parts = urlsplit(request.url)
+        host = {"scheme": parts.scheme, "host": parts.hostname, "port": parts.port}
+        if parts.scheme != "https":
+            return host, {}
+        return host, {"ssl_context": _tls_context(verify, cert)}
+
+    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
+        """Do nothing: the TLS context holds it all."""
+
+
+def abandon_connections(session: requests.Session) -> None:
+    """Drop a session's connections without a word to the servers, whom the parent talks to."""
+    for adapter in session.adapters.values():
+        managers = [getattr(adapter, "poolmanager", None)]
+        managers += getattr(adapter, "proxy_manager", {}).values()
+        for manager in managers:
+            container = getattr(getattr(manager, "pools", None), "_container", {})
+            for pool in list(container.values()):
+                queue = getattr(pool, "pool", None)
+                if queue is not None:
+                    # Another thread of the parent may have held its lock: make it anew, empty.
+                    queue.__init__(queue.maxsize)
+                    for _ in range(queue.maxsize):
+                        queue.put_nowait(None)
