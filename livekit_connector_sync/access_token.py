@@ -315,7 +315,7 @@ def sign(claims: Mapping[str, Any], secret: str) -> str:
     return _jws().encode(json.dumps(claims, separators=(",", ":")).encode(), secret, _ALGORITHM)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _jws() -> jwt.PyJWS:
     """Return a signer that takes LiveKit's short development secrets ("secret") silently.
 

@@ -43,7 +43,7 @@ class Unset(enum.Enum):
 UNSET = Unset.UNSET
 """The value of an option that was not given."""
 
-Timeout: TypeAlias = Union[float, None, Unset]
+Timeout: TypeAlias = Union[float, Unset, None]
 Metadata: TypeAlias = Iterable[tuple[str, str]]
 
 
@@ -80,7 +80,7 @@ class ClientCallDetails:
     method: str
     timeout: Timeout = UNSET
     metadata: tuple[tuple[str, str], ...] = ()
-    retry: Union[RetryPolicy, None, Unset] = UNSET
+    retry: Union[RetryPolicy, Unset, None] = UNSET
 
 
 class UnaryUnaryClientInterceptor:
@@ -131,7 +131,7 @@ class UnaryUnaryMultiCallable(Generic[Request, Response]):
         timeout: Timeout = UNSET,
         metadata: Optional[Metadata] = None,
         *,
-        retry: Union[RetryPolicy, None, Unset] = UNSET,
+        retry: Union[RetryPolicy, Unset, None] = UNSET,
     ) -> Response:
         """Call the RPC and wait for its answer.
 
@@ -158,7 +158,7 @@ class UnaryUnaryMultiCallable(Generic[Request, Response]):
         timeout: Timeout = UNSET,
         metadata: Optional[Metadata] = None,
         *,
-        retry: Union[RetryPolicy, None, Unset] = UNSET,
+        retry: Union[RetryPolicy, Unset, None] = UNSET,
     ) -> tuple[Response, Call]:
         """Call the RPC; return its response and how the call went.
 

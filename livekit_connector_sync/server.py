@@ -296,9 +296,10 @@ class TwirpApplication:
         if self._authorize is not None:
             context = replace(context, claims=self._authorize(method, request, headers))
         response = getattr(servicer, method.name)(request, context)
-        if not isinstance(response, method.response_type):
+        if type(response) is not method.response_type:
             raise TypeError(f"{method.name} returned {type(response).__name__}")
-        return response
+        message: Message = response
+        return message
 
 
 def _media_type(content_type: str) -> str:

@@ -59,7 +59,7 @@ DurationLike: TypeAlias = Union[float, timedelta, Duration]
 """What a Duration field takes: seconds, a timedelta, or the message."""
 MessageLike: TypeAlias = Mapping[str, Any]
 """What a message field takes beside the message: its fields by name."""
-Retry: TypeAlias = Union[RetryPolicy, None, Unset]
+Retry: TypeAlias = Union[RetryPolicy, Unset, None]
 
 
 class ProtoEnum(enum.IntEnum):

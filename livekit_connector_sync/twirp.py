@@ -17,7 +17,6 @@ from typing import Any, Optional
 
 from google.protobuf.message import DecodeError
 
-from ._version import __version__
 from .errors import StatusCode
 from .method import MethodInfo, Response
 
@@ -34,7 +33,6 @@ __all__ = [
 
 CONTENT_TYPE = "application/protobuf"
 REQUEST_ID = "X-Livekit-Request-Id"
-USER_AGENT = f"livekit-connector-sync/{__version__}"
 
 _EXCERPT = 256  # characters of a foreign body that an error keeps
 
@@ -66,6 +64,12 @@ _FROM_INTERMEDIARY = {
     503: StatusCode.UNAVAILABLE,
     504: StatusCode.UNAVAILABLE,
 }
+_HINTS = {
+    401: "check the API key and its secret",
+    404: "only LiveKit Cloud runs the Connector, at the project's own URL",
+    407: "check the proxy's user name and password",
+    451: "the project is not allowed in this region",
+}
 
 
 @dataclass(frozen=True)
@@ -95,7 +99,6 @@ def request_headers(token: str, metadata: Iterable[tuple[str, str]]) -> dict[str
     return {
         "Accept": CONTENT_TYPE,
         "Content-Type": CONTENT_TYPE,
-        "User-Agent": USER_AGENT,
         **dict(metadata),
         "Authorization": f"Bearer {token}",
     }
@@ -161,7 +164,8 @@ def error_answer(status: int, headers: Mapping[str, str], body: bytes) -> ErrorA
     if error is None:
         return _intermediary(
             status,
-            f"{_status_text(status)} from something other than the service",
+            f"{_status_text(status)}, not written by the service"
+            + (f": {_HINTS[status]}" if status in _HINTS else ""),
             "body",
             body.decode("utf-8", "replace"),
         )

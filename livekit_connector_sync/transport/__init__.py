@@ -60,7 +60,7 @@ class Transport:
         check_paths(verify, cert)
         self._given = session
         self._verify = verify
-        self._cert = cert
+        self._cert = tuple(cert) if isinstance(cert, list) else cert
         self._proxies = dict(proxies) if proxies is not None else None
         self._environment = Environment()
         self._lock = threading.Lock()

@@ -91,6 +91,7 @@ class _Connection(HTTPConnection):
     """Notes what is sent, and gives every read and write what is left of the deadline."""
 
     _tunnelling = False
+    _unsent: Optional[list[bytes]] = None
 
     def connect(self) -> None:
         exchange = current.get()
@@ -107,17 +108,38 @@ class _Connection(HTTPConnection):
         finally:
             self._tunnelling = False
 
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        exchange = current.get()
+        if exchange is None:
+            super().request(*args, **kwargs)
+            return
+        # Headers and body leave in one write: one system call and one packet instead of two.
+        self._unsent = []
+        try:
+            super().request(*args, **kwargs)
+            unsent = b"".join(self._unsent)
+        finally:
+            self._unsent = None
+        self._write(unsent, exchange)
+
     def send(self, data: Any) -> None:
         exchange = current.get()
-        if exchange is not None:
-            if self.sock is None:
-                self.connect()
-            exchange.tracked = True
-            if not self._tunnelling:
-                exchange.phase = SENDING
-            self.sock.settimeout(exchange.time_left())
-            if not self._tunnelling:
-                exchange.sent = True
+        if exchange is None:
+            super().send(data)
+        elif self._unsent is not None and not self._tunnelling and isinstance(data, bytes):
+            self._unsent.append(data)
+        else:
+            self._write(data, exchange)
+
+    def _write(self, data: Any, exchange: Exchange) -> None:
+        if self.sock is None:
+            self.connect()
+        exchange.tracked = True
+        if not self._tunnelling:
+            exchange.phase = SENDING
+        self.sock.settimeout(exchange.time_left())
+        if not self._tunnelling:
+            exchange.sent = True
         super().send(data)
 
     def response_class(self, *args: Any, **kwargs: Any) -> http.client.HTTPResponse:  # type: ignore[override]

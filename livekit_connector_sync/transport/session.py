@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import http.cookiejar
 import os
 import ssl
 from collections.abc import Mapping
@@ -14,22 +13,35 @@ import certifi
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
+from requests.cookies import RequestsCookieJar
+from requests.structures import CaseInsensitiveDict
+from requests.utils import select_proxy
 
+from .._version import __version__
 from .connection import track_pool
 
 _POOL_SIZE = 256  # connections kept per host; more are opened when needed, and closed after use
 
+USER_AGENT = f"livekit-connector-sync/{__version__}"
 LOCATION = "_livekit_connector_sync_location"
 
 
 def own_session() -> requests.Session:
+    """Return a session without headers, cookies or retries of its own."""
     session = requests.Session()
     session.headers.clear()
-    session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
+    session.cookies = _NoCookies()
     adapter = Adapter()
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     return session
+
+
+class _NoCookies(RequestsCookieJar):
+    """A jar that stays empty: no cookie of one call is sent with another."""
+
+    def extract_cookies(self, response: Any, request: Any) -> None:
+        """Do nothing."""
 
 
 def prepared_request(
@@ -39,27 +51,43 @@ def prepared_request(
     headers: Mapping[str, str],
     body: Optional[bytes],
 ) -> requests.PreparedRequest:
-    merged = {**_session_headers(session), **headers, "Accept-Encoding": "identity"}
-    request = requests.Request(
-        method, url, headers=merged, data=body, cookies=session.cookies, auth=_keep_authorization
-    ).prepare()
-    request.hooks["response"] = [*session.hooks.get("response", ()), _hide_location]
+    """Return a request as `Session.prepare_request` does, in a tenth of its time.
+
+    The call's own headers win over the session's; session.auth and netrc, which would replace
+    the call's token, are left out.
+    """
+    request = requests.PreparedRequest()
+    request.method = method
+    request.url = _prepared_url(url)
+    own: dict[str, Any] = {"Accept-Encoding": "identity"}
+    if body is not None:
+        request.body = body
+        own["Content-Length"] = str(len(body))
+    # Of names that differ in case only, the last one wins.
+    request.headers = CaseInsensitiveDict(
+        {"User-Agent": USER_AGENT, **_session_headers(session), **headers, **own}
+    )
+    if len(session.cookies):
+        request.prepare_cookies(session.cookies)
+    request.hooks = {"response": [*session.hooks.get("response", ()), _hide_location]}
     return request
 
 
-def _session_headers(session: requests.Session) -> dict[str, str]:
+@functools.lru_cache(maxsize=256)
+def _prepared_url(url: str) -> Optional[str]:
+    return requests.Request("GET", url).prepare().url
+
+
+_DEFAULT_HEADERS = requests.utils.default_headers()
+
+
+def _session_headers(session: requests.Session) -> dict[str, Union[str, bytes]]:
     """Return what a caller has set on the session, without requests' defaults."""
-    defaults = requests.utils.default_headers()
     return {
-        name: value if isinstance(value, str) else value.decode("latin-1")
+        name: value
         for name, value in session.headers.items()
-        if value is not None and defaults.get(name) != value
+        if value is not None and _DEFAULT_HEADERS.get(name) != value
     }
-
-
-def _keep_authorization(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Take the place of netrc and session.auth, which would replace the call's own token."""
-    return request
 
 
 def _hide_location(response: requests.Response, **_: object) -> None:
@@ -121,13 +149,42 @@ class Adapter(HTTPAdapter):
 
     def __init__(self) -> None:
         super().__init__(pool_connections=8, pool_maxsize=_POOL_SIZE)
+        self._pools: dict[tuple[Any, ...], Any] = {}
 
     def get_connection_with_tls_context(
         self, request: Any, verify: Any, proxies: Any = None, cert: Any = None
     ) -> Any:
-        pool = super().get_connection_with_tls_context(request, verify, proxies=proxies, cert=cert)
+        parts = urlsplit(request.url)
+        proxy = select_proxy(request.url, proxies) if proxies else None
+        key = (parts.scheme, parts.netloc, verify, cert, proxy)
+        pool = self._pools.get(key)
+        if pool is None:
+            pool = super().get_connection_with_tls_context(request, verify, proxies, cert)
+            self._pools[key] = pool
         track_pool(pool)
         return pool
+
+    def request_url(self, request: Any, proxies: Any) -> str:
+        if proxies:
+            return super().request_url(request, proxies)
+        url: str = request.path_url
+        return url
+
+    def build_response(self, req: Any, resp: Any) -> requests.Response:
+        """Return what the transport reads of a response, without looking for cookies."""
+        response = requests.Response()
+        response.status_code = resp.status
+        response.headers = CaseInsensitiveDict(resp.headers)
+        response.raw = resp
+        response.reason = resp.reason
+        response.url = req.url
+        response.request = req
+        response.connection = self
+        return response
+
+    def close(self) -> None:
+        self._pools.clear()
+        super().close()
 
     def build_connection_pool_key_attributes(
         self, request: Any, verify: Any, cert: Any = None

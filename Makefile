@@ -1,0 +1,104 @@
+# Everything a developer runs. Environments are made on first use: .venv for the package, its tests
+# and its checks, .venv-codegen for the generator, whose pinned tools have wheels for 3.9 to 3.12.
+
+PYTHON ?= python3
+FITS = import sys; sys.exit(not (3, 9) <= sys.version_info < (3, 13))
+CODEGEN_PYTHON_BIN ?= $(firstword $(foreach p,python3.12 python3.11 python3.10 python3.9 python3,\
+	$(shell $(p) -c '$(FITS)' 2>/dev/null && echo $(p))))
+CODEGEN_PYTHON_BIN := $(CODEGEN_PYTHON_BIN)
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
+CODEGEN_PYTHON := $(CURDIR)/.venv-codegen/bin/python
+CODEGEN_PIP := $(CODEGEN_PYTHON) -m pip install -qq --disable-pip-version-check
+LIVEKIT_PROTOCOL ?= 1.1.29
+# The protobuf that reads published descriptors: newer than the generator's own, as theirs may be.
+READABLE := 'protobuf<7'
+# Tests with these marks need programs that are not Python packages: `make test-all` runs them.
+APART := redis or browser or node or nginx
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all lint types codegen-env codegen check-codegen protos check-upstream \
+	bench matrix build format clean
+
+help:  ## Print the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: .venv/.package  ## Place, connect and end a WhatsApp call against the emulator
+	@$(BIN)/python examples/demo.py
+
+ifneq ($(CODEGEN_PYTHON_BIN),)
+test: .venv/.dev .venv-codegen/.ready  ## Run the tests
+	@CODEGEN_PYTHON=$(CODEGEN_PYTHON) $(BIN)/pytest --no-header -m "not ($(APART))"
+else
+test: .venv/.dev
+	@echo "*** NO PYTHON 3.9 TO 3.12 FOUND: the tests of the generator are left out." >&2
+	@$(BIN)/pytest --no-header -m "not ($(APART) or codegen)"
+endif
+
+test-all: test  ## Run the tests, and those that need redis, nginx, chromium or node
+	@$(BIN)/pytest --no-header -m "$(APART)"
+
+lint: .venv/.dev  ## Check style and format
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --diff .
+
+format: .venv/.dev  ## Format the code
+	@$(BIN)/ruff check --quiet --fix .
+	@$(BIN)/ruff format --quiet .
+
+types: export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1  # no look at the network for a newer one
+types: .venv/.dev  ## Check types with mypy and pyright
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/pyright --pythonpath $(BIN)/python
+
+codegen-env: .venv-codegen/.ready  ## Make the generator's environment
+
+codegen: .venv-codegen/.ready  ## Regenerate the code [PROTO_DIR= SERVICES= OUT=]
+	@$(CODEGEN_PYTHON) -m codegen $(if $(PROTO_DIR),--proto-dir $(PROTO_DIR)) \
+		$(SERVICES:%=--service %) $(if $(OUT),--out $(OUT))
+
+check-codegen: .venv-codegen/.ready  ## Fail with a diff if the generated code is not what codegen writes
+	@$(CODEGEN_PYTHON) -m codegen --check
+
+protos: .venv/.package .venv-codegen/.ready  ## Print a release's protos to build/protos-VERSION [LIVEKIT_PROTOCOL=]
+	@$(PIP) --upgrade --target build/livekit-protocol livekit-protocol==$(LIVEKIT_PROTOCOL) $(READABLE)
+	@PYTHONPATH=build/livekit-protocol $(CODEGEN_PYTHON) -m codegen.printer \
+		--out build/protos-$(LIVEKIT_PROTOCOL)
+
+check-upstream: .venv/.package .venv-codegen/.ready  ## Compare proto/ with the newest livekit-protocol
+	@$(PIP) --upgrade --target build/livekit-protocol livekit-protocol $(READABLE)
+	@PYTHONPATH=build/livekit-protocol $(CODEGEN_PYTHON) -m codegen.upstream
+
+matrix: .venv/.dev  ## Run tox: Python 3.9 to 3.13, lowest dependencies, livekit-protocol beside us
+	@$(BIN)/tox run-parallel --parallel auto --quiet
+
+bench: .venv/.bench  ## Measure what a call costs beside the alternatives (needs nginx)
+	@$(BIN)/python -m benchmarks
+
+build: .venv/.dev  ## Build the wheel and the sdist into dist/
+	@$(BIN)/python -m build --outdir dist . > /dev/null
+
+clean:  ## Remove what the targets made
+	rm -rf .venv .venv-codegen .tox .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info
+
+.venv/.package: pyproject.toml
+	@$(PYTHON) -m venv .venv
+	@$(PIP) 'pip>=23'
+	@$(PIP) -e .
+	@touch $@
+
+.venv/.dev: .venv/.package requirements-dev.txt requirements-test.txt
+	@$(PIP) -e '.[emulator]' -r requirements-dev.txt
+	@touch $@
+
+.venv/.bench: .venv/.dev requirements-bench.txt
+	@$(PIP) -r requirements-bench.txt
+	@touch $@
+
+.venv-codegen/.ready: requirements-codegen.txt
+	@test -n "$(CODEGEN_PYTHON_BIN)" || { echo "codegen needs Python 3.9 to 3.12 (its pinned tools have no\
+	 wheels for others); name one with CODEGEN_PYTHON_BIN=/path/to/python3.12" >&2; exit 1; }
+	@$(CODEGEN_PYTHON_BIN) -m venv .venv-codegen
+	@$(CODEGEN_PIP) -r $<
+	@touch $@

@@ -1,0 +1,73 @@
+"""Run the benchmark: `python -m benchmarks [--quick] [--only calls]`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+from pathlib import Path
+
+from . import report
+from .measure import Bench
+from .contenders import BASE, CONTENDERS
+from .server import nginx, slow_server
+
+_IMPORTS = {
+    "livekit_connector_sync": "import livekit_connector_sync",
+    "the same and what a first call loads": (
+        "import livekit_connector_sync, livekit_connector_sync.transport"
+    ),
+    "livekit.api": "import livekit.api",
+    "requests, jwt and livekit-protocol's connector messages": (
+        "import requests, jwt, livekit.protocol.connector_whatsapp"
+    ),
+}
+_SECTIONS = ("calls", "environment", "connections", "threads", "imports")
+
+
+def main() -> None:
+    """Measure, and print what was found; a full run writes it down as well."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="few rounds, nothing is written")
+    parser.add_argument("--only", choices=_SECTIONS, action="append", help="these parts only")
+    arguments = parser.parse_args()
+    quick = arguments.quick
+    wanted = arguments.only or (("calls",) if quick else _SECTIONS)
+
+    cores = sorted(os.sched_getaffinity(0))
+    client_core, server_core = cores[0], cores[-1]
+    found = report.Results()
+    with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder, nginx(
+        Path(folder), server_core
+    ) as server:
+        bench = Bench(client_core, folder, rounds=7 if quick else 25, turn=0.05 if quick else 0.1)
+        names = [name for name in CONTENDERS if name != BASE]
+        if "calls" in wanted:
+            found.http = bench.calls(server.http, None, names)
+            found.tls = bench.calls(server.https, server.ca_bundle, names)
+        if "environment" in wanted:
+            found.environment = bench.environment_sizes(
+                server, ("ours", "ours_session", "session_post"), (38, 100, 400)
+            )
+        if "connections" in wanted:
+            found.connections = bench.new_connections(
+                server, ("session_post", "ours", "ours_session")
+            )
+        if "threads" in wanted:
+            with slow_server(Path(folder), server_core) as url:
+                found.threads = bench.threads(
+                    url,
+                    ("ours", "session_post"),
+                    (1, 16, 64) if quick else (1, 4, 16, 32, 64),
+                    seconds=0.5 if quick else 1.5,
+                    rounds=1 if quick else 3,
+                )
+        if "imports" in wanted:
+            found.imports = bench.imports(_IMPORTS)
+    print(report.markdown(found))
+    if not quick and not arguments.only:
+        report.write(found)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,164 @@
+"""The measurements. Each has its contenders take turns, and takes medians over the rounds."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from .contenders import BASE, CONTENDERS
+from .server import Nginx
+from .slow_server import DELAY
+from .worker import Worker, environment
+
+__all__ = ["Bench", "Cost", "Import"]
+
+ENVIRONMENT_SIZE = 38  # variables; what a small container has
+_WARM_UP = 10  # calls
+
+
+@dataclass(frozen=True)
+class Cost:
+    """CPU time of a call: seconds, and the ratio to the first contender's in the same round."""
+
+    seconds: float
+    ratio: float
+
+
+@dataclass(frozen=True)
+class Import:
+    """What importing costs a fresh process: CPU seconds, and bytes of memory."""
+
+    seconds: float
+    memory: float
+
+
+@dataclass(frozen=True)
+class Bench:
+    """How to measure.
+
+    Args:
+        core: the core that the contenders run on.
+        home: an empty folder, the contenders' HOME.
+        rounds: how often each contender has its turn.
+        turn: CPU seconds of a turn, about.
+    """
+
+    core: int
+    home: str
+    rounds: int
+    turn: float
+
+    def calls(self, url: str, ca_bundle: str | None, names: Sequence[str]) -> dict[str, Cost]:
+        """Measure a call over a kept connection, against the base."""
+        env = environment(ENVIRONMENT_SIZE, ca_bundle, self.home)
+        with self._workers({name: (name, url, env) for name in (BASE, *names)}) as workers:
+            return self._take_turns(workers)
+
+    def environment_sizes(
+        self, server: Nginx, names: Sequence[str], sizes: Sequence[int]
+    ) -> dict[str, dict[int, float]]:
+        """Measure what a call costs in larger environments, against the smallest."""
+        ratios = {}
+        for name in names:
+            jobs = {
+                str(size): (name, server.http, environment(size, None, self.home)) for size in sizes
+            }
+            with self._workers(jobs) as workers:
+                costs = self._take_turns(workers)
+            ratios[name] = {size: costs[str(size)].ratio for size in sizes}
+        return ratios
+
+    def new_connections(self, server: Nginx, names: Sequence[str]) -> dict[str, Cost]:
+        """Measure a call that opens a TLS connection, against the first contender's."""
+        env = environment(ENVIRONMENT_SIZE, server.ca_bundle, self.home)
+        with self._workers({name: (name, server.https_closing, env) for name in names}) as workers:
+            return self._take_turns(workers)
+
+    def threads(
+        self, url: str, names: Sequence[str], threads: Sequence[int], seconds: float, rounds: int
+    ) -> dict[str, dict[int, float]]:
+        """Measure calls per second against the slow server, as a share of what it allows."""
+        env = environment(ENVIRONMENT_SIZE, None, self.home)
+        shares: dict[str, dict[int, float]] = {name: {} for name in names}
+        with self._workers({name: (name, url, env) for name in names}) as workers:
+            for count in threads:
+                rates: dict[str, list[float]] = {name: [] for name in names}
+                for _ in range(rounds):
+                    for name, worker in workers.items():
+                        rates[name].append(worker.calls_per_second(count, seconds))
+                for name in names:
+                    shares[name][count] = statistics.median(rates[name]) * DELAY / count
+        return shares
+
+    def imports(self, statements: Mapping[str, str]) -> dict[str, Import]:
+        """Measure fresh processes that run an import, less what a bare interpreter takes."""
+        samples: dict[str, list[tuple[float, float]]] = {name: [] for name in statements}
+        for number in range(self.rounds + 1):
+            for name, statement in statements.items():
+                sample = self._fresh_process(statement)
+                if number:  # the first one compiles
+                    samples[name].append(sample)
+        return {
+            name: Import(*(statistics.median(column) for column in zip(*found)))
+            for name, found in samples.items()
+        }
+
+    def _fresh_process(self, statement: str) -> tuple[float, float]:
+        process = subprocess.run(
+            [sys.executable, "-c", _IMPORTER, statement],
+            env=environment(ENVIRONMENT_SIZE, None, self.home),
+            preexec_fn=lambda: os.sched_setaffinity(0, {self.core}),
+            check=True,
+            stdout=subprocess.PIPE,
+        )
+        seconds, memory = json.loads(process.stdout)
+        return seconds, memory
+
+    @contextmanager
+    def _workers(self, jobs: Mapping[str, tuple[str, str, dict[str, str]]]) -> Iterator[dict[str, Worker]]:
+        workers: dict[str, Worker] = {}
+        try:
+            for key, (contender, url, env) in jobs.items():
+                workers[key] = Worker(contender, url, env, self.core)
+            yield workers
+        finally:
+            for worker in workers.values():
+                worker.close()
+
+    def _take_turns(self, workers: Mapping[str, Worker]) -> dict[str, Cost]:
+        """Return each worker's cost; the first one is what the ratios refer to."""
+        calls = {}
+        for key, worker in workers.items():
+            worker.cpu_per_call(_WARM_UP)
+            calls[key] = max(_WARM_UP, round(self.turn / worker.cpu_per_call(_WARM_UP)))
+        first = next(iter(workers))
+        rounds = []
+        for number in range(self.rounds):
+            # Each round begins with another one, so that nobody always follows the same neighbour.
+            order = list(workers)
+            order = order[number % len(order) :] + order[: number % len(order)]
+            rounds.append({key: workers[key].cpu_per_call(calls[key]) for key in order})
+        return {
+            key: Cost(
+                statistics.median(seconds[key] for seconds in rounds),
+                statistics.median(seconds[key] / seconds[first] for seconds in rounds),
+            )
+            for key in workers
+        }
+
+
+_IMPORTER = """
+import sys, time
+started = time.process_time()
+exec(sys.argv[1])
+seconds = time.process_time() - started
+with open("/proc/self/status") as status:
+    memory = next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmRSS"))
+print([seconds, memory])
+"""

@@ -1,0 +1,147 @@
+"""The servers that the contenders call: nginx with a fixed answer, and one that is slow."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import certifi
+import trustme
+
+from .contenders import ANSWER
+
+__all__ = ["Nginx", "nginx", "slow_server"]
+
+_CONFIG = """
+daemon off;
+master_process off;
+worker_processes 1;
+pid {folder}/nginx.pid;
+error_log {folder}/error.log;
+events {{ worker_connections 1024; }}
+http {{
+    access_log off;
+    types {{ }}
+    default_type application/protobuf;
+    keepalive_requests 1000000000;
+    keepalive_timeout 600s;
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    ssl_certificate {folder}/server.pem;
+    ssl_certificate_key {folder}/server.pem;
+    ssl_protocols TLSv1.2 TLSv1.3;
+    server {{
+        listen 127.0.0.1:{http};
+        listen 127.0.0.1:{https} ssl;
+        return 200 "{answer}";
+    }}
+    server {{
+        listen 127.0.0.1:{closing} ssl;
+        keepalive_timeout 0;
+        return 200 "{answer}";
+    }}
+}}
+"""
+
+
+class Nginx:
+    """A running nginx: its URLs, and the CA bundle that its certificate is in."""
+
+    def __init__(self, folder: Path) -> None:
+        ports = _free_ports(3)
+        self.http = f"http://127.0.0.1:{ports[0]}"
+        self.https = f"https://127.0.0.1:{ports[1]}"
+        self.https_closing = f"https://127.0.0.1:{ports[2]}"  # closes after every answer
+        self.ca_bundle = _write_certificate(folder)
+        answer = ANSWER.decode("ascii").replace("\\", "\\\\").replace('"', '\\"')
+        config = _CONFIG.format(
+            folder=folder, http=ports[0], https=ports[1], closing=ports[2], answer=answer
+        )
+        (folder / "nginx.conf").write_text(config, newline="")
+        self.ports = ports
+
+
+@contextmanager
+def nginx(folder: Path, core: int) -> Iterator[Nginx]:
+    """Run nginx on a core of its own.
+
+    Args:
+        folder: an empty folder for its files.
+        core: the number of the core.
+
+    Raises:
+        SystemExit: nginx is not installed, or does not start.
+    """
+    # Debian has it where only root's PATH looks.
+    program = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    if program is None:
+        raise SystemExit("nginx is missing: apt-get install nginx-light (or nginx)")
+    server = Nginx(folder)
+    command = [program, "-p", str(folder), "-c", str(folder / "nginx.conf")]
+    with _running([*command, "-e", str(folder / "error.log")], core) as process:
+        for port in server.ports:
+            _wait_for(port, process, folder / "error.log")
+        yield server
+
+
+@contextmanager
+def slow_server(folder: Path, core: int) -> Iterator[str]:
+    """Run a server that answers after 20 ms, on a core of its own; return its URL."""
+    (port,) = _free_ports(1)
+    log = folder / "slow_server.log"
+    command = [sys.executable, "-m", "benchmarks.slow_server", str(port)]
+    with log.open("wb") as stderr, _running(command, core, stderr) as process:
+        _wait_for(port, process, log)
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def _running(
+    command: list[str], core: int, stderr: object = subprocess.DEVNULL
+) -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen(command, stderr=stderr)  # type: ignore[call-overload]
+    try:
+        os.sched_setaffinity(process.pid, {core})
+        yield process
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    end = time.monotonic() + 10
+    while process.poll() is None and time.monotonic() < end:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return
+        except OSError:
+            time.sleep(0.02)
+    raise SystemExit(f"{process.args[0]} does not start:\n{log.read_text()}")  # type: ignore[index]
+
+
+def _free_ports(count: int) -> list[int]:
+    listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [listener.getsockname()[1] for listener in listeners]
+    for listener in listeners:
+        listener.close()
+    return ports
+
+
+def _write_certificate(folder: Path) -> str:
+    """Write nginx's certificate; return the path of a CA bundle as large as a real one."""
+    authority = trustme.CA()
+    certificate = authority.issue_cert("127.0.0.1")
+    certificate.private_key_and_cert_chain_pem.write_to_path(str(folder / "server.pem"))
+    bundle = folder / "ca.pem"
+    bundle.write_bytes(Path(certifi.where()).read_bytes() + authority.cert_pem.bytes())
+    return str(bundle)

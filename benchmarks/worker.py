@@ -1,0 +1,122 @@
+"""A contender in a process of its own, which makes calls when it is told to.
+
+`Worker` is the side that tells; `python -m benchmarks.worker` is the process. They speak lines of
+JSON: {"calls": n} asks for so many calls in a row, {"threads": n, "seconds": s} for as many as
+threads make in that time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from typing import Any, Callable, Optional
+
+from .contenders import ANSWER, CONTENDERS, Target
+
+__all__ = ["Worker", "environment"]
+
+
+def environment(size: int, ca_bundle: Optional[str], home: str) -> dict[str, str]:
+    """Return an environment of so many variables, the same wherever the benchmark runs."""
+    found = {"PATH": os.defpath, "HOME": home, "PYTHONHASHSEED": "0"}
+    if ca_bundle:
+        found |= {"REQUESTS_CA_BUNDLE": ca_bundle, "SSL_CERT_FILE": ca_bundle}
+    filler = {f"SERVICE_{number}_HOST": f"10.0.0.{number % 256}" for number in range(size)}
+    return found | dict(list(filler.items())[: size - len(found)])
+
+
+class Worker:
+    """A contender's process.
+
+    Args:
+        contender: its name.
+        url: where it calls.
+        env: its whole environment.
+        core: the core that it runs on.
+    """
+
+    def __init__(self, contender: str, url: str, env: dict[str, str], core: int) -> None:
+        self.contender = contender
+        command = [sys.executable, "-m", "benchmarks.worker", contender, url, str(core)]
+        self._process = subprocess.Popen(
+            command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def cpu_per_call(self, calls: int) -> float:
+        """Make calls in a row; return the CPU seconds of one, user and system."""
+        return float(self._ask({"calls": calls})["cpu"]) / calls
+
+    def calls_per_second(self, threads: int, seconds: float) -> float:
+        """Make calls in threads for some time; return how many were done in a second."""
+        return float(self._ask({"threads": threads, "seconds": seconds})["rate"])
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.kill()
+        self._process.communicate()
+
+    def _ask(self, order: dict[str, Any]) -> dict[str, Any]:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.flush()
+        line = self._process.stdout.readline()
+        if not line:
+            raise SystemExit(f"the contender {self.contender} failed: see above")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+
+def _in_a_row(call: Callable[[], Any], calls: int) -> dict[str, float]:
+    started = time.process_time()
+    for _ in range(calls):
+        call()
+    return {"cpu": time.process_time() - started}
+
+
+def _in_threads(call: Callable[[], Any], threads: int, seconds: float) -> dict[str, float]:
+    counts = [0] * threads
+    started = 0.0
+
+    def start() -> None:
+        nonlocal started
+        started = time.monotonic()
+
+    ready = threading.Barrier(threads, start)
+
+    def run(index: int) -> None:
+        call()  # opens the thread's connection
+        ready.wait(30)
+        while time.monotonic() < started + seconds:
+            call()
+            counts[index] += 1
+
+    workers = [threading.Thread(target=run, args=(index,)) for index in range(threads)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    return {"rate": sum(counts) / (time.monotonic() - started)}
+
+
+def main(contender: str, url: str, core: int) -> None:
+    """Make the contender's calls as the lines on stdin ask for them."""
+    os.sched_setaffinity(0, {core})
+    call = CONTENDERS[contender].make(Target(url, os.environ.get("SSL_CERT_FILE")))
+    answer = call()
+    if not isinstance(answer, bytes):
+        answer = answer.SerializeToString()
+    if answer != ANSWER:
+        raise SystemExit(f"{contender} got a wrong answer: {answer!r}")
+    for line in sys.stdin:
+        order = json.loads(line)
+        result = _in_threads(call, **order) if "threads" in order else _in_a_row(call, **order)
+        print(json.dumps(result), flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))

@@ -1,0 +1,132 @@
+"""Generate typed, blocking clients from .proto files."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Optional
+
+from . import overlay
+from .compile import compile_protos, files_of_services, generate_messages
+from .errors import CodegenError
+from .model import Package, build
+from .names import is_import_path
+from .options import with_custom_options
+from .render import GENERATED, finish_stub, render
+from .rewrite import prune, relocate
+from .write import differences, read_tree, replace
+
+_OUT = Path("livekit_connector_sync", "_gen")
+
+
+def import_path_of(folder: Path) -> str:
+    """Return the path that Python imports a folder by, given where packages begin on disk.
+
+    Args:
+        folder: the folder, which need not exist; its parents up to the first without an
+            `__init__.py` are packages.
+    """
+    parts = [folder.name]
+    parent = folder.parent
+    while (parent / "__init__.py").exists():
+        parts.insert(0, parent.name)
+        parent = parent.parent
+    return ".".join(parts)
+
+
+def generate(proto_dir: Path, services: Sequence[str], import_path: str, out: Path) -> Package:
+    """Write the generated package into an empty folder.
+
+    Args:
+        proto_dir: the folder of the .proto files.
+        services: services by full or simple name.
+        import_path: how the package will be imported.
+        out: the empty folder.
+
+    Raises:
+        CodegenError: something is wrong with the protos, the overlay or the names.
+    """
+    files = files_of_services(proto_dir, services)
+    compiled = with_custom_options(compile_protos(proto_dir, sorted(set(files.values()))))
+    pruned = prune(compiled, files)
+    package = build(pruned, import_path, overlay.load())
+    texts = render(package)
+    relocated, to_generate = relocate(pruned, import_path)
+    with tempfile.TemporaryDirectory() as scratch:
+        generate_messages(relocated, to_generate, Path(scratch))
+        for name, text in read_tree(Path(scratch, *import_path.split("."))).items():
+            texts[name] = finish_stub(text) if name.endswith(".pyi") else text
+    for name, text in texts.items():
+        (out / name).write_bytes(text.encode())
+    return package
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do what the command line asks; return the exit code."""
+    out = args.out.resolve()
+    if not args.proto_dir.is_dir():
+        raise CodegenError(f"--proto-dir {args.proto_dir} is not a folder")
+    import_path = args.package or import_path_of(out)
+    if not is_import_path(import_path):
+        raise CodegenError(f"{import_path} cannot be imported: name the package with --package")
+    if args.check:
+        with tempfile.TemporaryDirectory() as scratch:
+            generate(args.proto_dir, args.service, import_path, Path(scratch))
+            diff = differences(read_tree(out), read_tree(Path(scratch)), str(args.out))
+        if diff:
+            print(diff)
+            print(
+                f"codegen: {args.out} differs from what {args.proto_dir} generates:"
+                " run `make codegen`",
+                file=sys.stderr,
+            )
+            return 1
+        print(f"{args.out} is what {args.proto_dir} generates")
+        return 0
+    packages: list[Package] = []
+    replace(
+        out,
+        GENERATED,
+        lambda folder: packages.append(generate(args.proto_dir, args.service, import_path, folder)),
+    )
+    clients = [f"{s.name}Client" for file in packages[0].files for s in file.services]
+    print(f"wrote {len(list(out.iterdir()))} files to {args.out}")
+    print(f"from {import_path} import {', '.join(clients)}")
+    return 0
+
+
+def main(argv: Optional[Sequence[str]] = None) -> int:
+    """Run codegen; return the exit code: 0, 1 for a --check that differs, 2 for an error."""
+    parser = argparse.ArgumentParser(prog="python -m codegen", description=__doc__)
+    parser.add_argument(
+        "--proto-dir", type=Path, default=Path("proto"), help="the protos (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--service",
+        action="append",
+        metavar="NAME",
+        help="a service to generate, by simple or full name; repeatable (default: Connector)",
+    )
+    parser.add_argument(
+        "--out", type=Path, default=_OUT, help="the folder to replace (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--package", help="how the folder is imported (default: as its place on disk says)"
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; fail with a diff if --out is stale"
+    )
+    args = parser.parse_args(argv)
+    args.service = args.service or ["Connector"]
+    try:
+        return run(args)
+    except CodegenError as error:
+        print(f"codegen: error: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,131 @@
+"""Runs protoc: .proto files to descriptors, and descriptors to message classes with stubs.
+
+The tools are those of requirements-codegen.txt, in the environment that runs this.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
+
+from .errors import CodegenError
+
+__all__ = ["compile_protos", "declared_services", "files_of_services", "generate_messages"]
+
+_COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
+_PACKAGE = re.compile(r"(?<![\w.])package\s+([\w.]+)\s*;")
+_SERVICE = re.compile(r"(?<![\w.])service\s+(\w+)\s*\{")
+
+
+def declared_services(text: str) -> list[str]:
+    """Return the full names of the services that a .proto file declares.
+
+    Reads the text without compiling it: a folder may hold files that do not compile and that
+    nobody asked for, such as those under rpc/ in livekit/protocol.
+
+    Args:
+        text: the file's content.
+    """
+    bare = _COMMENT.sub(" ", text)
+    package = _PACKAGE.search(bare)
+    prefix = f"{package.group(1)}." if package else ""
+    return [prefix + name for name in _SERVICE.findall(bare)]
+
+
+def files_of_services(proto_dir: Path, wanted: Iterable[str]) -> dict[str, str]:
+    """Find the files that declare services.
+
+    Args:
+        proto_dir: the folder of the .proto files.
+        wanted: services, by full name ("livekit.Connector") or simple name ("Connector").
+
+    Returns:
+        The file of each service by the service's full name, in the order wanted.
+
+    Raises:
+        CodegenError: a service is declared nowhere, or in several files.
+    """
+    found: dict[str, list[str]] = {}
+    for path in sorted(proto_dir.rglob("*.proto")):
+        for service in declared_services(path.read_text(encoding="utf-8")):
+            found.setdefault(service, []).append(path.relative_to(proto_dir).as_posix())
+    result = {}
+    for name in wanted:
+        matches = [s for s in sorted(found) if s == name or s.rpartition(".")[2] == name]
+        places = [f"{service} in {file}" for service in matches for file in found[service]]
+        if not places:
+            known = ", ".join(sorted(found)) or "no service at all"
+            raise CodegenError(f"{proto_dir} declares no service {name}; it declares {known}")
+        if len(places) > 1:
+            raise CodegenError(f"several services are called {name}: {', '.join(places)}")
+        result[matches[0]] = found[matches[0]][0]
+    return result
+
+
+def compile_protos(proto_dir: Path, files: Sequence[str]) -> FileDescriptorSet:
+    """Return the descriptors of .proto files and of all that they import, with comments.
+
+    Args:
+        proto_dir: the folder that imports are relative to.
+        files: the files, relative to the folder.
+
+    Raises:
+        CodegenError: protoc refuses a file; its message has file and line.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        target = Path(scratch, "protos.binpb")
+        _protoc(
+            f"--proto_path={proto_dir}",
+            "--include_imports",
+            "--include_source_info",
+            f"--descriptor_set_out={target}",
+            *files,
+        )
+        return FileDescriptorSet.FromString(target.read_bytes())
+
+
+def generate_messages(files: FileDescriptorSet, names: Sequence[str], out: Path) -> None:
+    """Write `_pb2.py` and `_pb2.pyi` files.
+
+    Args:
+        files: a complete set of descriptors.
+        names: the files of the set to write for.
+        out: the folder that the files' names are relative to.
+
+    Raises:
+        CodegenError: protoc or mypy-protobuf refuses.
+    """
+    plugin = Path(sysconfig.get_path("scripts"), "protoc-gen-mypy")
+    with tempfile.TemporaryDirectory() as scratch:
+        source = Path(scratch, "protos.binpb")
+        source.write_bytes(files.SerializeToString(deterministic=True))
+        _protoc(
+            f"--descriptor_set_in={source}",
+            f"--plugin=protoc-gen-mypy={plugin}",
+            f"--python_out={out}",
+            f"--mypy_out=quiet:{out}",
+            *names,
+        )
+
+
+def _protoc(*args: str) -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "grpc_tools.protoc", *args],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+    )
+    if run.returncode != 0:
+        if "No module named" in run.stdout and "grpc_tools" in run.stdout:
+            raise CodegenError(
+                f"{sys.executable} has no grpcio-tools: install requirements-codegen.txt"
+            )
+        raise CodegenError("protoc: " + "; ".join(run.stdout.strip().splitlines()))

@@ -1,0 +1,285 @@
+"""Facts about RPCs that the protos do not tell, from overlay.toml and grants.toml."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from google.protobuf.descriptor_pb2 import (
+    DescriptorProto,
+    EnumDescriptorProto,
+    FieldDescriptorProto,
+)
+
+from .errors import CodegenError
+
+__all__ = ["Claim", "MethodFacts", "Overlay", "check_facts", "load"]
+
+_TOML = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
+_HERE = Path(__file__).parent
+_GRANTS = "codegen/grants.toml"
+_OVERLAY = "codegen/overlay.toml"
+
+# What the runtime knows; the package and codegen do not import each other, so a test compares.
+FORMATS = ("cloud_api_version", "phone_number")
+CODES = [
+    "aborted",
+    "already_exists",
+    "bad_route",
+    "canceled",
+    "data_loss",
+    "deadline_exceeded",
+    "failed_precondition",
+    "internal",
+    "invalid_argument",
+    "malformed",
+    "not_found",
+    "out_of_range",
+    "permission_denied",
+    "resource_exhausted",
+    "unauthenticated",
+    "unavailable",
+    "unimplemented",
+    "unknown",
+]
+
+_KINDS: Mapping[str, type] = {
+    "formats": dict,
+    "no_default": list,
+    "repeat_done": list,
+    "repeat_echo": list,
+    "required": list,
+    "required_unless": list,
+    "safe_to_repeat": bool,
+    "wait_field": str,
+    "wait_timeout_field": str,
+}
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One claim of a token: a MethodInfo's Grant."""
+
+    name: str
+    section: str = "video"
+    field: str = ""
+
+
+@dataclass(frozen=True)
+class MethodFacts:
+    """What is known of one RPC; the names are those of MethodInfo, which explains them."""
+
+    grants: tuple[Claim, ...] = ()
+    safe_to_repeat: bool = False
+    repeat_done: tuple[str, ...] = ()
+    repeat_echo: tuple[str, ...] = ()
+    required: tuple[str, ...] = ()
+    required_unless: tuple[tuple[str, str, str], ...] = ()
+    no_default: tuple[str, ...] = ()
+    formats: tuple[tuple[str, str], ...] = ()
+    wait_field: str = ""
+    wait_timeout_field: str = ""
+
+
+@dataclass(frozen=True)
+class Overlay:
+    """The two tables.
+
+    Args:
+        complete: services of which every RPC must have an entry, by full name.
+        methods: entries by service and RPC.
+        claims: claims by service and RPC; the RPC "*" stands for all others of the service.
+        sensitivity: "SECRET" or "PII" by message's full name and field.
+    """
+
+    complete: frozenset[str]
+    methods: Mapping[str, Mapping[str, MethodFacts]]
+    claims: Mapping[str, Mapping[str, tuple[Claim, ...]]]
+    sensitivity: Mapping[str, Mapping[str, str]]
+
+    def facts(self, file: str, service: str, rpc: str) -> MethodFacts:
+        """Return what is known of an RPC.
+
+        Args:
+            file: the .proto file, for the error.
+            service: the service's full name.
+            rpc: the RPC's name.
+
+        Raises:
+            CodegenError: an entry or a grant is missing.
+        """
+        entry = self.methods.get(service, {}).get(rpc)
+        if entry is not None:
+            return entry
+        where = f"{file}: RPC {service}.{rpc}"
+        if service in self.complete:
+            raise CodegenError(
+                f'{where} has no entry in {_OVERLAY}: add [methods."{service}".{rpc}]'
+            )
+        table = self.claims.get(service, {})
+        claims = table.get(rpc, table.get("*"))
+        if claims is None:
+            raise CodegenError(
+                f'{where} has no grant: add "{rpc}" to a list of ["{service}"] in {_GRANTS}'
+            )
+        return MethodFacts(grants=claims)
+
+    def check_entries(self, file: str, service: str, rpcs: Iterable[str]) -> None:
+        """Refuse an entry whose RPC is gone; the service's RPCs are all in `rpcs`."""
+        for rpc in self.methods.get(service, {}):
+            if rpc not in rpcs:
+                raise CodegenError(
+                    f"{file} has no RPC {service}.{rpc}: remove its entry from {_OVERLAY}"
+                )
+
+
+def load(folder: Path = _HERE) -> Overlay:
+    """Read overlay.toml and grants.toml from a folder.
+
+    Raises:
+        CodegenError: one of them is malformed.
+    """
+    overlay = _read(folder / "overlay.toml", _OVERLAY)
+    grants = _read(folder / "grants.toml", _GRANTS)
+    sets = {name: tuple(Claim(**c) for c in s) for name, s in grants.pop("claims", {}).items()}
+    return Overlay(
+        complete=frozenset(overlay.get("complete", [])),
+        methods={
+            service: {rpc: _facts(f"{service}.{rpc}", entry, sets) for rpc, entry in rpcs.items()}
+            for service, rpcs in overlay.get("methods", {}).items()
+        },
+        claims={
+            service: {
+                rpc: _claims(sets, name, f"[{service}]", _GRANTS)
+                for name, rpcs in table.items()
+                for rpc in rpcs
+            }
+            for service, table in grants.items()
+        },
+        sensitivity=overlay.get("sensitivity", {}),
+    )
+
+
+def _read(path: Path, name: str) -> dict[str, Any]:
+    try:
+        return dict(_TOML.loads(path.read_text(encoding="utf-8")))
+    except _TOML.TOMLDecodeError as error:
+        raise CodegenError(f"{name} is not TOML: {error}") from None
+
+
+def _facts(rpc: str, entry: dict[str, Any], sets: Mapping[str, tuple[Claim, ...]]) -> MethodFacts:
+    where = f"entry of {rpc}"
+    values: dict[str, Any] = {"grants": _claims(sets, entry.get("grant"), where, _OVERLAY)}
+    for fact, value in entry.items():
+        if fact == "grant":
+            continue
+        if fact not in _KINDS:
+            raise CodegenError(f"{_OVERLAY}: {where} has an unknown fact {fact}")
+        kind = _KINDS[fact]
+        if type(value) is not kind:
+            raise CodegenError(f"{_OVERLAY}: {where}: {fact} must be a {kind.__name__}")
+        if fact == "formats":
+            values[fact] = tuple(entry[fact].items())
+        elif fact == "required_unless":
+            values[fact] = tuple(tuple(item) for item in entry[fact])
+        else:
+            values[fact] = tuple(value) if isinstance(value, list) else value
+    return MethodFacts(**values)
+
+
+def _claims(
+    sets: Mapping[str, tuple[Claim, ...]], name: object, where: str, file: str
+) -> tuple[Claim, ...]:
+    if not isinstance(name, str) or name not in sets:
+        raise CodegenError(
+            f"{file}: {where} names the grant {name!r}; [claims] of {_GRANTS} has"
+            f" {', '.join(sorted(sets))}"
+        )
+    return sets[name]
+
+
+def check_facts(
+    where: str,
+    facts: MethodFacts,
+    request: DescriptorProto,
+    response: DescriptorProto,
+    enums: Mapping[str, EnumDescriptorProto],
+) -> None:
+    """Check that the fields which facts name exist and have the type that the fact needs.
+
+    Args:
+        where: the file and the RPC, for the error.
+        facts: what is said of the RPC.
+        request: the RPC's request.
+        response: the RPC's response.
+        enums: all enums, by full name with a leading dot.
+
+    Raises:
+        CodegenError: one does not.
+    """
+    kind = FieldDescriptorProto
+    in_request = {field.name: field for field in request.field}
+    in_response = {field.name: field for field in response.field}
+
+    def field(fact: str, name: str, wanted: int = 0, message: str = "") -> FieldDescriptorProto:
+        found = in_request.get(name)
+        if found is None:
+            raise CodegenError(f"{where}: {fact} names {name}, which {request.name} does not have")
+        if wanted and (
+            found.type != wanted
+            or found.label == kind.LABEL_REPEATED
+            or (message and found.type_name != message)
+        ):
+            words = message.rpartition(".")[2] or kind.Type.Name(wanted)[len("TYPE_") :].lower()  # type: ignore[arg-type]
+            raise CodegenError(f"{where}: {fact} names {name}, which is not a {words}")
+        return found
+
+    for claim in facts.grants:
+        if claim.field:
+            field(f"the grant {claim.name}", claim.field, kind.TYPE_STRING)
+    for name in facts.required:
+        field("required", name)
+    for name in facts.no_default:
+        field("no_default", name)
+    for name, enum_field, constant in facts.required_unless:
+        field("required_unless", name)
+        enum = enums[field("required_unless", enum_field, kind.TYPE_ENUM).type_name]
+        if constant not in [value.name for value in enum.value]:
+            raise CodegenError(
+                f"{where}: required_unless names {constant}, which {enum.name} does not have"
+            )
+    for name, format_name in facts.formats:
+        field("formats", name, kind.TYPE_STRING)
+        if format_name not in FORMATS:
+            raise CodegenError(f"{where}: formats knows {', '.join(FORMATS)}, not {format_name}")
+    for code in facts.repeat_done:
+        if code not in CODES:
+            raise CodegenError(f"{where}: repeat_done names {code}, which is no Twirp code")
+    for name in facts.repeat_echo:
+        echoed = field("repeat_echo", name)
+        answer = in_response.get(name)
+        if answer is None:
+            raise CodegenError(
+                f"{where}: repeat_echo names {name}, which {response.name} does not have"
+            )
+        if (answer.type, answer.label, answer.type_name) != (
+            echoed.type,
+            echoed.label,
+            echoed.type_name,
+        ):
+            raise CodegenError(f"{where}: repeat_echo names {name}, whose two types differ")
+    if facts.wait_field:
+        field("wait_field", facts.wait_field, kind.TYPE_BOOL)
+    if facts.wait_timeout_field:
+        if not facts.wait_field:
+            raise CodegenError(f"{where}: wait_timeout_field needs a wait_field")
+        field(
+            "wait_timeout_field",
+            facts.wait_timeout_field,
+            kind.TYPE_MESSAGE,
+            ".google.protobuf.Duration",
+        )

@@ -1,0 +1,259 @@
+"""Changes descriptors: prunes them to what services need, and moves them into our namespace.
+
+Pure: descriptors in, descriptors out. Why they move: two copies of one file, or of one message,
+in protobuf's default pool crash at import, and users have livekit-protocol beside us.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import PurePosixPath
+from typing import Any, Optional
+
+from google.protobuf.descriptor_pb2 import (
+    DescriptorProto,
+    FileDescriptorProto,
+    FileDescriptorSet,
+    SourceCodeInfo,
+)
+
+from .names import default_json_name, file_name
+
+__all__ = ["prune", "relocate"]
+
+_WELL_KNOWN = "google/protobuf/"
+_SHARED_PACKAGE = "google.protobuf"
+# Fields of FileDescriptorProto, as source locations number them.
+_PACKAGE, _MESSAGES, _ENUMS, _SERVICES, _SYNTAX = 2, 4, 5, 6, 12
+
+
+def prune(files: FileDescriptorSet, services: Mapping[str, str]) -> FileDescriptorSet:
+    """Return a set with only what some services need.
+
+    Kept are, whole, with their nested types: the messages and enums that the services' own files
+    declare, and all that those and the services' requests and responses refer to. A service's
+    own files are the file that declares it and those that this file imports and whose names go
+    on where its name ends: livekit_connector_whatsapp.proto belongs to livekit_connector.proto.
+
+    Args:
+        files: a complete set.
+        services: the file of each service by the service's full name.
+
+    Returns:
+        The remaining files, with comments, each after those it imports. Files of google.protobuf
+        are kept as they are.
+    """
+    by_name = {file.name: file for file in files.file}
+    home = {name: file.name for file in files.file for name in _declared(file)}
+    types = {name: item for file in files.file for name, item in _top_level(file)}
+    needed: dict[str, None] = {}
+    waiting = [name for s, f in services.items() for name in _roots(by_name, s, f)]
+    while waiting:
+        name = _outermost(waiting.pop(), types)
+        if name not in needed and not home[name].startswith(_WELL_KNOWN):
+            needed[name] = None
+            message = types[name]
+            if message is not None:
+                waiting += _references(message)
+    result = type(files)()
+    for file in files.file:
+        kept = _pruned(file, needed, services, home, types)
+        if kept is not None:
+            result.file.add().CopyFrom(kept)
+    used = _import_closure(result, by_name)
+    shared = [f for f in files.file if f.name.startswith(_WELL_KNOWN) and f.name in used]
+    whole = type(files)()
+    whole.file.extend(shared)
+    whole.file.extend(result.file)
+    return whole
+
+
+def relocate(files: FileDescriptorSet, package: str) -> tuple[FileDescriptorSet, list[str]]:
+    """Return a pruned set moved into the namespace of a Python package.
+
+    A file's path becomes the import path of its module, so that protoc's imports are right as
+    they are and messages pickle; a proto package's first part ("livekit") becomes the Python
+    package. Options that are not descriptor.proto's own, and those for other languages, go.
+
+    Args:
+        files: what `prune` returned.
+        package: the import path of the generated package.
+
+    Returns:
+        The set, and the new names of the files to generate code for.
+    """
+    result = FileDescriptorSet.FromString(files.SerializeToString())
+    message: Any = result  # types-protobuf does not know the method
+    message.DiscardUnknownFields()  # custom options: nothing here knows their extensions
+    moved = [file for file in result.file if not file.name.startswith(_WELL_KNOWN)]
+    new_files = {f.name: f"{package.replace('.', '/')}/{file_name(f.name)}.proto" for f in moved}
+    packages = {f.name: ".".join([package, *f.package.split(".")[1:]]) for f in moved}
+    new_types = {
+        f".{name}": f".{packages[file.name]}{name[len(file.package) :]}"
+        for file in moved
+        for name in _declared(file)
+    }
+    for file in moved:
+        file.package = packages[file.name]
+        file.name = new_files[file.name]
+        file.ClearField("options")
+        dependencies = [new_files.get(name, name) for name in file.dependency]
+        del file.dependency[:]
+        file.dependency.extend(dependencies)
+        for moved_message in file.message_type:
+            _rename_types(moved_message, new_types)
+        for service in file.service:
+            for method in service.method:
+                method.input_type = new_types.get(method.input_type, method.input_type)
+                method.output_type = new_types.get(method.output_type, method.output_type)
+    return result, [file.name for file in moved]
+
+
+def _roots(
+    files: Mapping[str, FileDescriptorProto], service_name: str, declared_in: str
+) -> Iterator[str]:
+    file = files[declared_in]
+    stem = PurePosixPath(declared_in).with_suffix("").as_posix()
+    own = [name for name in file.dependency if name.startswith(f"{stem}_")]
+    for name in [declared_in, *own]:
+        yield from (top for top, _ in _top_level(files[name]))
+    for service in file.service:
+        if _joined(file.package, service.name) == service_name:
+            for method in service.method:
+                yield method.input_type[1:]
+                yield method.output_type[1:]
+
+
+def _top_level(file: FileDescriptorProto) -> Iterator[tuple[str, Optional[DescriptorProto]]]:
+    """Yield the full names of a file's own messages, with the message, and of its enums."""
+    for message in file.message_type:
+        yield _joined(file.package, message.name), message
+    for enum in file.enum_type:
+        yield _joined(file.package, enum.name), None
+
+
+def _declared(file: FileDescriptorProto) -> Iterator[str]:
+    """Yield the full names of all messages and enums of a file, nested ones included."""
+
+    def inside(message: DescriptorProto, name: str) -> Iterator[str]:
+        yield name
+        yield from (f"{name}.{enum.name}" for enum in message.enum_type)
+        for nested in message.nested_type:
+            yield from inside(nested, f"{name}.{nested.name}")
+
+    for message in file.message_type:
+        yield from inside(message, _joined(file.package, message.name))
+    yield from (_joined(file.package, enum.name) for enum in file.enum_type)
+
+
+def _joined(package: str, name: str) -> str:
+    return f"{package}.{name}" if package else name
+
+
+def _outermost(name: str, types: Mapping[str, Optional[DescriptorProto]]) -> str:
+    while name not in types:
+        name = name.rpartition(".")[0]
+    return name
+
+
+def _references(message: DescriptorProto) -> Iterator[str]:
+    yield from (field.type_name[1:] for field in message.field if field.type_name)
+    for nested in message.nested_type:
+        yield from _references(nested)
+
+
+def _pruned(
+    file: FileDescriptorProto,
+    needed: Iterable[str],
+    services: Iterable[str],
+    home: Mapping[str, str],
+    types: Mapping[str, Optional[DescriptorProto]],
+) -> Optional[FileDescriptorProto]:
+    if file.name.startswith(_WELL_KNOWN):
+        return None
+    keep = {
+        _MESSAGES: [_joined(file.package, m.name) in needed for m in file.message_type],
+        _ENUMS: [_joined(file.package, e.name) in needed for e in file.enum_type],
+        _SERVICES: [_joined(file.package, s.name) in services for s in file.service],
+    }
+    if not any(any(flags) for flags in keep.values()):
+        return None
+    result = type(file)()
+    result.CopyFrom(file)
+    _keep(result.message_type, keep[_MESSAGES])
+    _keep(result.enum_type, keep[_ENUMS])
+    _keep(result.service, keep[_SERVICES])
+    del result.extension[:], result.public_dependency[:], result.weak_dependency[:]
+    for message in result.message_type:
+        _clear_json_names(message)
+    references = {
+        home[_outermost(name, types)]
+        for message in result.message_type
+        for name in _references(message)
+    }
+    for service in result.service:
+        for method in service.method:
+            for name in (method.input_type[1:], method.output_type[1:]):
+                references.add(home[_outermost(name, types)])
+    direct = [name for name in file.dependency if name in references]
+    indirect = sorted(references.difference(direct, [file.name]))  # by way of a public import
+    del result.dependency[:]
+    result.dependency.extend(direct + indirect)
+    result.source_code_info.CopyFrom(_reindexed(file.source_code_info, keep))
+    return result
+
+
+def _keep(items: Any, flags: list[bool]) -> None:
+    for i in reversed(range(len(flags))):
+        if not flags[i]:
+            del items[i]
+
+
+def _reindexed(info: SourceCodeInfo, keep: Mapping[int, list[bool]]) -> SourceCodeInfo:
+    """Return the comments of what is kept, under its new index in the file."""
+    result = type(info)()
+    for location in info.location:
+        path = list(location.path)
+        if len(path) >= 2 and path[0] in keep:
+            flags = keep[path[0]]
+            if not flags[path[1]]:
+                continue
+            path[1] = sum(flags[: path[1]])
+        elif path not in ([], [_SYNTAX], [_PACKAGE]):
+            continue
+        copy = result.location.add()
+        copy.CopyFrom(location)
+        del copy.path[:]
+        copy.path.extend(path)
+    return result
+
+
+def _clear_json_names(message: DescriptorProto) -> None:
+    # protoc fills in the default, and taken back in it would count as explicit.
+    for field in message.field:
+        if field.json_name == default_json_name(field.name):
+            field.ClearField("json_name")
+    for nested in message.nested_type:
+        _clear_json_names(nested)
+
+
+def _import_closure(
+    files: FileDescriptorSet, by_name: Mapping[str, FileDescriptorProto]
+) -> set[str]:
+    result: set[str] = set()
+    waiting = [name for file in files.file for name in file.dependency]
+    while waiting:
+        name = waiting.pop()
+        if name not in result:
+            result.add(name)
+            if name.startswith(_WELL_KNOWN):
+                waiting += by_name[name].dependency
+    return result
+
+
+def _rename_types(message: DescriptorProto, new_types: Mapping[str, str]) -> None:
+    for field in message.field:
+        if field.type_name:
+            field.type_name = new_types.get(field.type_name, field.type_name)
+    for nested in message.nested_type:
+        _rename_types(nested, new_types)

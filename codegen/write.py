@@ -1,0 +1,85 @@
+"""Puts a generated tree in place of the old one, or compares the two."""
+
+from __future__ import annotations
+
+import difflib
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from .errors import CodegenError
+
+__all__ = ["differences", "read_tree", "replace"]
+
+_LONGEST_LINE = 160
+
+
+def read_tree(folder: Path) -> dict[str, str]:
+    """Return the text of every file of a folder by its relative path, caches left out."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8")
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+
+
+def replace(out: Path, marker: str, build: Callable[[Path], None]) -> None:
+    """Build a tree beside a folder and put it in the folder's place.
+
+    The old tree stays whole until the new one is complete: it goes by a rename, and comes back if
+    the second rename fails. Files that are not generated any more go with it.
+
+    Args:
+        out: the folder to replace; it may be missing.
+        marker: text in the `__init__.py` of every generated package; a folder without it is
+            somebody's own work.
+        build: writes the new tree into the empty folder it is given.
+
+    Raises:
+        CodegenError: the folder holds something else than generated code.
+    """
+    init = out / "__init__.py"
+    generated = init.is_file() and marker in init.read_text(encoding="utf-8")
+    if out.exists() and not generated and (not out.is_dir() or any(out.iterdir())):
+        raise CodegenError(f"{out} is not a generated package: codegen would remove what is in it")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    # Beside the folder, as a rename must stay on one filesystem.
+    staging = out.parent / f".{out.name}.codegen"
+    shutil.rmtree(staging, ignore_errors=True)  # what an interrupted run left behind
+    new, old = staging / "new", staging / "old"
+    try:
+        new.mkdir(parents=True)
+        build(new)
+        if out.exists():
+            out.rename(old)
+        try:
+            new.rename(out)
+        except BaseException:
+            if old.exists():
+                old.rename(out)
+            raise
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def differences(old: Mapping[str, str], new: Mapping[str, str], label: str) -> str:
+    """Return a unified diff of two trees; empty if they are the same.
+
+    Args:
+        old: text by relative path.
+        new: text by relative path.
+        label: the folder's name in the diff's headings.
+    """
+    lines: list[str] = []
+    for name in sorted({*old, *new}):
+        lines += difflib.unified_diff(
+            old.get(name, "").splitlines(),
+            new.get(name, "").splitlines(),
+            f"{label}/{name}" if name in old else "/dev/null",
+            f"{label}/{name} (as generated)" if name in new else "/dev/null",
+            lineterm="",
+        )
+    # The descriptors in _pb2.py stand on lines too long to read.
+    return "\n".join(
+        line if len(line) <= _LONGEST_LINE else f"{line[:_LONGEST_LINE]} ..." for line in lines
+    )

@@ -1,0 +1,131 @@
+"""The command line: `livekit-connector-sync emulator`."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from types import FrameType
+from typing import Optional
+
+from .emulator import (
+    DEFAULT_API_SECRET,
+    ConnectorEmulator,
+    LiveKitWebhooks,
+    MetaWebhooks,
+    TwilioWebhooks,
+)
+
+__all__ = ["main"]
+
+_POLL = 3600.0  # seconds; Ctrl-C interrupts the wait
+
+
+def main(argv: Optional[Sequence[str]] = None) -> int:
+    """Run the command line.
+
+    Args:
+        argv: the arguments after the program's name, by default the process's own.
+
+    Returns:
+        The exit status.
+    """
+    arguments = _parser().parse_args(argv)
+    return _run_emulator(arguments)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="livekit-connector-sync")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    emulator = commands.add_parser(
+        "emulator",
+        help="run the Connector API with Meta's and Twilio's side on this machine",
+        description="Runs the Connector API with Meta's and Twilio's side on this machine, with a "
+        "page in the browser, until Ctrl-C.",
+    )
+    add = emulator.add_argument
+    add("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
+    add("--port", type=int, default=7890, help="first port, 0 for a free one (default %(default)s)")
+    add("--regions", type=int, default=1, metavar="N", help="listeners on following ports")
+    add("--api-key", default="devkey", metavar="KEY", help="project key (default %(default)s)")
+    add("--api-secret", default=DEFAULT_API_SECRET, metavar="SECRET", help="project secret")
+    for option, default, what in (
+        ("meta-webhook", "", "your app's webhook for Meta's calls updates"),
+        ("meta-app-secret", MetaWebhooks.app_secret, "signs Meta's webhooks"),
+        ("livekit-webhook", "", "your app's webhook for LiveKit's events"),
+        ("twilio-voice-url", "", "your app's webhook for Twilio's calls"),
+        ("twilio-auth-token", TwilioWebhooks.auth_token, "signs Twilio's webhook"),
+    ):
+        add(f"--{option}", default=default, metavar=option.rpartition("-")[2].upper(), help=what)
+    add("--certificate", nargs=2, metavar=("CERT", "KEY"), help="serve https and wss")
+    return parser
+
+
+def _run_emulator(arguments: argparse.Namespace) -> int:
+    try:
+        emulator = ConnectorEmulator(
+            api_key=arguments.api_key,
+            api_secret=arguments.api_secret,
+            host=arguments.host,
+            port=arguments.port,
+            regions=arguments.regions,
+            meta=MetaWebhooks(arguments.meta_webhook, arguments.meta_app_secret),
+            livekit=LiveKitWebhooks(arguments.livekit_webhook),
+            twilio=TwilioWebhooks(arguments.twilio_voice_url, arguments.twilio_auth_token),
+            certificate=tuple(arguments.certificate) if arguments.certificate else None,
+        )
+        emulator.start()
+    except (OSError, ValueError) as exc:
+        print(f"livekit-connector-sync: the emulator cannot start: {exc}", file=sys.stderr)
+        return 1
+    previous = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        print(_exports(emulator), flush=True)
+        _follow(emulator)
+    except KeyboardInterrupt:
+        print("\nStopped.", flush=True)
+    finally:
+        emulator.close()
+        signal.signal(signal.SIGTERM, previous)
+    return 0
+
+
+def _exports(emulator: ConnectorEmulator) -> str:
+    """Return what to paste into the shell in which the app runs."""
+    lines = [
+        f"export LIVEKIT_URL={emulator.url}",
+        f"export LIVEKIT_API_KEY={emulator.api_key}",
+        f"export LIVEKIT_API_SECRET={emulator.api_secret}",
+    ]
+    if emulator.meta.url:
+        lines.append(f"export META_APP_SECRET={emulator.meta.app_secret}")
+        lines.append(f"export META_VERIFY_TOKEN={emulator.meta.verify_token}")
+    if emulator.twilio.voice_url:
+        lines.append(f"export TWILIO_AUTH_TOKEN={emulator.twilio.auth_token}")
+    regions = [f"  region-{index}  {url}" for index, url in enumerate(emulator.region_urls)]
+    return "\n".join(
+        (
+            "The Connector API, on this machine. For your app:",
+            "",
+            *(f"  {line}" for line in lines),
+            "",
+            *(regions if len(regions) > 1 else ()),
+            f"Page: {emulator.url}/   Stop: Ctrl-C",
+            "",
+        )
+    )
+
+
+def _follow(emulator: ConnectorEmulator) -> None:
+    """Print a line per event, for ever."""
+    seen = 0
+    while True:
+        events, seen = emulator.events_after(seen, _POLL)
+        for at, line in events:
+            print(f"{time.strftime('%H:%M:%S', time.localtime(at))}  {line}", flush=True)
+
+
+def _interrupt(signum: int, frame: Optional[FrameType]) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,181 @@
+"""The Connector service itself: the five RPCs over the exchange."""
+
+from __future__ import annotations
+
+import random
+from typing import Callable, Union
+
+from google.protobuf.duration_pb2 import Duration
+
+from .. import _gen as gen
+from ..errors import InvalidArgument
+from ..service import ServicerContext
+from ..validation import check_request
+from . import sdp
+from .changes import Changes
+from .exchange import Call, Exchange
+from .lifecycle import Direction, Event, Progress, Provider, State, Timeouts
+from .refusals import META_ERRORS, Callee, MetaError
+
+__all__ = ["Connector", "new_call_id"]
+
+_METHODS = {method.full_name: method for method in gen.ConnectorServicer.METHODS}
+
+
+class Connector(gen.ConnectorServicer):
+    """Answers the Connector's RPCs as LiveKit Cloud does, as far as that is known.
+
+    Args:
+        exchange: holds the calls.
+        changed: the emulator's lock.
+        dice: makes ids and session descriptions.
+        timeouts: how long a waiting RPC waits.
+        callee: decides what becomes of a dialled number.
+        max_calls: calls that a business number may have at a time.
+        stream_url: returns the URL at which Twilio opens the stream of a session.
+    """
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        changed: Changes,
+        dice: random.Random,
+        timeouts: Timeouts,
+        callee: Callable[[gen.DialWhatsAppCallRequest], Union[Callee, MetaError]],
+        max_calls: int,
+        stream_url: Callable[[str], str],
+    ) -> None:
+        self._exchange = exchange
+        self._changed = changed
+        self._dice = dice
+        self._timeouts = timeouts
+        self._callee = callee
+        self._max_calls = max_calls
+        self._stream_url = stream_url
+
+    def DialWhatsAppCall(
+        self, request: gen.DialWhatsAppCallRequest, context: ServicerContext
+    ) -> gen.DialWhatsAppCallResponse:
+        """Ring a user's phone."""
+        check_request(_METHODS[context.method], request)
+        callee = self._callee(request)
+        with self._changed:
+            live = self._exchange.live(request.whatsapp_phone_number_id)
+            if isinstance(callee, MetaError):
+                raise callee.as_twirp()
+            if any(
+                call.user_number == request.whatsapp_to_phone_number
+                and call.direction is Direction.OUTBOUND
+                for call in live
+            ):
+                raise META_ERRORS[138003].as_twirp()
+            if len(live) >= self._max_calls:
+                raise META_ERRORS[138002].as_twirp()
+            call_id = new_call_id(self._dice)
+            call = Call(
+                call_id,
+                Progress(Provider.WHATSAPP, Direction.OUTBOUND),
+                phone_number_id=request.whatsapp_phone_number_id,
+                user_number=request.whatsapp_to_phone_number,
+                room_name=request.room_name or f"whatsapp-{call_id}",
+                participant_identity=request.participant_identity or f"whatsapp-{call_id}",
+                participant_name=request.participant_name,
+                agents=tuple(request.agents),
+                callback_data=request.whatsapp_biz_opaque_callback_data,
+                ringing_timeout=_seconds(request.ringing_timeout),
+            )
+            self._exchange.place(call, Event.DIAL)
+            if callee is Callee.ANSWER:
+                self._exchange.apply(call, Event.ANSWER, sdp=sdp.answer(self._dice))
+            elif callee is Callee.REJECT:
+                self._exchange.apply(call, Event.REJECT)
+            elif callee is Callee.BUSY:
+                self._exchange.apply(call, Event.BUSY)
+        return gen.DialWhatsAppCallResponse(whatsapp_call_id=call.id, room_name=call.room_name)
+
+    def AcceptWhatsAppCall(
+        self, request: gen.AcceptWhatsAppCallRequest, context: ServicerContext
+    ) -> gen.AcceptWhatsAppCallResponse:
+        """Bridge an inbound call into a room."""
+        check_request(_METHODS[context.method], request)
+        _check_sdp_type(request.sdp, "offer")
+        call = self._exchange.get(request.whatsapp_call_id)
+        self._exchange.apply(
+            call,
+            Event.ACCEPT,
+            room_name=request.room_name or f"whatsapp-{call.id}",
+            participant_identity=request.participant_identity or f"whatsapp-{call.id}",
+            participant_name=request.participant_name,
+            agents=tuple(request.agents),
+            callback_data=request.whatsapp_biz_opaque_callback_data,
+        )
+        if request.wait_until_answered:
+            limit = _seconds(request.ringing_timeout) or self._timeouts.join
+            self._exchange.wait_joined(call, limit)
+        return gen.AcceptWhatsAppCallResponse(room_name=call.room_name)
+
+    def ConnectWhatsAppCall(
+        self, request: gen.ConnectWhatsAppCallRequest, context: ServicerContext
+    ) -> gen.ConnectWhatsAppCallResponse:
+        """Connect a dialled call with the user's SDP."""
+        check_request(_METHODS[context.method], request)
+        _check_sdp_type(request.sdp, "answer")
+        call = self._exchange.get(request.whatsapp_call_id)
+        limit = call.ringing_timeout or self._timeouts.join
+        if request.wait_until_answered and call.state is State.RINGING:
+            self._exchange.connect_when_answered(call, limit)
+        else:
+            self._exchange.apply(call, Event.CONNECT)
+        if request.wait_until_answered:
+            self._exchange.wait_joined(call, limit)
+        return gen.ConnectWhatsAppCallResponse()
+
+    def DisconnectWhatsAppCall(
+        self, request: gen.DisconnectWhatsAppCallRequest, context: ServicerContext
+    ) -> gen.DisconnectWhatsAppCallResponse:
+        """End a call, or LiveKit's part in one that the user ended."""
+        check_request(_METHODS[context.method], request)
+        self._exchange.apply(request.whatsapp_call_id, Event.DISCONNECT)
+        return gen.DisconnectWhatsAppCallResponse()
+
+    def ConnectTwilioCall(
+        self, request: gen.ConnectTwilioCallRequest, context: ServicerContext
+    ) -> gen.ConnectTwilioCallResponse:
+        """Make a session whose URL Twilio connects to."""
+        check_request(_METHODS[context.method], request)
+        enum = gen.ConnectTwilioCallRequest.TwilioCallDirection
+        inbound = request.twilio_call_direction == enum.Value("TWILIO_CALL_DIRECTION_INBOUND")
+        with self._changed:
+            session = f"TW_{_token(self._dice, 16)}"
+            call = Call(
+                session,
+                Progress(Provider.TWILIO, Direction.INBOUND if inbound else Direction.OUTBOUND),
+                room_name=request.room_name,
+                participant_identity=request.participant_identity or session,
+                participant_name=request.participant_name,
+                agents=tuple(request.agents),
+                connect_url=self._stream_url(session),
+            )
+            self._exchange.place(call, Event.SESSION)
+        return gen.ConnectTwilioCallResponse(connect_url=call.connect_url)
+
+
+def new_call_id(dice: random.Random) -> str:
+    """Return an id of the form that Meta gives WhatsApp calls."""
+    return f"wacid.{_token(dice, 32)}"
+
+
+def _token(dice: random.Random, length: int) -> str:
+    return "".join(dice.choices("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", k=length))
+
+
+def _seconds(duration: Duration) -> float:
+    return duration.seconds + duration.nanos / 1e9
+
+
+def _check_sdp_type(description: gen.SessionDescription, wanted: str) -> None:
+    if description.type and description.type != wanted:
+        raise InvalidArgument(
+            f"incorrect sdp type: sdp.type must be {wanted!r}, not {description.type!r}",
+            {"argument": "sdp"},
+        )

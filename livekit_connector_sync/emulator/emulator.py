@@ -1,0 +1,535 @@
+"""ConnectorEmulator: puts the parts together and gives tests their handles."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import random
+import ssl
+import threading
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Optional, Union
+from urllib.parse import urlencode
+
+from .. import _gen as gen
+from ..errors import NotFound
+from ..server import Response, TokenAuthorizer, TwirpApplication
+from . import livekit as livekit_side
+from . import meta as meta_side
+from . import outbox, sdp
+from . import twilio as twilio_side
+from .changes import Changes
+from .clock import Clock
+from .connector import Connector, new_call_id
+from .exchange import Call, Exchange
+from .http_server import HTTPListener, HTTPRequest, Takeover
+from .journal import Journal, RecordedRequest
+from .lifecycle import Direction, Event, Progress, Provider, State, Timeouts
+from .livekit import LiveKitWebhooks
+from .media_stream import accept_stream, is_upgrade
+from .meta import MetaWebhooks
+from .outbox import Delivery, Outbox
+from .page import Page
+from .refusals import Callee, DialRule, MetaError, callee_of
+from .routes import Region, Regions, Routes
+from .twilio import TwilioReply, TwilioWebhooks
+
+__all__ = ["DEFAULT_API_SECRET", "ConnectorEmulator"]
+
+DEFAULT_API_SECRET = "devsecret-of-the-connector-emulator"
+_HISTORY = 20_000
+_TWILIO_PATH = "/twilio/"
+
+
+class ConnectorEmulator:
+    """LiveKit's Connector API with Meta's and Twilio's side, on loopback; a context manager.
+
+        with ConnectorEmulator() as emulator:
+            client = ConnectorClient(emulator.url, emulator.api_key, emulator.api_secret)
+            dialled = client.dial_whatsapp_call(...)
+            call = emulator.answer(dialled.whatsapp_call_id)
+            client.connect_whatsapp_call(whatsapp_call_id=call.whatsapp_call_id, sdp=call.sdp)
+            emulator.hang_up(call)
+
+    Args:
+        api_key: the key that tokens must be issued by.
+        api_secret: the secret that tokens must be signed with.
+        host: the address to listen on.
+        port: the first region's port, the next ones follow it; 0 for any free ports.
+        regions: how many listeners to open, each a region.
+        meta: where Meta's webhooks go, and how they look.
+        livekit: where LiveKit's webhooks go.
+        twilio: where Twilio's voice webhook goes.
+        numbers: what the users at numbers do when they are called, or what Meta refuses the call
+            with, by number in digits.
+        dial_rule: decides the same for a request, before `numbers`.
+        agent_joins: False if a waiting Accept or Connect must wait until a test calls `join`.
+        max_calls: calls that a business number may have at a time before Meta refuses (138002).
+        timeouts: how long calls may ring, wait for their SDP, and so on.
+        certificate: the paths of a certificate and its key, for https and wss.
+        clock: tells the time.
+        dice: makes ids and session descriptions.
+        history: how many calls, requests and webhooks to remember.
+    """
+
+    def __init__(
+        self,
+        *,
+        api_key: str = "devkey",
+        api_secret: str = DEFAULT_API_SECRET,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        regions: int = 1,
+        meta: Optional[MetaWebhooks] = None,
+        livekit: Optional[LiveKitWebhooks] = None,
+        twilio: Optional[TwilioWebhooks] = None,
+        numbers: Optional[Mapping[str, Union[Callee, MetaError]]] = None,
+        dial_rule: Optional[DialRule] = None,
+        agent_joins: bool = True,
+        max_calls: int = 1000,
+        timeouts: Optional[Timeouts] = None,
+        certificate: Optional[tuple[str, str]] = None,
+        clock: Optional[Clock] = None,
+        dice: Optional[random.Random] = None,
+        history: int = _HISTORY,
+    ) -> None:
+        if regions < 1:
+            raise ValueError(f"regions must be 1 or more, not {regions}")
+        self.api_key = api_key
+        self.api_secret = api_secret
+        self.meta = meta or MetaWebhooks()
+        self.livekit = livekit or LiveKitWebhooks()
+        self.twilio = twilio or TwilioWebhooks()
+        self.numbers = dict(numbers or {})
+        self.dial_rule = dial_rule
+        self._addresses = [(host, port + index if port else 0) for index in range(regions)]
+        self._certificate = certificate
+        self._clock = clock or Clock()
+        self._dice = dice or random.Random()
+        self._changed = Changes()
+        self._closing = threading.Event()
+        self._listeners: list[HTTPListener] = []
+        self._timer: Optional[threading.Thread] = None
+        timeouts = timeouts or Timeouts()
+
+        self._journal = Journal(self._changed, history)
+        self._exchange = Exchange(
+            self._changed, self._clock, timeouts, self._announce, agent_joins, history
+        )
+        self._meta_outbox = Outbox(
+            "meta",
+            self.meta.url,
+            self._meta_headers,
+            meta_side.RETRY_DELAYS,
+            self.meta.duplicates,
+            self._changed,
+            self._clock,
+            history,
+        )
+        self._livekit_outbox = Outbox(
+            "livekit",
+            self.livekit.url,
+            self._livekit_headers,
+            livekit_side.RETRY_DELAYS,
+            self.livekit.duplicates,
+            self._changed,
+            self._clock,
+            history,
+        )
+        self._regions = Regions()
+        connector = Connector(
+            self._exchange,
+            self._changed,
+            self._dice,
+            timeouts,
+            lambda request: callee_of(request, self.numbers, self.dial_rule),
+            max_calls,
+            self._stream_url,
+        )
+        self._page = Page(self)
+        authorizer = TokenAuthorizer(api_key, api_secret)
+        self._routes = Routes(
+            TwirpApplication(connector, authorize=authorizer),
+            authorizer,
+            self._regions,
+            self._journal,
+            self._clock,
+            self._closing,
+            self._answer_elsewhere,
+        )
+
+    def __enter__(self) -> ConnectorEmulator:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: Optional[type[BaseException]],
+        exc: Optional[BaseException],
+        traceback: Optional[TracebackType],
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        where = ", ".join(self.region_urls) or "not started"
+        return f"<ConnectorEmulator {where}>"
+
+    # -- running ---------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Open the listeners.
+
+        Raises:
+            OSError: a port is taken.
+            RuntimeError: the emulator was started before.
+        """
+        if self._timer is not None:
+            raise RuntimeError("an emulator starts once: make another one")
+        tls = None
+        if self._certificate is not None:
+            tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            tls.load_cert_chain(*self._certificate)
+        try:
+            for index, (host, port) in enumerate(self._addresses):
+                handler = functools.partial(self._routes.answer, index)
+                self._listeners.append(HTTPListener(host, port, handler, tls))
+        except OSError:
+            self.close()
+            raise
+        self._regions.all = tuple(
+            Region(index, f"region-{index}", listener.origin)
+            for index, listener in enumerate(self._listeners)
+        )
+        self._timer = threading.Thread(target=self._keep_time, name="emulator-timer", daemon=True)
+        self._timer.start()
+
+    def close(self) -> None:
+        """Close the listeners and connections, and wait until every thread is gone."""
+        self._closing.set()
+        self._exchange.close()
+        for listener in self._listeners:
+            listener.close()
+        self._meta_outbox.close()
+        self._livekit_outbox.close()
+        if self._timer is not None:
+            self._timer.join()
+
+    @property
+    def url(self) -> str:
+        """The URL of the first region, "http://127.0.0.1:PORT"."""
+        return self._region(0).url
+
+    @property
+    def region_urls(self) -> list[str]:
+        """The URLs of all regions."""
+        return [region.url for region in self._regions.all]
+
+    # -- what happened ---------------------------------------------------------------------
+
+    @property
+    def calls(self) -> list[Call]:
+        """All calls, the newest last."""
+        return self._exchange.calls()
+
+    @property
+    def requests(self) -> list[RecordedRequest]:
+        """All RPCs received, failed ones included, the newest last."""
+        return self._journal.requests()
+
+    @property
+    def webhooks(self) -> list[Delivery]:
+        """All webhooks of Meta and LiveKit with their results, in the order of their making."""
+        deliveries = self._meta_outbox.deliveries() + self._livekit_outbox.deliveries()
+        return sorted(deliveries, key=lambda delivery: (delivery.created, delivery.number))
+
+    @property
+    def dropped_regions(self) -> frozenset[int]:
+        """The indexes of the regions that are down."""
+        return self._regions.dropped
+
+    def wait_for_change(self, seen: int, timeout: float) -> int:
+        """Wait until anything changes.
+
+        Args:
+            seen: the number that the last call returned; -1 at first.
+            timeout: seconds to wait.
+
+        Returns:
+            The number of changes so far; -1 if the emulator is closing.
+        """
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._changed.version != seen or self._closing.is_set(), timeout
+            )
+            return -1 if self._closing.is_set() else self._changed.version
+
+    def events_after(self, seen: int, timeout: float) -> tuple[list[tuple[float, str]], int]:
+        """Wait for events and return them, for a transcript.
+
+        Args:
+            seen: how many events are known already.
+            timeout: seconds to wait for one, if there is none yet.
+
+        Returns:
+            The new events as (time, text), and how many there have been in all.
+        """
+        with self._changed:
+            events, count = self._journal.events_after(seen)
+            if not events:
+                self._changed.wait_for(
+                    lambda: self._journal.events_after(seen)[0] or self._closing.is_set(), timeout
+                )
+                events, count = self._journal.events_after(seen)
+            return events, count
+
+    # -- the user, the agent and the world -------------------------------------------------
+
+    def inbound_call(
+        self,
+        *,
+        whatsapp_call_id: Optional[str] = None,
+        whatsapp_phone_number_id: str = "106540352242922",
+        to_phone_number: str = "",
+        from_phone_number: str = "15551234567",
+        from_name: str = "Alex Doe",
+        sdp: Optional[gen.SessionDescription] = None,
+    ) -> Call:
+        """Let a user call the business; Meta's webhook with the offer goes out.
+
+        Args:
+            whatsapp_call_id: the call's id, by default a new one.
+            whatsapp_phone_number_id: Meta's id of the business's number.
+            to_phone_number: the business's number in digits, by default that of `meta`.
+            from_phone_number: the user's number in digits.
+            from_name: the name in the user's profile.
+            sdp: the user's offer, by default one that looks like Meta's.
+
+        Returns:
+            The call; its `sdp` is what AcceptWhatsAppCall needs.
+
+        Raises:
+            ValueError: there is a call of this id.
+        """
+        call = Call(
+            whatsapp_call_id or new_call_id(self._dice),
+            Progress(Provider.WHATSAPP, Direction.INBOUND, bridged=False),
+            sdp=sdp or self._offer(),
+            phone_number_id=whatsapp_phone_number_id,
+            business_number=to_phone_number,
+            user_number=from_phone_number,
+            user_name=from_name,
+        )
+        return self._exchange.place(call, Event.OFFER)
+
+    def answer(self, call: Union[Call, str]) -> Call:
+        """Let the user pick up an outbound call; Meta's webhook with the answer goes out.
+
+        Of a Twilio session it opens the stream, as Twilio does when the call is connected.
+
+        Raises:
+            NotFound: there is no such call.
+            ValueError: the call is not one that the user can pick up now.
+        """
+        found = self._exchange.get(call)
+        if found.provider is Provider.TWILIO:
+            return self._exchange.apply(found, Event.STREAM)
+        return self._exchange.apply(found, Event.ANSWER, sdp=sdp.answer(self._dice))
+
+    def join(self, call: Union[Call, str]) -> Call:
+        """Let the agent join the room, where `agent_joins` is False.
+
+        Raises:
+            NotFound: there is no such call.
+            ValueError: the call is not active, or the agent is there already.
+        """
+        return self._exchange.apply(call, Event.JOIN)
+
+    def reject(self, call: Union[Call, str]) -> Call:
+        """Let the user decline an outbound call that rings, or the business an inbound one.
+
+        The Connector API has no call for the latter; apps do it through Meta's Graph API.
+
+        Raises:
+            NotFound: there is no such call.
+            ValueError: the call does not ring.
+        """
+        return self._exchange.apply(call, Event.REJECT)
+
+    def hang_up(self, call: Union[Call, str]) -> Call:
+        """Let the user end a call; Meta's terminate webhook goes out.
+
+        Raises:
+            NotFound: there is no such call.
+            ValueError: the call has ended already.
+        """
+        return self._exchange.apply(call, Event.HANG_UP)
+
+    def advance(self, seconds: float) -> None:
+        """Move the emulator's clock ahead, and let everything happen that is then due.
+
+        Raises:
+            ValueError: the number is negative.
+        """
+        self._clock.advance(seconds)
+        self._exchange.run_due()
+        with self._changed:
+            self._changed.changed()
+
+    def drop_region(self, index: int) -> None:
+        """Take a region down: it closes every connection without an answer.
+
+        Raises:
+            ValueError: there is no such region.
+        """
+        self._regions.drop(index)
+        self._journal.note(self._clock.now(), f"region-{index} is down")
+
+    def restore_region(self, index: int) -> None:
+        """Take a region up again.
+
+        Raises:
+            ValueError: there is no such region.
+        """
+        self._regions.restore(index)
+        self._journal.note(self._clock.now(), f"region-{index} is up")
+
+    # -- webhooks --------------------------------------------------------------------------
+
+    def wait_for_webhooks(self, timeout: float = 5.0) -> bool:
+        """Wait until every webhook that is due has been sent.
+
+        Args:
+            timeout: seconds to wait.
+
+        Returns:
+            False if some were still not sent by then.
+        """
+        with self._changed:
+            return self._changed.wait_for(
+                lambda: self._meta_outbox.idle() and self._livekit_outbox.idle(), timeout
+            )
+
+    def verify_meta_webhook(self) -> bool:
+        """Make Meta's GET handshake with the developer's webhook.
+
+        Returns:
+            True if it answered 200 with the challenge as its whole body.
+
+        Raises:
+            ValueError: `meta` has no url.
+        """
+        if not self.meta.url:
+            raise ValueError("no webhook to verify: pass meta=MetaWebhooks(url=...)")
+        challenge = str(self._dice.randrange(10**9, 10**10))
+        query = {
+            "hub.mode": "subscribe",
+            "hub.challenge": challenge,
+            "hub.verify_token": self.meta.verify_token,
+        }
+        joint = "&" if "?" in self.meta.url else "?"
+        status, body = outbox.send("GET", f"{self.meta.url}{joint}{urlencode(query)}", {})
+        self._journal.note(self._clock.now(), f"meta handshake: {status}")
+        return status == "200" and body == challenge.encode()
+
+    def twilio_call(
+        self, *, from_phone_number: str = "+15551234567", to_phone_number: str = "+15550783881"
+    ) -> TwilioReply:
+        """Let somebody call the business's Twilio number: post the voice webhook to the app.
+
+        Args:
+            from_phone_number: the caller, with a leading "+".
+            to_phone_number: the number called, with a leading "+".
+
+        Returns:
+            What the app answered: the TwiML that names the stream.
+
+        Raises:
+            ValueError: `twilio` has no voice_url.
+        """
+        url = self.twilio.voice_url
+        if not url:
+            raise ValueError("no app to call: pass twilio=TwilioWebhooks(voice_url=...)")
+        call_sid = f"CA{self._dice.getrandbits(128):032x}"
+        form = twilio_side.voice_form(self.twilio, call_sid, from_phone_number, to_phone_number)
+        headers = {
+            "Content-Type": "application/x-www-form-urlencoded",
+            "X-Twilio-Signature": twilio_side.signature(url, form, self.twilio.auth_token),
+            "User-Agent": "TwilioProxy/1.1",
+        }
+        status, body = outbox.send("POST", url, headers, urlencode(form).encode())
+        self._journal.note(self._clock.now(), f"twilio voice webhook: {status}")
+        reply = body.decode("utf-8", "replace")
+        return TwilioReply(int(status) if status.isdigit() else 0, reply, call_sid)
+
+    # -- wiring ----------------------------------------------------------------------------
+
+    def _announce(self, call: Call, event: Event, at: float) -> None:
+        """Queue the webhooks of an event; called under the lock."""
+        self._journal.note(at, f"{call.id}: {event}, now {call.state}")
+        if call.provider is Provider.WHATSAPP:
+            for body in meta_side.bodies(call, event, at, self.meta):
+                self._meta_outbox.put(body)
+        for body in livekit_side.bodies(call, event, at, self._dice):
+            self._livekit_outbox.put(body)
+
+    def _meta_headers(self, body: bytes) -> dict[str, str]:
+        return {
+            "Content-Type": "application/json",
+            "User-Agent": "facebookexternalua",
+            "X-Hub-Signature-256": meta_side.signature(body, self.meta.app_secret),
+        }
+
+    def _livekit_headers(self, body: bytes) -> dict[str, str]:
+        now = self._clock.now()
+        return {
+            "Content-Type": "application/webhook+json",
+            "User-Agent": "LiveKit",
+            "Authorization": livekit_side.authorization(body, self.api_key, self.api_secret, now),
+        }
+
+    def _keep_time(self) -> None:
+        while not self._closing.is_set():
+            with self._changed:
+                pause = self._exchange.run_due()
+                self._changed.wait(pause)
+
+    def _offer(self) -> gen.SessionDescription:
+        return sdp.offer(self._dice)
+
+    def _region(self, index: int) -> Region:
+        if not self._regions.all:
+            raise RuntimeError("the emulator is not started: use it in a with statement")
+        return self._regions.all[index]
+
+    def _stream_url(self, session: str) -> str:
+        return f"ws{self.url[4:]}{_TWILIO_PATH}{session}"
+
+    def _answer_elsewhere(self, request: HTTPRequest) -> Union[Response, Takeover, None]:
+        """Answer what is no RPC: the page, and Twilio's requests to a session."""
+        if request.path.startswith(_TWILIO_PATH):
+            return self._answer_twilio(request)
+        return self._page.answer(request)
+
+    def _answer_twilio(self, request: HTTPRequest) -> Union[Response, Takeover, None]:
+        """Answer Twilio: TwiML over HTTP, the media stream as a WebSocket; a session has one."""
+        try:
+            call = self._exchange.get(request.path[len(_TWILIO_PATH) :])
+        except NotFound:
+            return None
+        if call.state is not State.RINGING:
+            return Response(409, {"Content-Type": "text/plain"}, b"this session is used up\n")
+        if not is_upgrade(request):
+            return Response(200, {"Content-Type": "text/xml"}, twilio_side.twiml(call.connect_url))
+
+        def start() -> bool:
+            with contextlib.suppress(ValueError):  # another stream was first
+                self.answer(call)
+                return True
+            return False
+
+        def end() -> None:
+            with contextlib.suppress(ValueError):  # hung up already
+                self.hang_up(call)
+
+        return accept_stream(request, start, end)

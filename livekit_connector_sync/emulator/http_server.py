@@ -1,0 +1,252 @@
+"""A small HTTP/1.1 server: keep-alive, a thread a connection, one handler function.
+
+The handler maps a request to an answer: a `Response`, a `Takeover` of the connection, or None to
+drop the connection without a word.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any, Callable, Optional, Union, cast
+from urllib.parse import urlsplit
+
+from ..server import Response
+
+__all__ = ["HTTPListener", "HTTPRequest", "Takeover"]
+
+_MAX_BODY = 4 * 1024 * 1024  # bytes
+
+
+@dataclass(frozen=True)
+class HTTPRequest:
+    """A request as it came.
+
+    Args:
+        method: "GET", "POST", ...
+        path: the path without the query.
+        query: what follows the question mark.
+        headers: names in lower case; of a repeated header the last.
+        body: the whole body.
+        raw_head: the request line and headers as sent again to a protocol library.
+    """
+
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    body: bytes
+    raw_head: bytes = field(repr=False, default=b"")
+
+
+@dataclass(frozen=True)
+class Takeover:
+    """An answer that keeps the connection for itself, such as a WebSocket.
+
+    Args:
+        serve: gets the connected socket, and returns when it is done with it.
+    """
+
+    serve: Callable[[socket.socket], None]
+
+
+Handler = Callable[[HTTPRequest], Union[Response, Takeover, None]]
+
+
+class HTTPListener:
+    """A listening socket whose requests go to a handler.
+
+    Args:
+        host: the address to listen on.
+        port: the port, 0 for any free one.
+        handler: answers requests; called from many threads at once.
+        tls: the context of an https server, None for http.
+    """
+
+    def __init__(
+        self, host: str, port: int, handler: Handler, tls: Optional[ssl.SSLContext] = None
+    ) -> None:
+        self._server = _Server((host, port), handler, tls)
+        self.port = int(self._server.server_address[1])
+        self.origin = f"{'https' if tls else 'http'}://{host}:{self.port}"
+        self._thread = threading.Thread(
+            target=self._server.serve_forever,
+            kwargs={"poll_interval": 0.02},
+            name=f"emulator-accept-{self.port}",
+            daemon=True,
+        )
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop listening, break open connections and wait until their threads are gone."""
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+        self._server.break_connections()
+
+
+class _Server(HTTPServer):
+    allow_reuse_address = True
+    request_queue_size = 256
+
+    def __init__(
+        self, address: tuple[str, int], handler: Handler, tls: Optional[ssl.SSLContext]
+    ) -> None:
+        self.handler = handler
+        self._tls = tls
+        self._lock = threading.Lock()
+        self._open: dict[threading.Thread, socket.socket] = {}
+        super().__init__(address, _Connection)
+
+    def server_bind(self) -> None:
+        # HTTPServer would look up the host's name here, which can take seconds.
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.socket.bind(self.server_address)
+        self.server_address = self.socket.getsockname()
+        self.server_name, self.server_port = str(self.server_address[0]), self.server_address[1]
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        thread = threading.Thread(
+            target=self._serve, args=(request, client_address), name="emulator-http", daemon=True
+        )
+        with self._lock:
+            self._open[thread] = request
+        thread.start()
+
+    def _serve(self, connection: socket.socket, client_address: Any) -> None:
+        thread = threading.current_thread()
+        try:
+            if self._tls is not None:
+                # Wrapping detaches the plain socket, so close() must know the wrapped one before
+                # the handshake waits for the client.
+                wrapped = self._tls.wrap_socket(
+                    connection, server_side=True, do_handshake_on_connect=False
+                )
+                connection = wrapped
+                with self._lock:
+                    self._open[thread] = wrapped
+                wrapped.do_handshake()
+            self.finish_request(connection, client_address)
+        except OSError:
+            pass  # the client went away, or close() broke the connection
+        finally:
+            with self._lock:
+                self._open.pop(thread, None)
+            self.shutdown_request(connection)
+
+    def break_connections(self) -> None:
+        """End every open connection and wait for its thread."""
+        with self._lock:
+            connections = list(self._open.items())
+        for _, connection in connections:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        for thread, _ in connections:
+            thread.join(timeout=5)
+
+
+class _BadRequest(Exception):
+    """A request that cannot be read; args are the status and the text."""
+
+
+class _Connection(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server_version = "livekit-connector-emulator"
+    sys_version = ""
+    disable_nagle_algorithm = True
+
+    def _handle(self) -> None:
+        try:
+            body = self._read_body()
+        except _BadRequest as exc:
+            status, text = exc.args
+            self.close_connection = True
+            answer: Union[Response, Takeover, None] = Response(
+                status, {"Content-Type": "text/plain"}, text.encode()
+            )
+        else:
+            answer = cast(_Server, self.server).handler(self._request(body))
+        if isinstance(answer, Response):
+            self._send(answer)
+            return
+        self.close_connection = True
+        if isinstance(answer, Takeover):
+            answer.serve(self.connection)
+
+    def __getattr__(self, name: str) -> Any:
+        # The handler decides about methods too, so that an unknown one gets Twirp's own answer.
+        if name.startswith("do_"):
+            return self._handle
+        raise AttributeError(name)
+
+    def _request(self, body: bytes) -> HTTPRequest:
+        parts = urlsplit(self.path)
+        head = f"{self.requestline}\r\n" + "".join(
+            f"{name}: {value}\r\n" for name, value in self.headers.items()
+        )
+        return HTTPRequest(
+            self.command,
+            parts.path,
+            parts.query,
+            {name.lower(): value for name, value in self.headers.items()},
+            body,
+            f"{head}\r\n".encode("latin-1"),
+        )
+
+    def _read_body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
+            return self._read_chunks()
+        length = self.headers.get("Content-Length") or "0"
+        if not length.isdigit():
+            raise _BadRequest(400, "Content-Length is not a number\n")
+        if int(length) > _MAX_BODY:
+            raise _BadRequest(413, f"the body is over {_MAX_BODY} bytes\n")
+        return self._read_exactly(int(length))
+
+    def _read_chunks(self) -> bytes:
+        """Return the body of a chunked request (RFC 9112, section 7.1)."""
+        body = bytearray()
+        while True:
+            size_text = self.rfile.readline(256).split(b";")[0].strip()
+            try:
+                size = int(size_text, 16)
+            except ValueError:
+                raise _BadRequest(400, "a chunk has no size\n") from None
+            if size < 0 or len(body) + size > _MAX_BODY:
+                raise _BadRequest(413, f"the body is over {_MAX_BODY} bytes\n")
+            if size == 0:
+                break
+            body += self._read_exactly(size)
+            self.rfile.readline(256)
+        while self.rfile.readline(65536).strip():
+            pass  # trailers
+        return bytes(body)
+
+    def _read_exactly(self, length: int) -> bytes:
+        data = self.rfile.read(length)
+        if len(data) < length:
+            raise ConnectionError("the client went away within a body")
+        return data
+
+    def _send(self, answer: Response) -> None:
+        self.send_response(answer.status)
+        for name, value in answer.headers.items():
+            if name.lower() != "content-length":
+                self.send_header(name, value)
+        self.send_header("Content-Length", str(len(answer.body)))
+        if self.close_connection:
+            self.send_header("Connection", "close")
+        # One write for head and body: two would be two packets, since Nagle is off.
+        buffer: list[bytes] = self._headers_buffer
+        buffer.append(b"\r\n")
+        if self.command != "HEAD":
+            buffer.append(answer.body)
+        self.flush_headers()
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Log nothing: the journal has it all."""

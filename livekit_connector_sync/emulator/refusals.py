@@ -1,0 +1,102 @@
+"""What Meta refuses a call with, and what else can become of a dialled number.
+
+Source: https://developers.facebook.com/docs/whatsapp/cloud-api/calling/troubleshooting
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Callable, Optional, Union
+
+from .._gen import DialWhatsAppCallRequest
+from ..errors import InvalidArgument
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeAlias
+
+__all__ = ["META_ERRORS", "Callee", "DialRule", "MetaError", "callee_of"]
+
+
+@dataclass(frozen=True)
+class MetaError:
+    """An error of Meta's Graph API that a dialled number can be answered with.
+
+    Args:
+        code: Meta's code.
+        text: Meta's text.
+        status: the HTTP status that Meta sends with it.
+    """
+
+    code: int
+    text: str
+    status: int = 400
+
+    def as_twirp(self) -> InvalidArgument:
+        """Return the error as LiveKit hands it on: the code and the text in the message."""
+        return InvalidArgument(
+            f"whatsapp api call failed: (#{self.code}) {self.text}",
+            {"whatsapp_error_code": str(self.code), "whatsapp_status": str(self.status)},
+        )
+
+
+class Callee(str, enum.Enum):
+    """What the user at a dialled number does."""
+
+    RING = "ring"
+    """Nothing: the phone rings until a test answers, rejects, or time runs out."""
+    ANSWER = "answer"
+    """Picks up at once."""
+    REJECT = "reject"
+    """Declines at once."""
+    BUSY = "busy"
+    """Is in another call."""
+
+
+DialRule: TypeAlias = Callable[[DialWhatsAppCallRequest], Union[Callee, MetaError, None]]
+"""Decides what becomes of a dialled number; None leaves it to the other rules."""
+
+META_ERRORS: Mapping[int, MetaError] = {
+    error.code: error
+    for error in (
+        MetaError(100, "Invalid parameter"),
+        MetaError(131030, "Recipient phone number not in allowed list"),
+        MetaError(131044, "Business eligibility: no payment method"),
+        MetaError(131055, "Method not allowed: the number is enabled for SIP"),
+        MetaError(138000, "Calling is not enabled for this number", 401),
+        MetaError(138001, "The receiver cannot be called"),
+        MetaError(138002, "Limit of concurrent calls reached", 429),
+        MetaError(138003, "A call with this receiver is under way already"),
+        MetaError(138004, "Connection error: the call could not be placed", 500),
+        MetaError(138005, "Rate limit of calls reached", 429),
+        MetaError(138006, "No approved call permission from the receiver", 401),
+        MetaError(138009, "Limit of call permission requests reached", 429),
+        MetaError(138012, "Limit of business-initiated calls reached for this receiver", 429),
+        MetaError(138013, "Business-initiated calling is not available for this number's country"),
+        MetaError(138014, "Calling is disabled for this number because of its quality"),
+        MetaError(138015, "The messaging limit of this number is too low for calling"),
+        MetaError(138017, "The receiver has granted call permission already"),
+        MetaError(138018, "No app is subscribed to the calls webhook"),
+    )
+}
+"""Meta's refusals, by code."""
+
+
+def callee_of(
+    request: DialWhatsAppCallRequest,
+    numbers: Mapping[str, Union[Callee, MetaError]],
+    rule: Optional[DialRule],
+) -> Union[Callee, MetaError]:
+    """Return what becomes of a dialled number.
+
+    The caller's rule is asked first, then the table of numbers; then a number that ends in the
+    six digits of one of Meta's codes is refused with it, so 15550138006 has given no permission.
+    """
+    number = request.whatsapp_to_phone_number
+    decided = rule(request) if rule is not None else None
+    if decided is None:
+        decided = numbers.get(number)
+    if decided is None and number[-6:].isdigit() and len(number) > 6:
+        decided = META_ERRORS.get(int(number[-6:]))
+    return Callee.RING if decided is None else decided

@@ -1,0 +1,53 @@
+"""Session descriptions that look like those of Meta's media servers: audio only, Opus, ICE lite.
+
+Source: RFC 8866 (SDP), RFC 8839 (ICE), RFC 8122 (fingerprint), RFC 5763 (setup).
+"""
+
+from __future__ import annotations
+
+import random
+
+from .._gen import SessionDescription
+
+__all__ = ["answer", "offer"]
+
+
+def offer(dice: random.Random) -> SessionDescription:
+    """Return the offer of a user who calls the business."""
+    return SessionDescription(type="offer", sdp=_session(dice, "actpass"))
+
+
+def answer(dice: random.Random) -> SessionDescription:
+    """Return the answer of a user who picked up."""
+    return SessionDescription(type="answer", sdp=_session(dice, "active"))
+
+
+def _session(dice: random.Random, setup: str) -> str:
+    fingerprint = ":".join(f"{dice.getrandbits(8):02X}" for _ in range(32))
+    letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+    lines = (
+        "v=0",
+        f"o=- {dice.getrandbits(52)} 2 IN IP4 127.0.0.1",
+        "s=-",
+        "t=0 0",
+        "a=ice-lite",
+        "a=group:BUNDLE audio",
+        "a=msid-semantic: WMS *",
+        "m=audio 3484 UDP/TLS/RTP/SAVPF 111 126",
+        "c=IN IP4 127.0.0.1",
+        "a=rtcp:9 IN IP4 0.0.0.0",
+        "a=candidate:1 1 udp 2130706431 127.0.0.1 3484 typ host generation 0",
+        "a=ice-ufrag:" + "".join(dice.choices(letters, k=8)),
+        "a=ice-pwd:" + "".join(dice.choices(letters, k=24)),
+        f"a=fingerprint:sha-256 {fingerprint}",
+        f"a=setup:{setup}",
+        "a=mid:audio",
+        "a=sendrecv",
+        "a=rtcp-mux",
+        "a=rtpmap:111 opus/48000/2",
+        "a=fmtp:111 minptime=10;useinbandfec=1",
+        "a=rtpmap:126 telephone-event/8000",
+        "a=maxptime:20",
+        f"a=ssrc:{dice.getrandbits(32)} cname:WhatsAppAudioStream1",
+    )
+    return "\r\n".join(lines) + "\r\n"

@@ -1,0 +1,37 @@
+"""A pytest plugin: a running emulator and a client of it as fixtures.
+
+def test_dial(connector_emulator, connector_client):
+    connector_client.dial_whatsapp_call(...)
+    assert connector_emulator.calls[-1].state == "ringing"
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    # Imported by the fixtures only: pytest loads this plugin in every run, needed or not.
+    from livekit_connector_sync import ConnectorClient
+    from livekit_connector_sync.emulator import ConnectorEmulator
+
+
+@pytest.fixture
+def connector_emulator() -> Iterator[ConnectorEmulator]:
+    """A running emulator of the Connector API, for one test."""
+    from livekit_connector_sync.emulator import ConnectorEmulator
+
+    with ConnectorEmulator() as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def connector_client(connector_emulator: ConnectorEmulator) -> Iterator[ConnectorClient]:
+    """A client of the test's emulator."""
+    from livekit_connector_sync import ConnectorClient
+
+    emulator = connector_emulator
+    with ConnectorClient(emulator.url, emulator.api_key, emulator.api_secret) as client:
+        yield client

@@ -1,0 +1,274 @@
+"""For the tests of your own code: a channel without a socket, and signed webhook requests.
+
+    channel = FakeChannel({"DialWhatsAppCall": DialWhatsAppCallResponse(room_name="sales")})
+    client = ConnectorClient.from_channel(channel)
+
+`livekit_connector_sync.emulator` is the whole service, for tests that should go through HTTP.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Optional
+from urllib.parse import urlencode
+
+from ._gen import SessionDescription
+from .call import Call, ClientCallDetails, UnaryUnaryMultiCallable
+from .emulator import Call as EmulatedCall
+from .emulator import livekit, meta, twilio
+from .emulator import sdp as session
+from .emulator.lifecycle import Direction, Event, Progress, Provider, State
+from .method import MethodInfo, Request, Response
+
+__all__ = [
+    "FakeChannel",
+    "FakeRequest",
+    "SignedRequest",
+    "livekit_webhook",
+    "meta_webhook",
+    "twilio_webhook",
+]
+
+
+@dataclass(frozen=True)
+class FakeRequest:
+    """One call that a FakeChannel received.
+
+    Args:
+        method: the RPC, as "livekit.Connector/DialWhatsAppCall".
+        request: the request message.
+        details: its timeout, headers and retry policy.
+    """
+
+    method: str
+    request: Any
+    details: ClientCallDetails
+
+
+class FakeChannel:
+    """A channel that sends nothing: it notes every call and answers from a table.
+
+    Args:
+        answers: by RPC name ("DialWhatsAppCall"): a response message, an exception to raise, a
+            function from request to response, or a sequence of these, used up one by one. An RPC
+            that is not in it answers with an empty response.
+    """
+
+    def __init__(self, answers: Optional[Mapping[str, Any]] = None) -> None:
+        self.requests: list[FakeRequest] = []
+        self._answers = {
+            name: list(answer) if isinstance(answer, Sequence) else answer
+            for name, answer in (answers or {}).items()
+        }
+
+    def unary_unary(
+        self, method: MethodInfo[Request, Response]
+    ) -> UnaryUnaryMultiCallable[Request, Response]:
+        """Return the callable of an RPC."""
+        return UnaryUnaryMultiCallable(method, self._invoke)
+
+    def _invoke(
+        self,
+        method: MethodInfo[Request, Response],
+        request: Request,
+        details: ClientCallDetails,
+    ) -> tuple[Response, Call]:
+        self.requests.append(FakeRequest(method.full_name, request, details))
+        answer = self._answers.get(method.name)
+        if isinstance(answer, list):
+            if not answer:
+                raise AssertionError(f"FakeChannel has no further answer for {method.name}")
+            answer = answer.pop(0)
+        if isinstance(answer, BaseException):
+            raise answer
+        if callable(answer) and not isinstance(answer, method.response_type):
+            answer = answer(request)
+        response = method.response_type() if answer is None else answer
+        if not isinstance(response, method.response_type):
+            raise TypeError(
+                f"FakeChannel's answer for {method.name} must be a "
+                f"{method.response_type.__name__}, not {type(response).__name__}"
+            )
+        return response, Call()
+
+
+@dataclass(frozen=True)
+class SignedRequest:
+    """A webhook request, ready to be sent to an app or passed to a framework's test client.
+
+    Args:
+        url: where it goes.
+        headers: its headers, signature included.
+        body: its body.
+    """
+
+    url: str
+    headers: dict[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+    method: str = "POST"
+
+    @property
+    def wsgi_environ(self) -> dict[str, str]:
+        """The headers as WSGI and Django's test client name them, without the content's own."""
+        return {
+            f"HTTP_{name.upper().replace('-', '_')}": value
+            for name, value in self.headers.items()
+            if name != "Content-Type"
+        }
+
+    @property
+    def content_type(self) -> str:
+        """The Content-Type header."""
+        return self.headers["Content-Type"]
+
+
+_STATUSES = {"ringing": Event.DIAL, "accepted": Event.CONNECT, "rejected": Event.REJECT}
+
+
+def meta_webhook(
+    event: str,
+    app_secret: str,
+    *,
+    url: str = "http://testserver/webhooks/meta",
+    whatsapp_call_id: str = "wacid.TEST",
+    direction: str = "inbound",
+    sdp: Optional[SessionDescription] = None,
+    phone_number_id: str = "106540352242922",
+    user_number: str = "15551234567",
+    user_name: str = "Alex Doe",
+    callback_data: str = "",
+    picked_up: bool = True,
+    timestamp: Optional[float] = None,
+    status_as_list: bool = False,
+    omit_direction: bool = False,
+) -> SignedRequest:
+    """Return a signed webhook of Meta about a WhatsApp call.
+
+    Args:
+        event: "connect", "terminate", "ringing", "accepted" or "rejected".
+        app_secret: the secret of the Meta app, which signs the body.
+        url: where it goes.
+        whatsapp_call_id: the call.
+        direction: "inbound" (the user calls) or "outbound" (the business calls), for "connect"
+            and "terminate"; the others are about outbound calls only.
+        sdp: the user's session description for "connect"; by default one like Meta's.
+        phone_number_id: Meta's id of the business's number.
+        user_number: the user's number in digits.
+        user_name: the name in the user's profile.
+        callback_data: biz_opaque_callback_data.
+        picked_up: for "terminate": whether the call was ever connected.
+        timestamp: seconds since 1970, by default now.
+        status_as_list: write the status of "terminate" as a list, as Meta's page has it.
+        omit_direction: leave the direction out of "connect", as Meta's first sample does.
+
+    Raises:
+        ValueError: there is no such event or direction.
+    """
+    side = Direction.OUTBOUND if event in _STATUSES else Direction(direction)
+    if event == "connect":
+        happened = Event.OFFER if side is Direction.INBOUND else Event.ANSWER
+    elif event == "terminate":
+        happened = Event.HANG_UP
+    elif event in _STATUSES:
+        happened = _STATUSES[event]
+    else:
+        names = ", ".join(("connect", "terminate", *_STATUSES))
+        raise ValueError(f"Meta has no calls webhook {event!r}: take one of {names}")
+    at = time.time() if timestamp is None else timestamp
+    ended = happened in (Event.HANG_UP, Event.REJECT)
+    plausible = session.offer if side is Direction.INBOUND else session.answer
+    call = EmulatedCall(
+        whatsapp_call_id,
+        Progress(
+            Provider.WHATSAPP,
+            side,
+            State.ENDED if ended else State.RINGING,
+            picked_up=picked_up,
+            ended_by=happened if ended else None,
+        ),
+        sdp=sdp or plausible(random.Random()),
+        phone_number_id=phone_number_id,
+        user_number=user_number,
+        user_name=user_name,
+        callback_data=callback_data,
+        timeline=((at - 60, Event.CONNECT),) if picked_up else (),
+    )
+    config = meta.MetaWebhooks(status_as_list=status_as_list, omit_direction=omit_direction)
+    body = next(iter(meta.bodies(call, happened, at, config)))
+    headers = {
+        "Content-Type": "application/json",
+        "X-Hub-Signature-256": meta.signature(body, app_secret),
+    }
+    return SignedRequest(url, headers, body)
+
+
+def twilio_webhook(
+    auth_token: str,
+    *,
+    url: str = "http://testserver/webhooks/twilio",
+    call_sid: str = "CA00000000000000000000000000000001",
+    from_phone_number: str = "+15551234567",
+    to_phone_number: str = "+15550783881",
+    form: Optional[Mapping[str, str]] = None,
+) -> SignedRequest:
+    """Return a signed voice webhook of Twilio about an incoming call.
+
+    Args:
+        auth_token: the account's auth token, which signs the request.
+        url: where it goes, exactly as Twilio has it: the signature covers it.
+        call_sid: the call's sid.
+        from_phone_number: the caller, with a leading "+".
+        to_phone_number: the number called, with a leading "+".
+        form: more parameters, or others in place of the usual ones.
+    """
+    config = twilio.TwilioWebhooks()
+    fields = twilio.voice_form(config, call_sid, from_phone_number, to_phone_number)
+    fields.update(form or {})
+    headers = {
+        "Content-Type": "application/x-www-form-urlencoded",
+        "X-Twilio-Signature": twilio.signature(url, fields, auth_token),
+    }
+    return SignedRequest(url, headers, urlencode(fields).encode("ascii"))
+
+
+def livekit_webhook(
+    event: str,
+    api_key: str,
+    api_secret: str,
+    *,
+    url: str = "http://testserver/webhooks/livekit",
+    room: Optional[Mapping[str, Any]] = None,
+    participant: Optional[Mapping[str, Any]] = None,
+    fields: Optional[Mapping[str, Any]] = None,
+    event_id: str = "EV_TEST",
+    timestamp: Optional[float] = None,
+) -> SignedRequest:
+    """Return a signed webhook of LiveKit.
+
+    Args:
+        event: "participant_joined", "room_finished", ...
+        api_key: the project's API key, the token's issuer.
+        api_secret: the project's API secret, which signs the token.
+        url: where it goes.
+        room: the event's room, with JSON names such as "name" and "sid".
+        participant: the event's participant, with JSON names such as "identity" and "kind".
+        fields: more of the event, such as "track".
+        event_id: the event's id, by which apps tell repeats.
+        timestamp: seconds since 1970, by default now.
+    """
+    at = time.time() if timestamp is None else timestamp
+    document: dict[str, Any] = {"event": event, "id": event_id, "createdAt": str(int(at))}
+    if room is not None:
+        document["room"] = dict(room)
+    if participant is not None:
+        document["participant"] = dict(participant)
+    body = json.dumps({**document, **(fields or {})}).encode("utf-8")
+    headers = {
+        "Content-Type": "application/webhook+json",
+        "Authorization": livekit.authorization(body, api_key, api_secret, time.time()),
+    }
+    return SignedRequest(url, headers, body)

@@ -1,0 +1,179 @@
+"""What codegen refuses: each with one line that names the file and the RPC or field."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from .conftest import Run, edit
+
+CONNECTOR = "livekit_connector.proto"
+WHATSAPP = "livekit_connector_whatsapp.proto"
+TWILIO = "livekit_connector_twilio.proto"
+DIAL_RPC = "rpc DialWhatsAppCall(DialWhatsAppCallRequest) returns (DialWhatsAppCallResponse);"
+TWILIO_RPC = "rpc ConnectTwilioCall(ConnectTwilioCallRequest) returns (ConnectTwilioCallResponse);"
+WAIT = "  // True to return only once audio flows"
+
+
+def with_rpc(name: str, answer: str = "DialWhatsAppCallResponse") -> tuple[str, str, str]:
+    rpc = f"rpc {name}(DialWhatsAppCallRequest) returns ({answer});"
+    return CONNECTOR, DIAL_RPC, f"{DIAL_RPC}\n  {rpc}"
+
+
+def with_field(name: str) -> tuple[str, str, str]:
+    field = "  string destination_country = 11;"
+    return WHATSAPP, field, f"{field}\n  string {name} = 99;"
+
+
+@pytest.mark.codegen
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        pytest.param(
+            with_rpc("Watch", "stream DialWhatsAppCallResponse"),
+            f"{CONNECTOR}: RPC livekit.Connector.Watch is streaming",
+            id="a streaming RPC",
+        ),
+        pytest.param(
+            with_rpc("HoldWhatsAppCall"),
+            f"{CONNECTOR}: RPC livekit.Connector.HoldWhatsAppCall has no entry in"
+            ' codegen/overlay.toml: add [methods."livekit.Connector".HoldWhatsAppCall]',
+            id="an RPC without an entry",
+        ),
+        pytest.param(
+            (CONNECTOR, TWILIO_RPC, ""),
+            f"{CONNECTOR} has no RPC livekit.Connector.ConnectTwilioCall: remove its entry",
+            id="an entry without an RPC",
+        ),
+        pytest.param(
+            with_rpc("DialWhatsappCall"),
+            f"{CONNECTOR}: RPCs Connector.DialWhatsAppCall and Connector.DialWhatsappCall would"
+            " both be the method dial_whatsapp_call",
+            id="one method for two RPCs",
+        ),
+        pytest.param(
+            with_rpc("Import"),
+            f"{CONNECTOR}: RPC livekit.Connector.Import cannot be generated: its name is a Python"
+            " keyword",
+            id="a keyword as method",
+        ),
+        pytest.param(
+            with_rpc("None"),
+            f"{CONNECTOR}: RPC livekit.Connector.None cannot be generated: its name is a Python"
+            " keyword",
+            id="a keyword as RPC",
+        ),
+        pytest.param(
+            with_rpc("Close"),
+            f"{CONNECTOR}: RPC livekit.Connector.Close cannot be generated: its name is a name of"
+            " the client's own",
+            id="a method of the client's",
+        ),
+        pytest.param(
+            with_field("extra_headers"),
+            f"{CONNECTOR}: RPC livekit.Connector.DialWhatsAppCall cannot be generated: field"
+            " DialWhatsAppCallRequest.extra_headers is a call option",
+            id="a field called as an option",
+        ),
+        pytest.param(
+            with_field("from"),
+            "field DialWhatsAppCallRequest.from is a Python keyword",
+            id="a keyword as field",
+        ),
+        pytest.param(
+            (WHATSAPP, "  WHATSAPP_CALL_DIRECTION_INBOUND = 0;", "  None = 0;"),
+            f"{WHATSAPP}: WhatsAppCallDirection.None cannot be generated: its name is a Python"
+            " keyword",
+            id="a keyword as constant",
+        ),
+        pytest.param(
+            (WHATSAPP, "message WhatsAppCall {", "message ConnectorStub {"),
+            f"stub of Connector in {CONNECTOR} and message ConnectorStub in {WHATSAPP} would both"
+            " be exported as ConnectorStub",
+            id="one export for two things",
+        ),
+        pytest.param(
+            (TWILIO, "string room_name = 2;", "string room = 2;"),
+            f"{CONNECTOR}: RPC livekit.Connector.ConnectTwilioCall: required names room_name,"
+            " which ConnectTwilioCallRequest does not have",
+            id="a fact about no field",
+        ),
+        pytest.param(
+            (WHATSAPP, "bool wait_until_answered = 3;", "string wait_until_answered = 3;"),
+            f"{CONNECTOR}: RPC livekit.Connector.ConnectWhatsAppCall: wait_field names"
+            " wait_until_answered, which is not a bool",
+            id="a fact about another type",
+        ),
+        pytest.param(
+            (WHATSAPP, "USER_INITIATED = 1;", "USER_ENDED = 1;"),
+            "required_unless names USER_INITIATED, which DisconnectReason does not have",
+            id="a fact about no constant",
+        ),
+        pytest.param(
+            (TWILIO, "string connect_url = 1;", "string url = 1;"),
+            f"{TWILIO}: codegen/overlay.toml gives livekit.ConnectTwilioCallResponse.connect_url a"
+            " sensitivity, but there is no such field",
+            id="a sensitivity of no field",
+        ),
+        pytest.param(
+            (WHATSAPP, "message WhatsAppCall {", "message WhatsAppCall"),
+            f"protoc: {WHATSAPP}:",
+            id="protoc's own refusal",
+        ),
+    ],
+)
+def test_refused(
+    run: Run, protos: Path, tmp_path: Path, change: tuple[str, str, str], words: str
+) -> None:
+    file, old, new = change
+    edit(protos / file, old, new)
+    result = run("codegen", "--proto-dir", protos, "--out", tmp_path / "calls")
+    assert result.returncode == 2
+    assert result.stderr.startswith("codegen: error: ")
+    assert words in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert not (tmp_path / "calls").exists()
+
+
+@pytest.mark.codegen
+def test_a_service_without_a_grant_is_refused(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "proto").mkdir()
+    (tmp_path / "proto" / "pager.proto").write_text(
+        'syntax = "proto3"; package livekit; message Note {}'
+        " service Pager { rpc Page(Note) returns (Note); }"
+    )
+    result = run(
+        "codegen",
+        *("--proto-dir", tmp_path / "proto", "--service", "Pager", "--out", tmp_path / "pager"),
+    )
+    assert result.returncode == 2
+    assert result.stderr == (
+        "codegen: error: pager.proto: RPC livekit.Pager.Page has no grant: add "
+        '"Page" to a list of ["livekit.Pager"] in codegen/grants.toml\n'
+    )
+
+
+@pytest.mark.codegen
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--service", "Conector"], "declares no service Conector; it declares livekit.Connector"),
+        (["--out", "{tmp}/my-calls"], "my-calls cannot be imported: name the package"),
+        (["--out", "{tmp}/class"], "class cannot be imported: name the package"),
+        (["--out", "{tmp}/precious"], "precious is not a generated package"),
+        (["--proto-dir", "{tmp}/nowhere"], "nowhere is not a folder"),
+    ],
+)
+def test_arguments_are_refused(
+    run: Run, tmp_path: Path, arguments: list[str], words: str
+) -> None:
+    precious = tmp_path / "precious" / "work.txt"
+    precious.parent.mkdir()
+    precious.write_text("years of it")
+    filled = [argument.replace("{tmp}", str(tmp_path)) for argument in arguments]
+    result = run("codegen", "--out", tmp_path / "calls", *filled)
+    assert result.returncode == 2
+    assert words in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert precious.read_text() == "years of it"

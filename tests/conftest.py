@@ -1,0 +1,31 @@
+"""Fixtures that several folders of tests share."""
+
+from __future__ import annotations
+
+import pytest
+
+from livekit_connector_sync.emulator import ConnectorEmulator
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the developer's own LIVEKIT_* settings out of the tests."""
+    for name in ("LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET", "LIVEKIT_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def environment(
+    connector_emulator: ConnectorEmulator, monkeypatch: pytest.MonkeyPatch
+) -> ConnectorEmulator:
+    """Point the environment of a program that uses the package at an emulator; return it."""
+    for name, value in {
+        "LIVEKIT_URL": connector_emulator.url,
+        "LIVEKIT_API_KEY": connector_emulator.api_key,
+        "LIVEKIT_API_SECRET": connector_emulator.api_secret,
+        "WHATSAPP_PHONE_NUMBER_ID": "106540352242922",
+        "WHATSAPP_TO_PHONE_NUMBER": "15551234567",
+        "WHATSAPP_API_KEY": "an-access-token-of-meta",
+    }.items():
+        monkeypatch.setenv(name, value)
+    return connector_emulator

@@ -1,0 +1,87 @@
+"""Fixtures of the emulator's tests: a running emulator, a client, and an app with webhooks."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any, Callable
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from livekit_connector_sync import ConnectorClient
+from livekit_connector_sync.emulator import ConnectorEmulator
+
+
+@dataclass
+class WebhookApp:
+    """A developer's app: notes the webhooks it gets and answers with the next status."""
+
+    url: str = ""
+    received: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
+    statuses: list[int] = field(default_factory=list)
+    verify_token: str = ""
+    reply: bytes = b""
+
+
+@pytest.fixture
+def emulator() -> Iterator[ConnectorEmulator]:
+    with ConnectorEmulator() as running:
+        yield running
+
+
+@pytest.fixture
+def client_of() -> Iterator[Callable[..., ConnectorClient]]:
+    clients: list[ConnectorClient] = []
+
+    def make(emulator: ConnectorEmulator, **options: Any) -> ConnectorClient:
+        client = ConnectorClient(emulator.url, emulator.api_key, emulator.api_secret, **options)
+        clients.append(client)
+        return client
+
+    yield make
+    for client in clients:
+        client.close()
+
+
+@pytest.fixture
+def client(
+    emulator: ConnectorEmulator, client_of: Callable[..., ConnectorClient]
+) -> ConnectorClient:
+    return client_of(emulator)
+
+
+@pytest.fixture
+def app() -> Iterator[WebhookApp]:
+    state = WebhookApp()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            state.received.append(({k.lower(): v for k, v in self.headers.items()}, body))
+            self.answer(state.statuses.pop(0) if state.statuses else 200, state.reply)
+
+        def do_GET(self) -> None:
+            query = parse_qs(urlsplit(self.path).query)
+            right = query.get("hub.verify_token") == [state.verify_token]
+            self.answer(200 if right else 403, query["hub.challenge"][0].encode() if right else b"")
+
+        def answer(self, status: int, body: bytes) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    state.url = f"http://127.0.0.1:{server.server_address[1]}/webhooks"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield state
+    server.shutdown()
+    server.server_close()
+    thread.join()

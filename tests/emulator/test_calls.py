@@ -1,0 +1,394 @@
+"""The life of WhatsApp and Twilio calls, through our client and the emulator's handles."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Callable
+
+import pytest
+
+import livekit_connector_sync as lk
+from livekit_connector_sync.emulator import (
+    META_ERRORS,
+    Call,
+    Callee,
+    ConnectorEmulator,
+    Event,
+    MetaError,
+    Timeouts,
+)
+
+DIAL = {
+    "whatsapp_phone_number_id": "106540352242922",
+    "whatsapp_to_phone_number": "15551230000",
+    "whatsapp_api_key": "graph-secret",
+    "whatsapp_cloud_api_version": "23.0",
+}
+ACCEPT = {
+    "whatsapp_phone_number_id": "106540352242922",
+    "whatsapp_api_key": "graph-secret",
+    "whatsapp_cloud_api_version": "23.0",
+}
+
+
+USER_INITIATED = "USER_INITIATED"
+
+
+def dial(client: lk.ConnectorClient, emulator: ConnectorEmulator, **fields: Any) -> Call:
+    response = client.dial_whatsapp_call(**{**DIAL, **fields})
+    return next(call for call in emulator.calls if call.id == response.whatsapp_call_id)
+
+
+def accept(client: lk.ConnectorClient, call: Call, **fields: Any) -> str:
+    fields = {**ACCEPT, "whatsapp_call_id": call.whatsapp_call_id, "sdp": call.sdp, **fields}
+    return client.accept_whatsapp_call(**fields).room_name
+
+
+def connect(client: lk.ConnectorClient, call: Call, **fields: Any) -> None:
+    client.connect_whatsapp_call(whatsapp_call_id=call.whatsapp_call_id, sdp=call.sdp, **fields)
+
+
+def disconnect(client: lk.ConnectorClient, call: Call, **fields: Any) -> None:
+    fields = fields or {"whatsapp_api_key": "graph-secret"}
+    client.disconnect_whatsapp_call(whatsapp_call_id=call.whatsapp_call_id, **fields)
+
+
+def events(call: Call) -> list[str]:
+    return [str(event) for _, event in call.timeline]
+
+
+def test_outbound_call(emulator: ConnectorEmulator, client: lk.ConnectorClient) -> None:
+    call = dial(client, emulator, room_name="sales", agents=[{"agent_name": "bot"}])
+    assert (call.state, call.direction, call.room_name) == ("ringing", "outbound", "sales")
+    assert not call.sdp.sdp
+    emulator.answer(call)
+    assert call.state == "answered"
+    assert call.sdp.type == "answer"
+    assert call.sdp.sdp.startswith("v=0\r\n")
+    connect(client, call)
+    assert call.state == "active"
+    disconnect(client, call)
+    assert events(call) == ["dial", "answer", "connect", "join", "disconnect"]
+    assert call.state == "ended"
+
+
+def test_inbound_call(emulator: ConnectorEmulator, client: lk.ConnectorClient) -> None:
+    call = emulator.inbound_call(from_phone_number="15557654321")
+    assert (call.state, call.direction, call.sdp.type) == ("ringing", "inbound", "offer")
+    assert accept(client, call, room_name="support") == "support"
+    assert call.state == "active"
+    emulator.hang_up(call.whatsapp_call_id)
+    assert call.state == "ended"
+    disconnect(client, call, disconnect_reason=USER_INITIATED)
+    assert events(call) == ["offer", "accept", "join", "hang_up", "disconnect"]
+
+
+def test_a_room_is_named_after_the_call_by_default(
+    emulator: ConnectorEmulator, client: lk.ConnectorClient
+) -> None:
+    call = emulator.inbound_call(whatsapp_call_id="wacid.A")
+    assert accept(client, call) == call.room_name == "whatsapp-wacid.A"
+
+
+def test_twilio_session(emulator: ConnectorEmulator, client: lk.ConnectorClient) -> None:
+    response = client.connect_twilio_call(
+        twilio_call_direction="TWILIO_CALL_DIRECTION_OUTBOUND", room_name="support"
+    )
+    (call,) = emulator.calls
+    assert response.connect_url == call.connect_url
+    assert response.connect_url.startswith("ws://127.0.0.1:")
+    assert (call.provider, call.direction, call.state) == ("twilio", "outbound", "ringing")
+    assert emulator.answer(call).state == "active"
+    assert emulator.hang_up(call).ended_by is Event.HANG_UP
+
+
+def test_repeats(emulator: ConnectorEmulator, client: lk.ConnectorClient) -> None:
+    inbound = emulator.inbound_call()
+    accept(client, inbound)
+    with pytest.raises(lk.AlreadyExists):
+        accept(client, inbound)
+    outbound = emulator.answer(dial(client, emulator))
+    connect(client, outbound)
+    with pytest.raises(lk.AlreadyExists):
+        connect(client, outbound)
+    disconnect(client, outbound)
+    with pytest.raises(lk.NotFound):
+        disconnect(client, outbound)
+    with pytest.raises(lk.FailedPrecondition):
+        connect(client, outbound)
+
+
+def test_unknown_calls(emulator: ConnectorEmulator, client: lk.ConnectorClient) -> None:
+    offered = emulator.inbound_call()
+    unknown = Call("wacid.UNKNOWN", offered.progress, sdp=offered.sdp)
+    with pytest.raises(lk.NotFound):
+        accept(client, unknown)
+    with pytest.raises(lk.NotFound):
+        disconnect(client, unknown)
+    with pytest.raises(lk.NotFound):  # Meta knows the call, LiveKit not yet
+        disconnect(client, offered)
+
+
+def test_disconnect_needs_the_key_unless_the_user_ended_the_call(
+    emulator: ConnectorEmulator, client_of: Callable[..., lk.ConnectorClient]
+) -> None:
+    client = client_of(emulator, validate=False)
+    call = emulator.inbound_call()
+    accept(client, call)
+    with pytest.raises(lk.InvalidArgument, match="whatsapp_api_key"):
+        disconnect(client, call, disconnect_reason="BUSINESS_INITIATED")
+    assert call.state == "active"
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"whatsapp_api_key": ""}, "whatsapp_api_key"),
+        ({"whatsapp_cloud_api_version": "v23.0"}, 'write "23.0"'),
+        ({"whatsapp_to_phone_number": "+15551230000"}, "leading"),
+    ],
+)
+def test_the_service_checks_requests_too(
+    emulator: ConnectorEmulator,
+    client_of: Callable[..., lk.ConnectorClient],
+    changes: dict[str, str],
+    text: str,
+) -> None:
+    client = client_of(emulator, validate=False)
+    with pytest.raises(lk.InvalidArgument, match=text) as caught:
+        client.dial_whatsapp_call(**{**DIAL, **changes})
+    assert caught.value.status == 400
+    assert emulator.requests[-1].outcome == "invalid_argument"
+
+
+def test_the_sdp_must_be_of_the_right_type(
+    emulator: ConnectorEmulator, client: lk.ConnectorClient
+) -> None:
+    call = emulator.inbound_call()
+    with pytest.raises(lk.InvalidArgument, match="'offer'"):
+        accept(client, call, sdp={"type": "answer", "sdp": "v=0"})
+
+
+def test_tokens(emulator: ConnectorEmulator) -> None:
+    def token(video: lk.VideoGrants, secret: str = emulator.api_secret, key: str = "devkey") -> str:
+        return lk.AccessToken(key, secret).with_grants(video).to_jwt()
+
+    allowed = lk.VideoGrants(room_create=True)
+    for text, error in (
+        (token(lk.VideoGrants(room_list=True)), lk.PermissionDenied),
+        (token(allowed, secret="another secret"), lk.Unauthenticated),
+        (token(allowed, key="another key"), lk.Unauthenticated),
+        ("not.a.token", lk.Unauthenticated),
+    ):
+        with lk.ConnectorClient(emulator.url, token=text) as client, pytest.raises(error):
+            client.dial_whatsapp_call(**DIAL)
+    assert [request.outcome for request in emulator.requests] == [
+        "permission_denied",
+        *["unauthenticated"] * 3,
+    ]
+    assert emulator.calls == []
+    with lk.ConnectorClient(emulator.url, token=token(allowed)) as client:
+        client.dial_whatsapp_call(**DIAL)
+
+
+def test_what_meta_refuses(emulator: ConnectorEmulator, client: lk.ConnectorClient) -> None:
+    dial(client, emulator)
+    with pytest.raises(lk.InvalidArgument, match="138003"):
+        dial(client, emulator)
+    with pytest.raises(lk.InvalidArgument, match=r"138006.*permission"):
+        dial(client, emulator, whatsapp_to_phone_number="15550138006")
+    emulator.numbers["4930111"] = META_ERRORS[138005]
+    with pytest.raises(lk.InvalidArgument, match="138005"):
+        dial(client, emulator, whatsapp_to_phone_number="4930111")
+    emulator.dial_rule = lambda request: MetaError(1, "no") if request.room_name == "x" else None
+    with pytest.raises(lk.InvalidArgument, match=r"\(#1\) no"):
+        dial(client, emulator, whatsapp_to_phone_number="4930222", room_name="x")
+    assert len(emulator.calls) == 1
+
+
+def test_capacity(client_of: Callable[..., lk.ConnectorClient]) -> None:
+    with ConnectorEmulator(max_calls=2) as emulator:
+        client = client_of(emulator)
+        first = dial(client, emulator, whatsapp_to_phone_number="1")
+        dial(client, emulator, whatsapp_to_phone_number="2")
+        with pytest.raises(lk.InvalidArgument, match="138002"):
+            dial(client, emulator, whatsapp_to_phone_number="3")
+        disconnect(client, first)
+        dial(client, emulator, whatsapp_to_phone_number="3")
+
+
+@pytest.mark.parametrize(
+    ("callee", "state", "ended_by"),
+    [
+        (Callee.ANSWER, "answered", None),
+        (Callee.REJECT, "ended", "reject"),
+        (Callee.BUSY, "ended", "busy"),
+    ],
+)
+def test_what_the_user_does(
+    emulator: ConnectorEmulator,
+    client: lk.ConnectorClient,
+    callee: Callee,
+    state: str,
+    ended_by: str,
+) -> None:
+    emulator.numbers[DIAL["whatsapp_to_phone_number"]] = callee
+    call = dial(client, emulator)
+    assert (call.state, call.ended_by) == (state, ended_by)
+
+
+def test_timeouts(emulator: ConnectorEmulator, client: lk.ConnectorClient) -> None:
+    unanswered = dial(client, emulator, ringing_timeout=12)
+    offered = emulator.inbound_call()
+    emulator.advance(13)
+    assert unanswered.ended_by is Event.NO_ANSWER
+    assert offered.state == "ringing"
+    emulator.advance(60)
+    assert offered.ended_by is Event.NO_ANSWER
+
+    unconnected = emulator.answer(dial(client, emulator))
+    emulator.advance(31)
+    assert unconnected.ended_by is Event.NOT_CONNECTED
+
+    abandoned = emulator.inbound_call()
+    accept(client, abandoned)
+    emulator.hang_up(abandoned)
+    emulator.advance(31)
+    assert events(abandoned)[-1] == "release"
+    with pytest.raises(lk.NotFound):
+        disconnect(client, abandoned, disconnect_reason=USER_INITIATED)
+
+
+def test_a_timeout_comes_by_itself(client_of: Callable[..., lk.ConnectorClient]) -> None:
+    with ConnectorEmulator(timeouts=Timeouts(ring=0.05)) as emulator:
+        call = dial(client_of(emulator), emulator)
+        deadline = time.monotonic() + 5
+        while call.state != "ended" and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert call.ended_by is Event.NO_ANSWER
+
+
+def test_handles_refuse_what_cannot_happen(
+    emulator: ConnectorEmulator, client: lk.ConnectorClient
+) -> None:
+    call = emulator.inbound_call()
+    with pytest.raises(ValueError, match="answer cannot happen to an inbound"):
+        emulator.answer(call)
+    emulator.reject(call)
+    with pytest.raises(ValueError, match="hang_up cannot happen"):
+        emulator.hang_up(call)
+    with pytest.raises(ValueError, match="already"):
+        emulator.inbound_call(whatsapp_call_id=call.whatsapp_call_id)
+    with pytest.raises(lk.NotFound):
+        emulator.answer("wacid.UNKNOWN")
+
+
+def in_background(function: Callable[[], object], until: Callable[[], bool]) -> Any:
+    """Start a call that waits; return its future once it waits."""
+    pool = ThreadPoolExecutor(1)
+    future = pool.submit(function)
+    deadline = time.monotonic() + 5
+    while not until() and time.monotonic() < deadline:
+        time.sleep(0.005)
+    pool.shutdown(wait=False)
+    assert until()
+    assert not future.done()
+    return future
+
+
+def test_accept_waits_for_the_agent(client_of: Callable[..., lk.ConnectorClient]) -> None:
+    with ConnectorEmulator(agent_joins=False) as emulator:
+        client = client_of(emulator)
+        call = emulator.inbound_call()
+        waiting = in_background(
+            lambda: accept(client, call, wait_until_answered=True), lambda: call.state == "active"
+        )
+        emulator.join(call)
+        assert waiting.result(5) == call.room_name
+
+        late = emulator.inbound_call()
+        waiting = in_background(
+            lambda: accept(client, late, wait_until_answered=True, ringing_timeout=20),
+            lambda: late.state == "active",
+        )
+        emulator.advance(21)
+        with pytest.raises(lk.DeadlineExceeded) as caught:
+            waiting.result(5)
+        assert caught.value.status == 408
+        assert late.ended_by is Event.NOT_JOINED
+
+        gone = emulator.inbound_call()
+        waiting = in_background(
+            lambda: accept(client, gone, wait_until_answered=True), lambda: gone.state == "active"
+        )
+        emulator.hang_up(gone)
+        with pytest.raises(lk.FailedPrecondition):
+            waiting.result(5)
+
+
+def test_connect_waits_for_the_user(
+    emulator: ConnectorEmulator, client: lk.ConnectorClient
+) -> None:
+    call = dial(client, emulator)
+    sdp = {"type": "answer", "sdp": "v=0\r\n"}
+    waiting = in_background(lambda: connect_with(client, call, sdp), lambda: call.connecting)
+    with pytest.raises(lk.AlreadyExists):
+        connect_with(client, call, sdp)
+    emulator.answer(call)
+    waiting.result(5)
+    assert call.state == "active"
+
+
+def connect_with(client: lk.ConnectorClient, call: Call, sdp: dict[str, str]) -> None:
+    client.connect_whatsapp_call(
+        whatsapp_call_id=call.whatsapp_call_id, sdp=sdp, wait_until_answered=True
+    )
+
+
+def test_closing_wakes_a_waiting_call(client_of: Callable[..., lk.ConnectorClient]) -> None:
+    emulator = ConnectorEmulator(agent_joins=False)
+    emulator.start()
+    client = client_of(emulator)
+    call = emulator.inbound_call()
+    waiting = in_background(
+        lambda: accept(client, call, wait_until_answered=True), lambda: call.state == "active"
+    )
+    started = time.monotonic()
+    emulator.close()
+    with pytest.raises(lk.TwirpError):
+        waiting.result(5)
+    assert time.monotonic() - started < 2
+
+
+def test_requests_are_recorded_as_they_came(
+    emulator: ConnectorEmulator, client: lk.ConnectorClient
+) -> None:
+    client.dial_whatsapp_call(**DIAL, extra_headers={"X-Trace": "7"})
+    (record,) = emulator.requests
+    assert record.method == "livekit.Connector/DialWhatsAppCall"
+    assert record.request == lk.DialWhatsAppCallRequest(**DIAL)
+    assert record.headers["x-trace"] == "7"
+    assert record.body == lk.DialWhatsAppCallRequest(**DIAL).SerializeToString()
+    assert (record.region, record.outcome) == (0, "ok")
+    assert "graph-secret" not in repr(record)
+    assert "Bearer" not in repr(record)
+
+
+def test_64_clients_and_a_clean_end(client_of: Callable[..., lk.ConnectorClient]) -> None:
+    before = set(threading.enumerate())
+    with ConnectorEmulator() as emulator:
+        client = client_of(emulator)
+
+        def whole_call(number: int) -> None:
+            call = dial(client, emulator, whatsapp_to_phone_number=f"4930{number}")
+            connect(client, emulator.answer(call))
+            disconnect(client, call)
+
+        with ThreadPoolExecutor(64) as pool:
+            list(pool.map(whole_call, range(192)))
+        assert len(emulator.calls) == 192
+        assert {call.state for call in emulator.calls} == {"ended"}
+        assert {request.outcome for request in emulator.requests} == {"ok"}
+    assert set(threading.enumerate()) <= before

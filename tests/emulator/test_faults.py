@@ -1,0 +1,233 @@
+"""Faults on demand: the X-Lk-Mock header field by field, regions, and the HTTP underneath."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+import livekit_connector_sync as lk
+from livekit_connector_sync.emulator import ConnectorEmulator
+
+DIAL = "/twirp/livekit.Connector/DialWhatsAppCall"
+JSON = {"Content-Type": "application/json"}
+REQUEST = json.dumps({"room_name": "sales", "ringing_timeout": "5s"}).encode()
+
+
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[ConnectorEmulator]:
+    with ConnectorEmulator(regions=3) as running:
+        yield running
+
+
+def send(
+    url: str, method: str, path: str, headers: Mapping[str, str], body: bytes = b""
+) -> tuple[int, dict[str, str], bytes]:
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=5)
+    with contextlib.closing(connection):
+        connection.request(method, path, body, dict(headers))
+        answer = connection.getresponse()
+        return answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read()
+
+
+def dial(
+    emulator: ConnectorEmulator, mock: Any, region: int = 0, **more: str
+) -> tuple[int, dict[str, str], Any]:
+    headers = {**JSON, "X-Lk-Mock": mock if isinstance(mock, str) else json.dumps(mock), **more}
+    url = emulator.region_urls[region]
+    status, answer_headers, body = send(url, "POST", DIAL, headers, REQUEST)
+    is_json = answer_headers.get("content-type") == "application/json"
+    return status, answer_headers, json.loads(body) if is_json else body
+
+
+def bearer(emulator: ConnectorEmulator, **grants: bool) -> dict[str, str]:
+    token = lk.AccessToken(emulator.api_key, emulator.api_secret)
+    return {"Authorization": f"Bearer {token.with_grants(lk.VideoGrants(**grants)).to_jwt()}"}
+
+
+SKIP = {"skipAuth": True}
+
+
+def test_a_made_up_answer(emulator: ConnectorEmulator) -> None:
+    status, headers, body = dial(emulator, SKIP, region=2)
+    assert (status, headers["x-lk-mock-region"]) == (200, "2")
+    assert body == {"whatsapp_call_id": "MOCK_WHATSAPP_CALL_ID", "room_name": "sales"}
+    assert emulator.calls == []
+
+
+def test_the_answer_that_is_asked_for(emulator: ConnectorEmulator) -> None:
+    asked = {**SKIP, "response": {"whatsappCallId": "wacid.1", "unknown": 1}}
+    assert dial(emulator, asked)[2] == {"whatsapp_call_id": "wacid.1", "room_name": ""}
+    wrong = {**SKIP, "response": {"whatsappCallId": 7}}
+    assert dial(emulator, wrong)[2]["whatsapp_call_id"] == "MOCK_WHATSAPP_CALL_ID"
+
+
+def test_tokens_count_unless_skipped(emulator: ConnectorEmulator) -> None:
+    assert dial(emulator, {})[::2] == (
+        401,
+        {"code": "unauthenticated", "msg": "mock: unauthenticated"},
+    )
+    assert dial(emulator, {}, **bearer(emulator, room_list=True))[0] == 403
+    assert dial(emulator, {}, **bearer(emulator, room_create=True))[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("mock", "status", "code"),
+    [
+        ({"failRegions": [0]}, 503, "unavailable"),
+        ({"failRegions": [0], "failStatus": 404}, 404, "not_found"),
+        ({"failRegions": [0], "failStatus": 418}, 418, "internal"),
+        ({"failRegions": [0], "failStatus": 99}, 503, "unavailable"),
+        ({"failRegions": [0], "failTwirpCode": "aborted", "failMode": "STATUS"}, 503, "aborted"),
+    ],
+)
+def test_failures(emulator: ConnectorEmulator, mock: Any, status: int, code: str) -> None:
+    answered, headers, body = dial(emulator, {**SKIP, **mock})
+    assert (answered, body["code"]) == (status, code)
+    assert headers["x-lk-mock-region"] == ""
+    assert dial(emulator, {**SKIP, **mock}, region=1)[0] == 200
+
+
+def test_a_dropped_connection(emulator: ConnectorEmulator) -> None:
+    with pytest.raises(http.client.RemoteDisconnected):
+        dial(emulator, {**SKIP, "failRegions": [0], "failMode": "drop"})
+    assert emulator.requests[-1].outcome == "dropped"
+
+
+def test_a_delay(emulator: ConnectorEmulator) -> None:
+    started = time.monotonic()
+    assert dial(emulator, {**SKIP, "delayMs": 80})[0] == 200
+    assert time.monotonic() - started >= 0.08
+
+
+def test_pinned_regions(emulator: ConnectorEmulator) -> None:
+    mock = {**SKIP, "pinnedRegions": ["region-1"]}
+    status, headers, body = dial(emulator, mock)
+    assert status == 451
+    assert headers["content-type"].startswith("text/plain")
+    assert body.strip() == b"project not allowed in this region."
+    assert dial(emulator, mock, region=1)[0] == 200
+    _, _, listed = send(emulator.url, "GET", "/settings/regions", {"X-Lk-Mock": json.dumps(mock)})
+    assert [region["region"] for region in json.loads(listed)["regions"]] == ["region-1"]
+
+
+def test_the_old_headers(emulator: ConnectorEmulator) -> None:
+    old = {
+        "X-Lk-Mock-Skip-Auth": "TRUE",
+        "X-Lk-Mock-Fail-Regions": "0, 1",
+        "X-Lk-Mock-Fail-Status": "429",
+        "X-Lk-Mock-Fail-Mode": "delay",
+        "X-Lk-Mock-Delay-Ms": "30",
+    }
+    started = time.monotonic()
+    status, _, body = send(emulator.url, "POST", DIAL, {**JSON, **old}, REQUEST)
+    assert (status, json.loads(body)["code"]) == (429, "resource_exhausted")
+    assert time.monotonic() - started >= 0.03
+    # A field of the new header wins over its old one, the others stay.
+    assert dial(emulator, {"failStatus": 400}, **old)[0] == 400
+    assert dial(emulator, {"failRegions": [2]}, **old)[0] == 200
+    assert dial(emulator, "not json", **old)[0] == 429
+
+
+def test_settings_regions(emulator: ConnectorEmulator) -> None:
+    status, headers, body = send(emulator.url, "GET", "/settings/regions", bearer(emulator))
+    assert status == 200
+    assert headers["cache-control"] == "max-age=0"
+    assert json.loads(body)["regions"] == [
+        {"region": f"region-{index}", "url": url, "distance": str(index)}
+        for index, url in enumerate(emulator.region_urls)
+    ]
+    assert send(emulator.url, "GET", "/settings/regions", {})[0] == 401
+    mock = {"X-Lk-Mock": json.dumps({**SKIP, "regionsStatus": 500})}
+    assert send(emulator.url, "GET", "/settings/regions", mock)[0] == 500
+
+
+def test_a_region_that_is_down() -> None:
+    with ConnectorEmulator(regions=2) as emulator:
+        emulator.drop_region(0)
+        for method, path in (("POST", DIAL), ("GET", "/settings/regions")):
+            with pytest.raises(http.client.RemoteDisconnected):
+                send(emulator.url, method, path, JSON, b"{}")
+        assert send(emulator.region_urls[1], "POST", DIAL, JSON, b"{}")[0] == 401
+        emulator.restore_region(0)
+        assert send(emulator.url, "POST", DIAL, JSON, b"{}")[0] == 401
+        with pytest.raises(ValueError, match="no region 2"):
+            emulator.drop_region(2)
+
+
+def raw(emulator: ConnectorEmulator, data: bytes) -> bytes:
+    parts = urlsplit(emulator.url)
+    with socket.create_connection((parts.hostname, parts.port), timeout=5) as connection:
+        connection.sendall(data)
+        connection.shutdown(socket.SHUT_WR)
+        return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+def test_keep_alive_and_chunks(emulator: ConnectorEmulator) -> None:
+    head = (
+        f"POST {DIAL} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        'X-Lk-Mock: {"skipAuth": true}\r\n'
+    ).encode()
+    chunked = head + b"Transfer-Encoding: chunked\r\n\r\n"
+    chunked += b"%x;ext=1\r\n%b\r\n0\r\nTrailer: 1\r\n\r\n" % (len(REQUEST), REQUEST)
+    sized = head + b"Content-Length: %d\r\n\r\n%b" % (len(REQUEST), REQUEST)
+    answers = raw(emulator, chunked + sized + chunked)
+    assert answers.count(b"HTTP/1.1 200 OK") == 3
+    assert answers.count(b'"room_name":"sales"') + answers.count(b'"room_name": "sales"') == 3
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        (b"Content-Length: 99999999\r\n\r\n", b"413"),
+        (b"Content-Length: x\r\n\r\n", b"400"),
+        (b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", b"400"),
+        (b"Transfer-Encoding: chunked\r\n\r\nfffffff\r\n", b"413"),
+    ],
+)
+def test_bodies_that_cannot_be_read(
+    emulator: ConnectorEmulator, headers: bytes, status: bytes
+) -> None:
+    answer = raw(emulator, b"POST " + DIAL.encode() + b" HTTP/1.1\r\nHost: x\r\n" + headers)
+    assert answer.startswith(b"HTTP/1.1 " + status)
+    assert b"Connection: close" in answer
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "OPTIONS", "BREW"])
+def test_other_http_methods_get_twirps_answer(emulator: ConnectorEmulator, method: str) -> None:
+    status, _, body = send(emulator.url, method, DIAL, JSON)
+    assert (status, json.loads(body)["code"]) == (404, "bad_route")
+
+
+def test_other_paths(emulator: ConnectorEmulator) -> None:
+    assert send(emulator.url, "GET", "/nowhere", {})[0] == 404
+    assert send(emulator.url, "POST", "/twirp/livekit.Egress/ListEgress", JSON)[0] == 404
+
+
+def test_closing_breaks_open_connections_and_leaves_no_thread() -> None:
+    before = set(threading.enumerate())
+    emulator = ConnectorEmulator()
+    with pytest.raises(RuntimeError, match="not started"):
+        _ = emulator.url
+    emulator.start()
+    parts = urlsplit(emulator.url)
+    idle = [socket.create_connection((parts.hostname, parts.port)) for _ in range(5)]
+    assert send(emulator.url, "GET", "/_test/health", {})[2] == b"ok"
+    started = time.monotonic()
+    emulator.close()
+    assert time.monotonic() - started < 1
+    assert all(connection.recv(1) == b"" for connection in idle)
+    for connection in idle:
+        connection.close()
+    assert set(threading.enumerate()) <= before
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((parts.hostname, parts.port))

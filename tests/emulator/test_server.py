@@ -1,0 +1,138 @@
+"""TwirpApplication: Twirp's rules for servers, and life under a WSGI server."""
+
+from __future__ import annotations
+
+import json
+import threading
+from wsgiref.simple_server import WSGIRequestHandler, make_server
+
+import pytest
+
+import livekit_connector_sync as lk
+from livekit_connector_sync.server import TokenAuthorizer, TwirpApplication, status_for
+
+DIAL = "/twirp/livekit.Connector/DialWhatsAppCall"
+PROTOBUF = {"Content-Type": "application/protobuf"}
+JSON = {"Content-Type": "application/json; charset=utf-8"}
+
+
+class Fake(lk.ConnectorServicer):
+    """Answers Dial; raises what the number says."""
+
+    def DialWhatsAppCall(
+        self, request: lk.DialWhatsAppCallRequest, context: lk.ServicerContext
+    ) -> lk.DialWhatsAppCallResponse:
+        number = request.whatsapp_to_phone_number
+        if number == "bug":
+            raise RuntimeError("the secret is hunter2")
+        if number == "type":
+            return request  # type: ignore[return-value]
+        if number:
+            raise lk.TwirpError.from_code(number, "no", metadata={"why": "because"})
+        return lk.DialWhatsAppCallResponse(room_name=request.room_name)
+
+
+application = TwirpApplication(Fake())
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "body", "status", "code"),
+    [
+        ("GET", DIAL, PROTOBUF, b"", 404, "bad_route"),
+        ("POST", DIAL + "/", PROTOBUF, b"", 404, "bad_route"),
+        ("POST", "/twirp/livekit.Connector/Nope", PROTOBUF, b"", 404, "bad_route"),
+        ("POST", DIAL, {"Content-Type": "text/plain"}, b"", 404, "bad_route"),
+        ("POST", DIAL, {}, b"", 404, "bad_route"),
+        ("POST", DIAL, PROTOBUF, b"\xff", 400, "malformed"),
+        ("POST", DIAL, JSON, b"{", 400, "malformed"),
+        ("POST", DIAL, JSON, b"\xff", 400, "malformed"),
+        ("POST", DIAL, JSON, b"[" * 100_000, 400, "malformed"),
+        ("POST", DIAL, JSON, b'{"room_name": 1}', 400, "malformed"),
+        ("POST", DIAL.replace("Dial", "Accept"), JSON, b"{}", 501, "unimplemented"),
+    ],
+)
+def test_refusals(
+    method: str, path: str, headers: dict[str, str], body: bytes, status: int, code: str
+) -> None:
+    answer = application.respond(method, path, headers, body)
+    assert (answer.status, json.loads(answer.body)["code"]) == (status, code)
+    assert answer.headers["Content-Type"] == "application/json"
+
+
+def test_malformed_json_is_not_quoted() -> None:
+    answer = application.respond("POST", DIAL, JSON, b'{"whatsapp_api_key": "hunter2", "a')
+    assert answer.status == 400
+    assert b"hunter2" not in answer.body
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        ("canceled", 408),
+        ("unknown", 500),
+        ("invalid_argument", 400),
+        ("malformed", 400),
+        ("deadline_exceeded", 408),
+        ("not_found", 404),
+        ("bad_route", 404),
+        ("already_exists", 409),
+        ("permission_denied", 403),
+        ("unauthenticated", 401),
+        ("resource_exhausted", 429),
+        ("failed_precondition", 412),
+        ("aborted", 409),
+        ("out_of_range", 400),
+        ("unimplemented", 501),
+        ("internal", 500),
+        ("unavailable", 503),
+        ("data_loss", 500),
+    ],
+)
+def test_errors_of_a_servicer(code: str, status: int) -> None:
+    body = lk.DialWhatsAppCallRequest(whatsapp_to_phone_number=code).SerializeToString()
+    answer = application.respond("POST", DIAL, PROTOBUF, body)
+    assert answer.status == status == status_for(code)
+    assert json.loads(answer.body) == {"code": code, "msg": "no", "meta": {"why": "because"}}
+
+
+@pytest.mark.parametrize("number", ["bug", "type"])
+def test_a_servicers_bug_is_internal_and_says_nothing_else(
+    number: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    body = lk.DialWhatsAppCallRequest(whatsapp_to_phone_number=number).SerializeToString()
+    answer = application.respond("POST", DIAL, PROTOBUF, body)
+    assert answer.status == 500
+    assert json.loads(answer.body)["code"] == "internal"
+    assert b"hunter2" not in answer.body
+    assert DIAL in caplog.text
+
+
+@pytest.mark.parametrize("name", ["room_name", "roomName"])
+def test_json_takes_both_spellings_and_answers_in_the_protos(name: str) -> None:
+    body = json.dumps({name: "sales", "unknown": 1}).encode()
+    answer = application.respond("POST", DIAL, JSON, body)
+    assert answer.status == 200
+    assert json.loads(answer.body) == {"whatsapp_call_id": "", "room_name": "sales"}
+
+
+def test_under_a_wsgi_server_with_tokens() -> None:
+    class Quiet(WSGIRequestHandler):
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    secured = TwirpApplication(Fake(), authorize=TokenAuthorizer("key", "secret"), max_body=1000)
+    with make_server("127.0.0.1", 0, secured, handler_class=Quiet) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        try:
+            with lk.ConnectorClient(url, "key", "secret", validate=False) as client:
+                assert client.dial_whatsapp_call(room_name="sales").room_name == "sales"
+                with pytest.raises(lk.ResourceExhausted, match="1000 bytes"):
+                    client.dial_whatsapp_call(room_name="s" * 2000, retry=None)
+            with lk.ConnectorClient(url, "key", "wrong", validate=False) as client:  # noqa: SIM117
+                with pytest.raises(lk.Unauthenticated):
+                    client.dial_whatsapp_call(room_name="sales")
+        finally:
+            server.shutdown()
+            thread.join()

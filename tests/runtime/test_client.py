@@ -1,0 +1,338 @@
+"""The client as users meet it: construction, environment, validation, calls, interceptors."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+
+import pytest
+from helpers.requests_of import ACCEPT, CONNECT, DIAL, RESPONSES
+from helpers.scripted import ScriptedServer, ok, stall, twirp_error
+
+import livekit_connector_sync as lk
+from livekit_connector_sync.execution import effective_timeout
+from livekit_connector_sync.service import UnaryUnaryMultiCallable
+
+DIALLED = RESPONSES["DialWhatsAppCall"]
+SECRET = "a-secret-of-at-least-32-characters"
+
+FIELDS = {
+    "whatsapp_phone_number_id": "1234567890",
+    "whatsapp_to_phone_number": "15551234567",
+    "whatsapp_api_key": "EAAG-the-key",
+    "whatsapp_cloud_api_version": "23.0",
+}
+
+
+@pytest.fixture
+def server():
+    with ScriptedServer(ok(DIALLED)) as server:
+        yield server
+
+
+@pytest.fixture
+def client(server):
+    with lk.ConnectorClient(server.url, "key", SECRET) as client:
+        yield client
+
+
+@pytest.fixture(autouse=True)
+def no_environment(monkeypatch) -> None:
+    for name in ("URL", "API_KEY", "API_SECRET", "TOKEN"):
+        monkeypatch.delenv(f"LIVEKIT_{name}", raising=False)
+
+
+def test_keywords_and_a_request_send_the_same(client, server) -> None:
+    fields = {**FIELDS, "agents": [{"agent_name": "a"}], "ringing_timeout": 30}
+    assert client.dial_whatsapp_call(**fields) == DIALLED
+    request = lk.DialWhatsAppCallRequest(**FIELDS, agents=[lk.RoomAgentDispatch(agent_name="a")])
+    request.ringing_timeout.FromSeconds(30)
+    assert client.dial_whatsapp_call(request) == DIALLED
+    assert server.received[0].body == server.received[1].body == request.SerializeToString()
+
+
+def test_the_official_names_and_shape_work_without_await(server, monkeypatch) -> None:
+    monkeypatch.setenv("LIVEKIT_URL", server.url.replace("http", "ws"))
+    monkeypatch.setenv("LIVEKIT_API_KEY", "key")
+    monkeypatch.setenv("LIVEKIT_API_SECRET", SECRET)
+    with lk.LiveKitAPI() as api:
+        assert api.connector.dial_whatsapp_call(DIAL) == DIALLED
+
+
+def test_a_request_and_keywords_together_are_refused(client, server) -> None:
+    with pytest.raises(TypeError, match="room_name"):
+        client.dial_whatsapp_call(DIAL, room_name="r")
+    assert not server.received
+
+
+@pytest.mark.parametrize("missing", FIELDS)
+def test_a_missing_field_is_named_before_anything_is_sent(client, server, missing) -> None:
+    with pytest.raises(lk.InvalidArgument, match=missing) as caught:
+        client.dial_whatsapp_call(**{**FIELDS, missing: ""})
+    error = caught.value
+    assert error.metadata == {"argument": missing}
+    assert (error.status, error.attempts, error.maybe_sent) == (None, 0, False)
+    assert not server.received
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "remedy"),
+    [
+        ("whatsapp_cloud_api_version", "v23.0", 'write "23.0"'),
+        ("whatsapp_cloud_api_version", "23", '"23.0"'),
+        ("whatsapp_cloud_api_version", "latest", '"23.0"'),
+        ("whatsapp_to_phone_number", "+15551234567", r'without the leading "\+"'),
+        ("whatsapp_to_phone_number", "1-555-123", "digits only"),
+    ],
+)
+def test_a_malformed_field_is_refused_with_what_to_write(
+    client, server, field, value, remedy
+) -> None:
+    with pytest.raises(lk.InvalidArgument, match=remedy) as caught:
+        client.dial_whatsapp_call(**{**FIELDS, field: value})
+    assert caught.value.metadata == {"argument": field}
+    assert value not in str(caught.value) or field.endswith("version")
+    assert not server.received
+
+
+def test_the_key_is_needed_only_where_the_business_hangs_up(server) -> None:
+    server.script[-1] = ok(lk.DisconnectWhatsAppCallResponse())
+    with lk.ConnectorClient(server.url, "key", SECRET) as client:
+        with pytest.raises(lk.InvalidArgument, match="whatsapp_api_key"):
+            client.disconnect_whatsapp_call(whatsapp_call_id="wacid.1")
+        client.disconnect_whatsapp_call(
+            whatsapp_call_id="wacid.1", disconnect_reason="USER_INITIATED"
+        )
+
+
+def test_an_empty_sdp_is_no_sdp(client) -> None:
+    with pytest.raises(lk.InvalidArgument, match="sdp"):
+        client.connect_whatsapp_call(whatsapp_call_id="wacid.1", sdp={})
+
+
+def test_validation_can_be_turned_off(server) -> None:
+    with lk.ConnectorClient(server.url, "key", SECRET, validate=False) as client:
+        client.dial_whatsapp_call(room_name="r")
+    assert len(server.received) == 1
+
+
+def test_the_direction_of_a_twilio_call_has_no_default(client, server) -> None:
+    with pytest.raises(TypeError, match="twilio_call_direction"):
+        client.connect_twilio_call(room_name="r")
+    assert not server.received
+
+
+def test_a_wrong_type_is_a_type_error(client, server) -> None:
+    with pytest.raises(TypeError, match="room_name"):
+        client.dial_whatsapp_call(**{**FIELDS, "room_name": 7})
+    with pytest.raises(TypeError, match="DialWhatsAppCallRequest"):
+        client.dial_whatsapp_call(CONNECT)
+    assert not server.received
+
+
+# --- construction -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "named"),
+    [
+        ((), {}, "LIVEKIT_URL"),
+        (("https://x",), {}, "LIVEKIT_API_KEY"),
+        (("https://x", "key"), {}, "api_secret is missing"),
+        (("https://x", None, "secret"), {}, "api_key is missing"),
+        (("https://x", "key", "secret"), {"token": "t"}, "not both"),
+        (("x.livekit.cloud", "key", "secret"), {}, "https://"),
+        (("ftp://x", "key", "secret"), {}, "https://"),
+        (("https://", "key", "secret"), {}, "https://"),
+        (("https://user:pass@x", "key", "secret"), {}, "user name"),
+        (("https://x:99999", "key", "secret"), {}, "https://"),
+        (("https://x", "key", "secret"), {"timeout": 0}, "timeout"),
+        (("https://x", "key", "secret"), {"timeout": -1}, "timeout"),
+        (("https://x", "key", "secret"), {"timeout": float("nan")}, "timeout"),
+        (("https://x", "key", "secret"), {"timeout": "5"}, "timeout"),
+        (("https://x", "key", "secret"), {"verify": "/no/such/file"}, "verify"),
+        (("https://x", "key", "secret"), {"cert": "/no/such/file"}, "cert"),
+    ],
+)
+def test_a_configuration_mistake_is_a_value_error_that_names_it(arguments, options, named) -> None:
+    with pytest.raises(ValueError, match=named) as caught:
+        lk.ConnectorClient(*arguments, **options)
+    assert "pass@" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "url"),
+    [
+        ("wss://x.livekit.cloud", "https://x.livekit.cloud"),
+        ("ws://127.0.0.1:7880/", "http://127.0.0.1:7880"),
+        ("https://x/base/path//?a=b#c", "https://x/base/path"),
+        ("  https://x ", "https://x"),
+    ],
+)
+def test_urls_are_normalized(given, url) -> None:
+    assert lk.Channel(given, lk.TokenCredentials("t")).url == url
+
+
+def test_explicit_credentials_switch_the_environments_off(server, monkeypatch) -> None:
+    monkeypatch.setenv("LIVEKIT_TOKEN", "from-the-environment")
+    monkeypatch.setenv("LIVEKIT_API_SECRET", SECRET)
+    with lk.ConnectorClient(server.url, "key", SECRET) as client:
+        client.dial_whatsapp_call(DIAL)
+    assert server.received[0].header("Authorization") != "Bearer from-the-environment"
+    with pytest.raises(ValueError, match="api_secret is missing"):
+        lk.ConnectorClient(server.url, "key")
+    with lk.ConnectorClient(server.url) as client:
+        client.dial_whatsapp_call(DIAL)
+    assert server.received[1].header("Authorization") == "Bearer from-the-environment"
+
+
+def test_a_token_is_sent_as_it_is(server) -> None:
+    with lk.LiveKitAPI.with_token("abc", server.url) as api:
+        api.connector.dial_whatsapp_call(DIAL)
+    assert server.received[0].header("Authorization") == "Bearer abc"
+
+
+def test_a_closed_client_says_so(server) -> None:
+    client = lk.ConnectorClient(server.url, "key", SECRET)
+    client.close()
+    with pytest.raises(ValueError, match="closed"):
+        client.dial_whatsapp_call(DIAL)
+
+
+# --- calls ------------------------------------------------------------------------------------
+
+
+def test_with_call_tells_how_it_went(server) -> None:
+    server.script[0] = ok(DIALLED)
+    with lk.Channel(server.url, lk.TokenCredentials("t")) as channel:
+        response, call = lk.ConnectorStub(channel).DialWhatsAppCall.with_call(
+            DIAL, timeout=5.0, metadata=(("x-trace", "1"),)
+        )
+    assert response == DIALLED
+    assert (call.code, call.attempts, call.url) == (None, 1, server.url)
+    assert dict(call.trailing_metadata)["content-type"] == "application/protobuf"
+    received = server.received[0]
+    assert received.header("x-trace") == "1"
+    assert received.header("X-Livekit-Request-Id") == call.request_id
+    assert received.head.startswith("POST /twirp/livekit.Connector/DialWhatsAppCall HTTP/1.1")
+    assert received.header("Content-Type") == received.header("Accept") == "application/protobuf"
+
+
+def test_stub_calls_take_grpcs_order(server) -> None:
+    parameters = list(inspect.signature(UnaryUnaryMultiCallable.__call__).parameters)
+    assert parameters == ["self", "request", "timeout", "metadata", "retry"]
+    with lk.Channel(server.url, lk.TokenCredentials("t")) as channel:
+        lk.ConnectorStub(channel).DialWhatsAppCall(DIAL, 5.0, (("x-trace", "2"),))
+    assert server.received[0].header("x-trace") == "2"
+
+
+def test_extra_headers_are_sent_and_may_hold_the_request_id(client, server) -> None:
+    client.dial_whatsapp_call(DIAL, extra_headers={"x-livekit-request-id": "mine", "X-A": "b"})
+    assert server.received[0].header("X-Livekit-Request-Id") == "mine"
+    assert server.received[0].head.lower().count("x-livekit-request-id") == 1
+    assert server.received[0].header("X-A") == "b"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("Authorization", "Bearer x"),
+        ("content-length", "0"),
+        ("Host", "evil.com"),
+        ("X A", "b"),
+        ("", "b"),
+        ("X-A", "b\r\nX-B: c"),
+        ("X-A", "b\x00"),
+        ("X-A", "\u20ac"),
+        ("X-A\n", "b"),
+    ],
+)
+def test_a_header_that_cannot_be_sent_is_a_value_error(client, server, name, value) -> None:
+    with pytest.raises(ValueError, match=r"header|X-A"):
+        client.dial_whatsapp_call(DIAL, extra_headers={name: value})
+    assert not server.received
+
+
+@pytest.mark.parametrize("timeout", [0, -1, float("nan"), True, "5"])
+def test_a_timeout_that_is_not_positive_is_a_value_error(client, timeout) -> None:
+    with pytest.raises(ValueError, match="timeout"):
+        client.dial_whatsapp_call(DIAL, timeout=timeout)
+
+
+def test_an_unset_timeout_is_the_channels(server) -> None:
+    server.script[-1] = stall
+    slow = lk.ConnectorClient(server.url, "key", SECRET, timeout=0.2)
+    with slow, pytest.raises(lk.DeadlineExceeded, match=r"0\.2 s.*response headers"):
+        slow.dial_whatsapp_call(DIAL)
+
+
+def waiting(request, ringing: float = 0):
+    copy = type(request)()
+    copy.CopyFrom(request)
+    copy.wait_until_answered = True
+    if ringing:
+        copy.ringing_timeout.FromMilliseconds(int(ringing * 1000))
+    return copy
+
+
+@pytest.mark.parametrize(
+    ("rpc", "request_message", "call", "channel", "seconds"),
+    [
+        ("DialWhatsAppCall", DIAL, lk.UNSET, lk.UNSET, 10),
+        ("AcceptWhatsAppCall", ACCEPT, lk.UNSET, lk.UNSET, 10),
+        ("AcceptWhatsAppCall", waiting(ACCEPT), lk.UNSET, lk.UNSET, 32),
+        ("AcceptWhatsAppCall", waiting(ACCEPT, 60.5), lk.UNSET, lk.UNSET, 62.5),
+        ("AcceptWhatsAppCall", waiting(ACCEPT, 3), lk.UNSET, lk.UNSET, 10),
+        ("ConnectWhatsAppCall", waiting(CONNECT), lk.UNSET, lk.UNSET, 32),
+        ("AcceptWhatsAppCall", waiting(ACCEPT), 5.0, lk.UNSET, 5),
+        ("AcceptWhatsAppCall", waiting(ACCEPT), lk.UNSET, 7.0, 7),
+        ("AcceptWhatsAppCall", waiting(ACCEPT), None, 7.0, None),
+        ("DialWhatsAppCall", DIAL, lk.UNSET, None, None),
+    ],
+)
+def test_guarantee_2_the_default_timeout_fits_the_call(
+    rpc, request_message, call, channel, seconds
+) -> None:
+    method = next(m for m in lk.ConnectorServicer.METHODS if m.name == rpc)
+    assert effective_timeout(method, request_message, call, channel) == seconds
+
+
+# --- interceptors -----------------------------------------------------------------------------
+
+
+class Noting(lk.UnaryUnaryClientInterceptor):
+    def __init__(self, name: str, notes: list[str]) -> None:
+        self.name, self.notes = name, notes
+
+    def intercept_unary_unary(self, continuation, client_call_details, request):
+        self.notes.append(f"{self.name} {client_call_details.method}")
+        details = dataclasses.replace(
+            client_call_details, metadata=(*client_call_details.metadata, (f"x-{self.name}", "1"))
+        )
+        response, call = continuation(details, request)
+        self.notes.append(f"{self.name} done after {call.attempts}")
+        return response, call
+
+
+def test_interceptors_see_each_call_the_first_one_first(server) -> None:
+    notes: list[str] = []
+    interceptors = [Noting("a", notes), Noting("b", notes)]
+    with lk.ConnectorClient(server.url, "key", SECRET, interceptors=interceptors) as client:
+        client.dial_whatsapp_call(DIAL)
+    rpc = "livekit.Connector/DialWhatsAppCall"
+    assert notes == [f"a {rpc}", f"b {rpc}", "b done after 1", "a done after 1"]
+    assert server.received[0].header("x-a") == server.received[0].header("x-b") == "1"
+
+
+def test_an_interceptor_sees_the_error_and_may_answer_in_its_place(server) -> None:
+    server.script[-1] = twirp_error(404, "not_found")
+
+    class Fallback(lk.UnaryUnaryClientInterceptor):
+        def intercept_unary_unary(self, continuation, client_call_details, request):
+            try:
+                return continuation(client_call_details, request)
+            except lk.NotFound:
+                return lk.DialWhatsAppCallResponse(room_name="fallback"), lk.Call()
+
+    with lk.ConnectorClient(server.url, "key", SECRET, interceptors=[Fallback()]) as client:
+        assert client.dial_whatsapp_call(DIAL).room_name == "fallback"

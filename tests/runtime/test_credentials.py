@@ -1,0 +1,167 @@
+"""Tokens: what they say, how long they are kept, and that the official SDK agrees."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+
+import jwt
+import pytest
+from livekit import api as official
+
+import livekit_connector_sync as lk
+
+SECRET = "a-secret-of-at-least-32-characters"
+ROOM_CREATE = (("video", "roomCreate", True),)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def claims_of(token: str) -> dict[str, object]:
+    return jwt.decode(token, options={"verify_signature": False})
+
+
+def test_a_token_holds_the_grant_and_little_else() -> None:
+    clock = Clock()
+    token, cached = lk.ApiKeyCredentials("key", SECRET, clock=clock).token(ROOM_CREATE)
+    assert not cached
+    assert claims_of(token) == {
+        "iss": "key",
+        "nbf": int(clock.now) - 10,
+        "exp": int(clock.now) + 600,
+        "video": {"roomCreate": True},
+    }
+
+
+def test_a_token_is_kept_until_a_minute_before_it_expires() -> None:
+    clock = Clock()
+    credentials = lk.ApiKeyCredentials("key", SECRET, clock=clock)
+    first, _ = credentials.token(ROOM_CREATE)
+    clock.now += 539
+    assert credentials.token(ROOM_CREATE) == (first, True)
+    clock.now += 2
+    second, cached = credentials.token(ROOM_CREATE)
+    assert second != first
+    assert not cached
+
+
+def test_each_set_of_grants_has_its_token() -> None:
+    credentials = lk.ApiKeyCredentials("key", SECRET)
+    rooms = [credentials.token((("video", "room", f"r{n}"),))[0] for n in range(300)]
+    assert len(set(rooms)) == 300
+    assert claims_of(rooms[7])["video"] == {"room": "r7"}
+
+
+def test_a_forgotten_token_is_signed_anew() -> None:
+    credentials = lk.ApiKeyCredentials("key", SECRET)
+    credentials.token(ROOM_CREATE)
+    credentials.forget(ROOM_CREATE)
+    assert credentials.token(ROOM_CREATE)[1] is False
+
+
+def test_threads_that_sign_at_once_all_get_a_valid_token() -> None:
+    credentials = lk.ApiKeyCredentials("key", SECRET)
+    tokens: list[str] = []
+    threads = [
+        threading.Thread(target=lambda: tokens.append(credentials.token(ROOM_CREATE)[0]))
+        for _ in range(16)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(tokens) == 16
+    for token in set(tokens):
+        lk.TokenVerifier("key", SECRET).verify(token)
+
+
+def test_a_foreign_token_is_sent_as_it_is() -> None:
+    assert lk.TokenCredentials("abc").token(ROOM_CREATE) == ("abc", False)
+    for bad in ("", "a b", "a\n"):
+        with pytest.raises(ValueError, match="token"):
+            lk.TokenCredentials(bad)
+
+
+@pytest.mark.parametrize(
+    ("key", "secret", "named"), [("", "s", "api_key"), ("k", "", "api_secret")]
+)
+def test_half_a_pair_is_a_value_error(key, secret, named) -> None:
+    with pytest.raises(ValueError, match=named):
+        lk.ApiKeyCredentials(key, secret)
+
+
+def test_no_secret_is_shown() -> None:
+    assert SECRET not in repr(lk.ApiKeyCredentials("key", SECRET))
+    assert "abc" not in repr(lk.TokenCredentials("abc"))
+    assert SECRET not in repr(lk.AccessToken("key", SECRET))
+
+
+def test_the_official_verifier_takes_our_access_token_and_ours_theirs() -> None:
+    ours = (
+        lk.AccessToken("key", SECRET)
+        .with_identity("ann")
+        .with_name("Ann")
+        .with_attributes({"k": "v"})
+        .with_grants(lk.VideoGrants(room_join=True, room="r"))
+        .with_ttl(timedelta(minutes=5))
+        .to_jwt()
+    )
+    theirs = (
+        official.AccessToken("key", SECRET)
+        .with_identity("ann")
+        .with_name("Ann")
+        .with_attributes({"k": "v"})
+        .with_grants(official.VideoGrants(room_join=True, room="r"))
+        .with_ttl(timedelta(minutes=5))
+        .to_jwt()
+    )
+    assert {**claims_of(ours), "nbf": 0, "exp": 0} == {**claims_of(theirs), "nbf": 0, "exp": 0}
+    read = official.TokenVerifier("key", SECRET).verify(ours)
+    assert (read.identity, read.video.room) == ("ann", "r")
+    read = lk.TokenVerifier("key", SECRET).verify(theirs)
+    assert (read.identity, read.video.room, read.video.can_publish) == ("ann", "r", True)
+
+
+def test_joining_needs_an_identity_and_a_room() -> None:
+    token = lk.AccessToken("key", SECRET).with_grants(lk.VideoGrants(room_join=True, room="r"))
+    with pytest.raises(ValueError, match="with_identity"):
+        token.to_jwt()
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"iss": "other", "exp": 4_000_000_000},
+        {"iss": "key"},
+        {"iss": "key", "exp": 1_000_000_000},
+        {"iss": "key", "exp": 4_000_000_000, "nbf": 3_900_000_000},
+        {"exp": 4_000_000_000},
+    ],
+    ids=["issuer", "no expiry", "expired", "not yet", "no issuer"],
+)
+def test_the_verifier_refuses(claims) -> None:
+    verifier = lk.TokenVerifier("key", SECRET)
+    with pytest.raises(jwt.InvalidTokenError):
+        verifier.verify(jwt.encode(claims, SECRET, "HS256"))
+
+
+def test_the_verifier_refuses_other_signatures_and_algorithms() -> None:
+    verifier = lk.TokenVerifier("key", SECRET)
+    good = {"iss": "key", "exp": 4_000_000_000}
+    with pytest.raises(jwt.InvalidTokenError):
+        verifier.verify(jwt.encode(good, SECRET + "x", "HS256"))
+    with pytest.raises(jwt.InvalidTokenError):
+        verifier.verify(jwt.encode(good, SECRET * 2, "HS512"))
+    with pytest.raises(jwt.InvalidTokenError):
+        verifier.verify(jwt.encode(good, None, "none"))
+
+
+def test_livekits_short_development_secret_brings_no_warning() -> None:
+    token = lk.AccessToken("devkey", "secret").to_jwt()
+    assert lk.TokenVerifier("devkey", "secret").verify(token).raw["iss"] == "devkey"

@@ -1,0 +1,94 @@
+"""Errors cross processes whole, and hold plain values only."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+
+import pytest
+
+import livekit_connector_sync as lk
+
+CLASSES = lk.TwirpError.__subclasses__()
+
+
+def an_error(cls: type[lk.TwirpError]) -> lk.TwirpError:
+    return cls(
+        "no such call",
+        {"argument": "whatsapp_call_id"},
+        404,
+        "request-1",
+        "livekit.Connector/ConnectWhatsAppCall",
+        2,
+        True,
+        False,
+    )
+
+
+def facts(error: lk.TwirpError) -> tuple[object, ...]:
+    return (
+        type(error),
+        error.code,
+        error.message,
+        error.metadata,
+        error.status,
+        error.request_id,
+        error.method,
+        error.attempts,
+        error.maybe_sent,
+        error.safe_to_retry,
+        str(error),
+    )
+
+
+def test_there_is_one_class_for_each_of_twirps_codes() -> None:
+    assert {cls.code for cls in CLASSES} == set(lk.StatusCode)
+    assert len(CLASSES) == len(lk.StatusCode)
+
+
+@pytest.mark.parametrize("cls", [lk.TwirpError, *CLASSES])
+@pytest.mark.parametrize(
+    "through",
+    [lambda e: pickle.loads(pickle.dumps(e)), copy.copy, copy.deepcopy],
+    ids=["pickle", "copy", "deepcopy"],
+)
+def test_guarantee_3_errors_pickle_and_copy_whole(cls, through) -> None:
+    error = an_error(cls)
+    assert facts(through(error)) == facts(error)
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+def test_errors_survive_celerys_json_result_backend(cls) -> None:
+    error = an_error(cls)
+    # celery.backends.base stores the class's name and the args, and calls the class with them.
+    args = json.loads(json.dumps(error.args))
+    assert facts(cls(*args)) == facts(error)
+
+
+def test_a_code_equals_its_spelling_on_the_wire() -> None:
+    assert lk.NotFound().code == "not_found"
+    assert f"{lk.StatusCode.NOT_FOUND}" == str(lk.StatusCode.NOT_FOUND) == "not_found"
+
+
+def test_both_spellings_of_data_loss_are_read() -> None:
+    assert lk.StatusCode("dataloss") is lk.StatusCode("data_loss") is lk.StatusCode.DATA_LOSS
+
+
+def test_deadline_exceeded_is_a_timeout_error_and_loses_nothing_by_it() -> None:
+    error = an_error(lk.DeadlineExceeded)
+    assert isinstance(error, TimeoutError)
+    assert str(error).startswith("deadline_exceeded: no such call (livekit.Connector/")
+    assert pickle.loads(pickle.dumps(error)).args == error.args
+
+
+def test_an_error_of_a_code_is_of_its_class() -> None:
+    error = lk.TwirpError.from_code("resource_exhausted", "slow down", status=429)
+    assert type(error) is lk.ResourceExhausted
+    assert (error.message, error.status) == ("slow down", 429)
+    with pytest.raises(ValueError, match="teapot"):
+        lk.TwirpError.from_code("teapot")
+
+
+def test_an_error_prints_whatever_the_server_wrote() -> None:
+    assert str(lk.Internal("\ud800 broken")).encode("utf-8")

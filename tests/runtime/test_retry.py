@@ -1,0 +1,399 @@
+"""What is repeated and what is not, counted by the server; and the decisions by themselves."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime, timedelta, timezone
+from email.utils import format_datetime
+
+import pytest
+from helpers.requests_of import (
+    ACCEPT,
+    CONNECT,
+    DIAL,
+    DISCONNECT,
+    PLACING,
+    REPEATABLE,
+    REQUESTS,
+    RESPONSES,
+)
+from helpers.scripted import ScriptedServer, close, http, ok, raw, reset, stall, twirp_error
+from hypothesis import given
+from hypothesis import strategies as st
+
+import livekit_connector_sync as lk
+from livekit_connector_sync.retry import Failure, RetryThrottle, may_repeat, retry_delay
+from livekit_connector_sync.twirp import retry_after
+
+FAST = lk.RetryPolicy(initial_backoff=0.001)
+
+
+def channel_to(server: ScriptedServer, **options) -> lk.Channel:
+    credentials = lk.ApiKeyCredentials("key", "a-secret-of-at-least-32-characters")
+    return lk.Channel(server.url, credentials, **{"retry": FAST, **options})
+
+
+def call(server: ScriptedServer, rpc: str, request=None, **options):
+    with channel_to(server, **options) as channel:
+        method = getattr(lk.ConnectorStub(channel), rpc)
+        return method.with_call(REQUESTS[rpc] if request is None else request)
+
+
+# Each fault, and whether the service itself said that it did nothing.
+AMBIGUOUS = {
+    "closed without an answer": close,
+    "reset without an answer": reset,
+    "cut in the status line": raw(b"HTTP/1.1 2"),
+    "cut in the headers": raw(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n"),
+    "cut in the body": raw(
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/protobuf\r\nContent-Length: 9\r\n\r\nabc"
+    ),
+    "502 of an intermediary": http(502, b"bad gateway"),
+    "503 of an intermediary": http(503, b"try later"),
+    "503 with Retry-After": http(503, b"try later", Retry_After="0"),
+    "504 of an intermediary": http(504, b"too slow"),
+}
+REFUSED = {
+    "unavailable by the service": twirp_error(503, "unavailable"),
+    "resource_exhausted by the service": twirp_error(429, "resource_exhausted"),
+    "429 of an intermediary": http(429, b"slow down"),
+}
+FINAL = {
+    "invalid_argument": twirp_error(400, "invalid_argument"),
+    "internal": twirp_error(500, "internal"),
+    "unknown": twirp_error(500, "unknown"),
+    "unimplemented": twirp_error(501, "unimplemented"),
+    "deadline_exceeded by the service": twirp_error(408, "deadline_exceeded"),
+    "aborted": twirp_error(409, "aborted"),
+    "500 of an intermediary": http(500, b"oops"),
+    "501 of an intermediary": http(501, b"what"),
+    "400 of an intermediary": http(400, b"what"),
+    "401 with a fresh token": twirp_error(401, "unauthenticated"),
+    "451 without other regions": http(451, b"not here"),
+    "redirect": http(307, Location="http://127.0.0.1:1/"),
+    "another type": http(200, b"<html>", "text/html"),
+    "no protobuf": http(200, b"\xff", "application/protobuf"),
+}
+
+
+def table(faults, rpcs):
+    return [
+        pytest.param(rpc, fault, id=f"{rpc}-{name}")
+        for rpc in rpcs
+        for name, fault in faults.items()
+    ]
+
+
+@pytest.mark.parametrize(("rpc", "fault"), table(AMBIGUOUS, PLACING))
+def test_guarantee_1_no_call_is_placed_twice(rpc, fault) -> None:
+    with ScriptedServer(fault) as server, pytest.raises(lk.Unavailable) as caught:
+        call(server, rpc)
+    assert len(server.received) == 1
+    error = caught.value
+    assert (error.attempts, error.maybe_sent, error.safe_to_retry) == (1, True, False)
+
+
+@pytest.mark.parametrize(("rpc", "fault"), table(AMBIGUOUS, REPEATABLE))
+def test_guarantee_1_the_other_rpcs_are_repeated_after_ambiguous_failures(rpc, fault) -> None:
+    with ScriptedServer(fault, fault, ok(RESPONSES[rpc])) as server:
+        response, done = call(server, rpc)
+    assert response == RESPONSES[rpc]
+    assert len(server.received) == done.attempts == 3
+    assert len({request.header("X-Livekit-Request-Id") for request in server.received}) == 1
+
+
+@pytest.mark.parametrize(("rpc", "fault"), table(REFUSED, REQUESTS))
+def test_guarantee_1_what_the_service_refused_is_repeated(rpc, fault) -> None:
+    with ScriptedServer(fault, ok(RESPONSES[rpc])) as server:
+        assert call(server, rpc)[0] == RESPONSES[rpc]
+    assert len(server.received) == 2
+
+
+@pytest.mark.parametrize(("rpc", "fault"), table(FINAL, REQUESTS))
+def test_other_failures_are_not_repeated(rpc, fault) -> None:
+    with ScriptedServer(fault) as server, pytest.raises(lk.TwirpError) as caught:
+        call(server, rpc)
+    assert len(server.received) == caught.value.attempts == 1
+    assert caught.value.maybe_sent
+
+
+@pytest.mark.parametrize("rpc", REQUESTS)
+def test_guarantee_1_a_timeout_after_sending_is_not_repeated(rpc) -> None:
+    with ScriptedServer(stall) as server, pytest.raises(lk.DeadlineExceeded) as caught:
+        call(server, rpc, timeout=0.2)
+    assert len(server.received) == 1
+    assert caught.value.maybe_sent
+    assert caught.value.safe_to_retry is (rpc in REPEATABLE)
+
+
+@pytest.mark.parametrize("rpc", REQUESTS)
+def test_guarantee_1_a_refused_connection_is_tried_again_and_safe(rpc) -> None:
+    with ScriptedServer(close) as server:
+        pass
+    with pytest.raises(lk.Unavailable, match="refused") as caught:
+        call(server, rpc)
+    error = caught.value
+    assert (error.attempts, error.maybe_sent, error.safe_to_retry) == (3, False, True)
+
+
+@pytest.mark.parametrize("rpc", PLACING)
+def test_guarantee_1_the_caller_may_take_the_risk(rpc) -> None:
+    risky = lk.RetryPolicy(initial_backoff=0.001, retry_ambiguous=True)
+    with ScriptedServer(close, ok(RESPONSES[rpc])) as server:
+        assert call(server, rpc, retry=risky)[0] == RESPONSES[rpc]
+    assert len(server.received) == 2
+
+
+@pytest.mark.parametrize("fault", [close, twirp_error(503, "unavailable")])
+@pytest.mark.parametrize(
+    ("rpc", "request_message"), [("AcceptWhatsAppCall", ACCEPT), ("ConnectWhatsAppCall", CONNECT)]
+)
+def test_guarantee_1_a_call_that_waits_for_an_answer_is_not_repeated_once_sent(
+    rpc, request_message, fault
+) -> None:
+    waiting = type(request_message)()
+    waiting.CopyFrom(request_message)
+    waiting.wait_until_answered = True
+    with ScriptedServer(fault) as server, pytest.raises(lk.Unavailable):
+        call(server, rpc, waiting)
+    assert len(server.received) == 1
+
+
+ALREADY = twirp_error(409, "already_exists")
+GONE = twirp_error(404, "not_found")
+OVER = twirp_error(412, "failed_precondition")
+
+
+@pytest.mark.parametrize(
+    ("rpc", "answer"),
+    [
+        ("AcceptWhatsAppCall", ALREADY),
+        ("ConnectWhatsAppCall", ALREADY),
+        ("DisconnectWhatsAppCall", GONE),
+        ("DisconnectWhatsAppCall", OVER),
+    ],
+)
+def test_guarantee_1_an_answer_that_our_own_repeat_is_late_is_success(rpc, answer) -> None:
+    with ScriptedServer(close, answer) as server:
+        assert call(server, rpc)[0] == RESPONSES[rpc]
+    with ScriptedServer(answer) as server, pytest.raises(lk.TwirpError):
+        call(server, rpc)
+    assert len(server.received) == 1
+
+
+def test_an_accept_without_a_room_name_surfaces_what_it_cannot_know() -> None:
+    request = lk.AcceptWhatsAppCallRequest()
+    request.CopyFrom(ACCEPT)
+    request.room_name = ""
+    with ScriptedServer(close, ALREADY) as server, pytest.raises(lk.AlreadyExists):
+        call(server, "AcceptWhatsAppCall", request)
+
+
+@pytest.mark.parametrize(
+    ("rpc", "answer"), [("ConnectWhatsAppCall", GONE), ("AcceptWhatsAppCall", OVER)]
+)
+def test_other_answers_to_a_repeat_are_errors(rpc, answer) -> None:
+    with ScriptedServer(close, answer) as server, pytest.raises(lk.TwirpError) as caught:
+        call(server, rpc)
+    assert caught.value.attempts == 2
+
+
+@pytest.mark.parametrize("rpc", REQUESTS)
+@pytest.mark.parametrize("answer", [twirp_error(401, "unauthenticated"), http(401, b"expired")])
+def test_guarantee_1_a_stale_token_is_signed_anew_once(rpc, answer) -> None:
+    with ScriptedServer(ok(RESPONSES[rpc]), answer, ok(RESPONSES[rpc])) as server:
+        now = [time.time() - 60]
+        credentials = lk.ApiKeyCredentials("key", "s" * 32, clock=lambda: now[0])
+        with lk.Channel(server.url, credentials, retry=FAST) as channel:
+            method = getattr(lk.ConnectorStub(channel), rpc)
+            method(REQUESTS[rpc])
+            now[0] += 60
+            assert method.with_call(REQUESTS[rpc])[1].attempts == 2
+    first, second, third = (request.header("Authorization") for request in server.received)
+    assert first == second != third
+
+
+def test_a_token_that_is_refused_twice_surfaces() -> None:
+    refused = twirp_error(401, "unauthenticated")
+    script = (ok(RESPONSES["DialWhatsAppCall"]), refused)
+    with ScriptedServer(*script) as server, channel_to(server) as channel:
+        stub = lk.ConnectorStub(channel)
+        stub.DialWhatsAppCall(DIAL)
+        with pytest.raises(lk.Unauthenticated):
+            stub.DialWhatsAppCall(DIAL)
+    assert len(server.received) == 3
+
+
+def test_no_retry_is_a_single_attempt() -> None:
+    unavailable = twirp_error(503, "unavailable")
+    with ScriptedServer(unavailable) as server, pytest.raises(lk.Unavailable):
+        call(server, "DisconnectWhatsAppCall", DISCONNECT, retry=None)
+    assert len(server.received) == 1
+    with ScriptedServer(unavailable) as server, channel_to(server) as channel:
+        stub = lk.ConnectorStub(channel)
+        with pytest.raises(lk.Unavailable):
+            stub.DialWhatsAppCall(DIAL, retry=None)
+    assert len(server.received) == 1
+
+
+def test_retry_after_is_waited_for() -> None:
+    busy = twirp_error(503, "unavailable", Retry_After="1")
+    with ScriptedServer(busy, ok(RESPONSES["DialWhatsAppCall"])) as server:
+        started = time.monotonic()
+        call(server, "DialWhatsAppCall")
+    assert time.monotonic() - started >= 1
+
+
+def test_a_wait_beyond_the_budget_is_not_waited_for() -> None:
+    busy = twirp_error(503, "unavailable", Retry_After="60")
+    started = time.monotonic()
+    with ScriptedServer(busy) as server, pytest.raises(lk.Unavailable):
+        call(server, "DialWhatsAppCall", timeout=5)
+    assert time.monotonic() - started < 1
+    assert len(server.received) == 1
+
+
+def test_safe_to_retry_speaks_for_all_attempts() -> None:
+    refused = twirp_error(503, "unavailable")
+    with ScriptedServer(refused, refused, close) as server, pytest.raises(lk.Unavailable) as caught:
+        call(server, "DialWhatsAppCall")
+    assert (caught.value.attempts, caught.value.safe_to_retry) == (3, False)
+    with ScriptedServer(refused) as server, pytest.raises(lk.Unavailable) as caught:
+        call(server, "DialWhatsAppCall")
+    assert (caught.value.attempts, caught.value.safe_to_retry) == (3, True)
+
+
+def test_failing_calls_end_the_retries_of_a_channel_and_good_ones_bring_them_back() -> None:
+    unavailable, good = twirp_error(503, "unavailable"), ok(RESPONSES["DialWhatsAppCall"])
+    with ScriptedServer(unavailable) as server, channel_to(server) as channel:
+        stub = lk.ConnectorStub(channel)
+        attempts = []
+        for _ in range(40):
+            with pytest.raises(lk.Unavailable) as caught:
+                stub.DialWhatsAppCall(DIAL)
+            attempts.append(caught.value.attempts)
+        assert attempts[0] == 3
+        assert attempts[-1] == 1
+        server.script[-1] = good
+        for _ in range(500):
+            stub.DialWhatsAppCall(DIAL)
+        server.script[-1] = unavailable
+        with pytest.raises(lk.Unavailable) as caught:
+            stub.DialWhatsAppCall(DIAL)
+        assert caught.value.attempts == 3
+
+
+# --- the decisions ----------------------------------------------------------------------------
+
+
+def test_a_region_that_fails_never_ends_the_retries_that_another_makes_good() -> None:
+    throttle = RetryThrottle()
+    for _ in range(1_000):
+        throttle.failed()
+        throttle.succeeded(1)
+    assert not throttle.throttled
+
+
+@given(
+    attempt=st.integers(1, 5_000),
+    random=st.floats(0, 1),
+    initial=st.floats(0, 10),
+    most=st.floats(0, 100),
+    multiplier=st.floats(1, 10),
+)
+def test_the_backoff_stays_within_its_bounds(attempt, random, initial, most, multiplier) -> None:
+    policy = lk.RetryPolicy(
+        initial_backoff=initial, max_backoff=most, backoff_multiplier=multiplier
+    )
+    assert 0 <= policy.backoff(attempt, random) <= most
+
+
+def test_the_backoff_grows_and_jitter_takes_a_part_of_it() -> None:
+    steady = lk.RetryPolicy(jitter=False)
+    assert [steady.backoff(n, 0.5) for n in (1, 2, 3, 9)] == [0.2, 0.4, 0.8, 5.0]
+    assert lk.RetryPolicy().backoff(2, 0.5) == 0.2
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"max_attempts": 0},
+        {"max_attempts": 1.5},
+        {"initial_backoff": -1},
+        {"max_backoff": float("nan")},
+        {"backoff_multiplier": 0.5},
+        {"retryable_status_codes": "unavailable"},
+        {"retryable_status_codes": {"teapot"}},
+    ],
+)
+def test_a_policy_out_of_range_is_a_value_error(options) -> None:
+    with pytest.raises(ValueError, match=r"max_attempts|backoff|codes|teapot"):
+        lk.RetryPolicy(**options)
+
+
+def test_codes_may_be_given_by_their_spelling() -> None:
+    policy = lk.RetryPolicy(retryable_status_codes={"internal"})
+    assert policy.retryable_status_codes == {lk.StatusCode.INTERNAL}
+
+
+@given(
+    maybe_sent=st.booleans(),
+    refused=st.booleans(),
+    turned_away=st.booleans(),
+    safe=st.booleans(),
+    waits=st.booleans(),
+    risky=st.booleans(),
+)
+def test_guarantee_1_as_a_rule(maybe_sent, refused, turned_away, safe, waits, risky) -> None:
+    failure = Failure(lk.StatusCode.UNAVAILABLE, maybe_sent, refused, turned_away)
+    repeat = may_repeat(failure, safe_to_repeat=safe, waits=waits, retry_ambiguous=risky)
+    if repeat and maybe_sent and not turned_away:
+        assert not waits
+        assert refused or safe or risky
+    if not maybe_sent:
+        assert repeat
+
+
+@given(remaining=st.floats(0, 10), asked=st.floats(0, 20), random=st.floats(0, 1))
+def test_a_delay_is_always_within_what_is_left(remaining, asked, random) -> None:
+    failure = Failure(lk.StatusCode.UNAVAILABLE, maybe_sent=False, retry_after=asked)
+    delay = retry_delay(
+        lk.RetryPolicy(),
+        failure,
+        attempt=1,
+        repeatable=True,
+        remaining=remaining,
+        throttled=False,
+        random=random,
+    )
+    assert delay is None or asked <= delay < remaining
+
+
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=timezone.utc)
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        (None, None),
+        ("0", 0),
+        (" 120 ", 120),
+        (format_datetime(NOW + timedelta(seconds=30), usegmt=True), 30),
+        (format_datetime(NOW - timedelta(seconds=30), usegmt=True), 0),
+        ("-5", None),
+        ("1.5", None),
+        ("soon", None),
+        ("", None),
+        ("٣", None),
+        ("9" * 5_000, 999_999_999),
+        ("Mon, 99 Nov 2026 12:00:00 GMT", None),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date(value, seconds) -> None:
+    assert retry_after(value, NOW) == seconds
+
+
+@given(st.text())
+def test_any_retry_after_is_read_or_ignored(value) -> None:
+    seconds = retry_after(value, NOW)
+    assert seconds is None or seconds >= 0

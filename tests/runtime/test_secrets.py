@@ -1,0 +1,114 @@
+"""Guarantee 4: no secret in logs, errors, pickles or tracebacks."""
+
+from __future__ import annotations
+
+import json
+import logging
+import pickle
+import traceback
+
+import pytest
+from helpers.requests_of import ACCEPT, DIAL
+from helpers.scripted import ScriptedServer, http, ok, twirp_error
+
+import livekit_connector_sync as lk
+
+SECRET = "a-secret-of-at-least-32-characters"
+DIALLED = lk.DialWhatsAppCallResponse(whatsapp_call_id="wacid.1", room_name="r")
+
+
+def everything_of(error: BaseException) -> str:
+    """Return all text that a log, a crash report or a pickle would hold of an error of ours."""
+    frames = traceback.TracebackException.from_exception(error, capture_locals=True)
+    ours = [frame for frame in frames.stack if "livekit_connector_sync" in frame.filename]
+    shown = [str(error), repr(error), repr(error.args), repr(error.__dict__)]
+    shown += [f"{frame.line} {frame.locals}" for frame in ours]
+    shown += [pickle.dumps(error).decode("latin-1"), "".join(traceback.format_exception(error))]
+    return "\n".join(shown)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda body, token: http(502, b"you sent " + body + token),
+        lambda body, token: http(400, json.dumps({"body": body.decode("latin-1")}).encode()),
+        lambda body, token: twirp_error(
+            400, "invalid_argument", f"refused {body.decode('latin-1')} {token.decode()}"
+        ),
+        lambda body, token: twirp_error(400, f"odd {token.decode()}"),
+        lambda body, token: http(302, Location=f"http://x/?{token.decode()}&key=EAAG-the-key"),
+        lambda body, token: http(200, body + token, f"text/{token.decode()}"),
+        lambda body, token: http(400, b'{"code":"aborted","meta":{"k":"' + token + b'"}}'),
+    ],
+)
+@pytest.mark.parametrize("request_message", [DIAL, ACCEPT])
+def test_guarantee_4_what_a_server_echoes_is_scrubbed(caplog, answer, request_message) -> None:
+    caplog.set_level(logging.DEBUG, "livekit_connector_sync")
+    rpc = type(request_message).__name__.replace("Request", "")
+    with (
+        ScriptedServer(http(500)) as server,
+        lk.Channel(server.url, lk.ApiKeyCredentials("key", SECRET)) as channel,
+    ):
+        method = getattr(lk.ConnectorStub(channel), rpc)
+        with pytest.raises(lk.TwirpError):
+            method(request_message)
+        token = server.received[0].header("Authorization").split()[1].encode()
+        server.script[-1] = answer(server.received[0].body, token)
+        with pytest.raises(lk.TwirpError) as caught:
+            method(request_message)
+    shown = everything_of(caught.value) + caplog.text
+    for secret in ("EAAG-the-key", SECRET, token.decode(), "v=0 the-sdp"):
+        assert secret not in shown
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None
+
+
+def test_guarantee_4_personal_data_is_kept_out_of_logs_and_excerpts(caplog) -> None:
+    caplog.set_level(logging.DEBUG, "livekit_connector_sync")
+    with (
+        ScriptedServer(http(503, b"no way to 15551234567")) as server,
+        lk.ConnectorClient(
+            server.url, "key", SECRET, retry=lk.RetryPolicy(initial_backoff=0, retry_ambiguous=True)
+        ) as client,
+        pytest.raises(lk.Unavailable) as caught,
+    ):
+        client.dial_whatsapp_call(DIAL)
+    assert "15551234567" not in caplog.text
+    assert caught.value.metadata["body"] == "no way to <personal>"
+
+
+def test_metas_own_words_stay_whole() -> None:
+    words = "(#138006) No permission to call 15551234567, fbtrace_id AbC"
+    with (
+        ScriptedServer(twirp_error(400, "invalid_argument", words)) as server,
+        lk.ConnectorClient(server.url, "key", SECRET) as client,
+        pytest.raises(lk.InvalidArgument) as caught,
+    ):
+        client.dial_whatsapp_call(DIAL)
+    assert caught.value.message == words
+
+
+def test_the_excerpt_of_a_body_is_short() -> None:
+    with (
+        ScriptedServer(http(500, b"x" * 100_000)) as server,
+        lk.ConnectorClient(server.url, "key", SECRET) as client,
+        pytest.raises(lk.Unknown) as caught,
+    ):
+        client.dial_whatsapp_call(DIAL)
+    assert len(caught.value.metadata["body"]) < 300
+
+
+def test_the_log_tells_each_attempt_and_each_retry(caplog) -> None:
+    caplog.set_level(logging.DEBUG, "livekit_connector_sync")
+    script = (twirp_error(503, "unavailable", "tired"), ok(DIALLED))
+    with ScriptedServer(*script) as server, lk.ConnectorClient(server.url, "key", SECRET) as client:
+        client.dial_whatsapp_call(DIAL, extra_headers={"X-Livekit-Request-Id": "id-1"})
+    levels = [(record.levelname, record.getMessage()) for record in caplog.records]
+    assert [level for level, _ in levels] == ["DEBUG", "WARNING", "DEBUG"]
+    attempt, retry, done = (message for _, message in levels)
+    rpc = "livekit.Connector/DialWhatsAppCall"
+    assert attempt.startswith(f"{rpc} {server.url}/twirp/{rpc}: 503")
+    assert "unavailable: tired" in retry
+    assert "attempt 2 of 3" in retry
+    assert ": 200 in" in done
+    assert all("id-1" in message for _, message in levels)
