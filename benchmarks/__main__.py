@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 import tempfile
 from pathlib import Path
 
 from . import report
-from .measure import Bench
 from .contenders import BASE, CONTENDERS
+from .measure import Bench
 from .server import nginx, slow_server
 
 _IMPORTS = {
@@ -22,6 +23,7 @@ _IMPORTS = {
         "import requests, jwt, livekit.protocol.connector_whatsapp"
     ),
 }
+_NEEDED = ("aiohttp", "asgiref", "livekit", "matplotlib", "trustme")
 _SECTIONS = ("calls", "environment", "connections", "threads", "imports")
 
 
@@ -31,16 +33,20 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="few rounds, nothing is written")
     parser.add_argument("--only", choices=_SECTIONS, action="append", help="these parts only")
     arguments = parser.parse_args()
+    missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        parser.error(f"{', '.join(missing)} missing: pip install -r requirements-bench.txt")
     quick = arguments.quick
     wanted = arguments.only or (("calls",) if quick else _SECTIONS)
 
     cores = sorted(os.sched_getaffinity(0))
     client_core, server_core = cores[0], cores[-1]
-    found = report.Results()
-    with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder, nginx(
-        Path(folder), server_core
-    ) as server:
-        bench = Bench(client_core, folder, rounds=7 if quick else 25, turn=0.05 if quick else 0.1)
+    found = report.Results(cores=len(cores))
+    with (
+        tempfile.TemporaryDirectory(prefix="benchmarks-") as folder,
+        nginx(Path(folder), server_core) as server,
+    ):
+        bench = Bench(client_core, folder, rounds=20 if quick else 50, turn=0.02 if quick else 0.05)
         names = [name for name in CONTENDERS if name != BASE]
         if "calls" in wanted:
             found.http = bench.calls(server.http, None, names)

@@ -16,7 +16,7 @@ __all__ = ["ANSWER", "BASE", "CONTENDERS", "Contender", "Target"]
 
 API_KEY, API_SECRET = "devkey", "a secret of the length that HS256 wants"
 PATH = "/twirp/livekit.Connector/DialWhatsAppCall"
-FIELDS = {
+FIELDS: dict[str, Any] = {
     "whatsapp_phone_number_id": "123456789012345",
     "whatsapp_to_phone_number": "15551234567",
     "whatsapp_api_key": "EAAG-not-a-real-key",
@@ -47,13 +47,17 @@ class Contender:
     label: str
     make: Make
 
+    @property
+    def plain_label(self) -> str:
+        """The label without Markdown."""
+        return self.label.replace("*", "").replace("`", "")
+
 
 def _urllib3_pool(target: Target) -> Callable[[], bytes]:
     import urllib3
 
-    pool = urllib3.connection_from_url(
-        target.url, **({"ca_certs": target.ca_bundle} if target.ca_bundle else {})
-    )
+    options: dict[str, Any] = {"ca_certs": target.ca_bundle} if target.ca_bundle else {}
+    pool = urllib3.connection_from_url(target.url, **options)
     body, headers = _prebuilt()
 
     def call() -> bytes:
@@ -70,11 +74,10 @@ def _http_client(target: Target) -> Callable[[], bytes]:
     parts = urlsplit(target.url)
     host, port = str(parts.hostname), parts.port
     body, headers = _prebuilt()
+    connection = http.client.HTTPConnection(host, port)
     if target.ca_bundle:
         context = ssl.create_default_context(cafile=target.ca_bundle)
         connection = http.client.HTTPSConnection(host, port, context=context)
-    else:
-        connection = http.client.HTTPConnection(host, port)
 
     def call() -> bytes:
         connection.request("POST", PATH, body, headers)
@@ -160,7 +163,7 @@ def _async_to_sync(target: Target) -> Callable[[], Any]:
     return async_to_sync(_livekit_api(target))
 
 
-def _background_loop(target: Target, **credentials: str) -> Callable[[], Any]:
+def _background_loop(target: Target, **credentials: Any) -> Callable[[], Any]:
     import asyncio
     import threading
 
@@ -206,7 +209,7 @@ CONTENDERS = {
     contender.name: contender
     for contender in (
         Contender("http_client", "`http.client`, pre-built bytes", _http_client),
-        Contender(BASE, "bare urllib3 pool, pre-built bytes (the base)", _urllib3_pool),
+        Contender(BASE, "bare urllib3 pool, pre-built bytes", _urllib3_pool),
         Contender("ours", "**ours, its own session**", _ours),
         Contender("ours_keywords", "ours, its own session, keywords", _ours_with_keywords),
         Contender("ours_session", "**ours, a user's session**", _ours_on_a_users_session),

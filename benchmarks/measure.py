@@ -10,8 +10,9 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Optional
 
-from .contenders import BASE, CONTENDERS
+from .contenders import BASE
 from .server import Nginx
 from .slow_server import DELAY
 from .worker import Worker, environment
@@ -20,6 +21,7 @@ __all__ = ["Bench", "Cost", "Import"]
 
 ENVIRONMENT_SIZE = 38  # variables; what a small container has
 _WARM_UP = 10  # calls
+_FEWEST = 3  # calls of a turn
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Import:
-    """What importing costs a fresh process: CPU seconds, and bytes of memory."""
+    """What an import costs a fresh process: its CPU seconds, and the process's memory in bytes."""
 
     seconds: float
     memory: float
@@ -45,7 +47,7 @@ class Bench:
     Args:
         core: the core that the contenders run on.
         home: an empty folder, the contenders' HOME.
-        rounds: how often each contender has its turn.
+        rounds: how often each contender has its turn; what takes long has a quarter of that.
         turn: CPU seconds of a turn, about.
     """
 
@@ -54,11 +56,15 @@ class Bench:
     rounds: int
     turn: float
 
-    def calls(self, url: str, ca_bundle: str | None, names: Sequence[str]) -> dict[str, Cost]:
+    @property
+    def few_rounds(self) -> int:
+        return self.rounds // 4
+
+    def calls(self, url: str, ca_bundle: Optional[str], names: Sequence[str]) -> dict[str, Cost]:
         """Measure a call over a kept connection, against the base."""
         env = environment(ENVIRONMENT_SIZE, ca_bundle, self.home)
         with self._workers({name: (name, url, env) for name in (BASE, *names)}) as workers:
-            return self._take_turns(workers)
+            return self._take_turns(workers, self.rounds)
 
     def environment_sizes(
         self, server: Nginx, names: Sequence[str], sizes: Sequence[int]
@@ -70,7 +76,7 @@ class Bench:
                 str(size): (name, server.http, environment(size, None, self.home)) for size in sizes
             }
             with self._workers(jobs) as workers:
-                costs = self._take_turns(workers)
+                costs = self._take_turns(workers, self.rounds)
             ratios[name] = {size: costs[str(size)].ratio for size in sizes}
         return ratios
 
@@ -78,7 +84,7 @@ class Bench:
         """Measure a call that opens a TLS connection, against the first contender's."""
         env = environment(ENVIRONMENT_SIZE, server.ca_bundle, self.home)
         with self._workers({name: (name, server.https_closing, env) for name in names}) as workers:
-            return self._take_turns(workers)
+            return self._take_turns(workers, self.few_rounds)
 
     def threads(
         self, url: str, names: Sequence[str], threads: Sequence[int], seconds: float, rounds: int
@@ -97,9 +103,9 @@ class Bench:
         return shares
 
     def imports(self, statements: Mapping[str, str]) -> dict[str, Import]:
-        """Measure fresh processes that run an import, less what a bare interpreter takes."""
+        """Measure fresh processes that run an import."""
         samples: dict[str, list[tuple[float, float]]] = {name: [] for name in statements}
-        for number in range(self.rounds + 1):
+        for number in range(self.few_rounds + 1):
             for name, statement in statements.items():
                 sample = self._fresh_process(statement)
                 if number:  # the first one compiles
@@ -121,7 +127,9 @@ class Bench:
         return seconds, memory
 
     @contextmanager
-    def _workers(self, jobs: Mapping[str, tuple[str, str, dict[str, str]]]) -> Iterator[dict[str, Worker]]:
+    def _workers(
+        self, jobs: Mapping[str, tuple[str, str, dict[str, str]]]
+    ) -> Iterator[dict[str, Worker]]:
         workers: dict[str, Worker] = {}
         try:
             for key, (contender, url, env) in jobs.items():
@@ -131,23 +139,23 @@ class Bench:
             for worker in workers.values():
                 worker.close()
 
-    def _take_turns(self, workers: Mapping[str, Worker]) -> dict[str, Cost]:
+    def _take_turns(self, workers: Mapping[str, Worker], rounds: int) -> dict[str, Cost]:
         """Return each worker's cost; the first one is what the ratios refer to."""
         calls = {}
         for key, worker in workers.items():
             worker.cpu_per_call(_WARM_UP)
-            calls[key] = max(_WARM_UP, round(self.turn / worker.cpu_per_call(_WARM_UP)))
+            calls[key] = max(_FEWEST, round(self.turn / worker.cpu_per_call(_WARM_UP)))
         first = next(iter(workers))
-        rounds = []
-        for number in range(self.rounds):
+        turns = []
+        for number in range(rounds):
             # Each round begins with another one, so that nobody always follows the same neighbour.
             order = list(workers)
             order = order[number % len(order) :] + order[: number % len(order)]
-            rounds.append({key: workers[key].cpu_per_call(calls[key]) for key in order})
+            turns.append({key: workers[key].cpu_per_call(calls[key]) for key in order})
         return {
             key: Cost(
-                statistics.median(seconds[key] for seconds in rounds),
-                statistics.median(seconds[key] / seconds[first] for seconds in rounds),
+                statistics.median(seconds[key] for seconds in turns),
+                statistics.median(seconds[key] / seconds[first] for seconds in turns),
             )
             for key in workers
         }

@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import certifi
-import trustme
 
 from .contenders import ANSWER
 
@@ -24,7 +23,7 @@ daemon off;
 master_process off;
 worker_processes 1;
 pid {folder}/nginx.pid;
-error_log {folder}/error.log;
+error_log stderr;
 events {{ worker_connections 1024; }}
 http {{
     access_log off;
@@ -87,10 +86,8 @@ def nginx(folder: Path, core: int) -> Iterator[Nginx]:
     if program is None:
         raise SystemExit("nginx is missing: apt-get install nginx-light (or nginx)")
     server = Nginx(folder)
-    command = [program, "-p", str(folder), "-c", str(folder / "nginx.conf")]
-    with _running([*command, "-e", str(folder / "error.log")], core) as process:
-        for port in server.ports:
-            _wait_for(port, process, folder / "error.log")
+    command = [program, "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", "stderr"]
+    with _running(command, core, server.ports, folder / "nginx.log"):
         yield server
 
 
@@ -98,35 +95,34 @@ def nginx(folder: Path, core: int) -> Iterator[Nginx]:
 def slow_server(folder: Path, core: int) -> Iterator[str]:
     """Run a server that answers after 20 ms, on a core of its own; return its URL."""
     (port,) = _free_ports(1)
-    log = folder / "slow_server.log"
     command = [sys.executable, "-m", "benchmarks.slow_server", str(port)]
-    with log.open("wb") as stderr, _running(command, core, stderr) as process:
-        _wait_for(port, process, log)
+    with _running(command, core, [port], folder / "slow_server.log"):
         yield f"http://127.0.0.1:{port}"
 
 
 @contextmanager
-def _running(
-    command: list[str], core: int, stderr: object = subprocess.DEVNULL
-) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen(command, stderr=stderr)  # type: ignore[call-overload]
+def _running(command: list[str], core: int, ports: list[int], log: Path) -> Iterator[None]:
+    with log.open("wb") as stderr:
+        process = subprocess.Popen(command, stderr=stderr)
     try:
         os.sched_setaffinity(process.pid, {core})
-        yield process
+        end = time.monotonic() + 10
+        while not all(map(_accepts, ports)):
+            if process.poll() is not None or time.monotonic() > end:
+                raise SystemExit(f"{command[0]} does not start:\n{log.read_text()}")
+            time.sleep(0.02)
+        yield
     finally:
         process.terminate()
         process.wait(10)
 
 
-def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    end = time.monotonic() + 10
-    while process.poll() is None and time.monotonic() < end:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            return
-        except OSError:
-            time.sleep(0.02)
-    raise SystemExit(f"{process.args[0]} does not start:\n{log.read_text()}")  # type: ignore[index]
+def _accepts(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
 
 
 def _free_ports(count: int) -> list[int]:
@@ -139,6 +135,8 @@ def _free_ports(count: int) -> list[int]:
 
 def _write_certificate(folder: Path) -> str:
     """Write nginx's certificate; return the path of a CA bundle as large as a real one."""
+    import trustme  # here, so that `main` can say first that it is missing
+
     authority = trustme.CA()
     certificate = authority.issue_cert("127.0.0.1")
     certificate.private_key_and_cert_chain_pem.write_to_path(str(folder / "server.pem"))

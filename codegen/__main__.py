@@ -123,7 +123,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     args.service = args.service or ["Connector"]
     try:
         return run(args)
-    except CodegenError as error:
+    except (CodegenError, OSError) as error:
         print(f"codegen: error: {error}", file=sys.stderr)
         return 2
 

@@ -54,7 +54,7 @@ def files_of_services(proto_dir: Path, wanted: Iterable[str]) -> dict[str, str]:
     """
     found: dict[str, list[str]] = {}
     for path in sorted(proto_dir.rglob("*.proto")):
-        for service in declared_services(path.read_text(encoding="utf-8")):
+        for service in declared_services(path.read_text(encoding="utf-8", errors="replace")):
             found.setdefault(service, []).append(path.relative_to(proto_dir).as_posix())
     result = {}
     for name in wanted:

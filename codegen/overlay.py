@@ -145,6 +145,10 @@ def load(folder: Path = _HERE) -> Overlay:
     """
     overlay = _read(folder / "overlay.toml", _OVERLAY)
     grants = _read(folder / "grants.toml", _GRANTS)
+    for message, marks in overlay.get("sensitivity", {}).items():
+        for field, mark in marks.items():
+            if mark not in ("PII", "SECRET"):
+                raise CodegenError(f'{_OVERLAY}: {message}.{field} must be "PII" or "SECRET"')
     sets = {name: tuple(Claim(**c) for c in s) for name, s in grants.pop("claims", {}).items()}
     return Overlay(
         complete=frozenset(overlay.get("complete", [])),

@@ -6,7 +6,7 @@ The text is what `ruff format` would make of it, so that generated code reads li
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Optional, Union
+from typing import Union
 
 from . import names
 from .layout import Labelled, Node, docstring, group, lay_out, list_of, paragraphs, tuple_of
@@ -474,5 +474,5 @@ def _all(exports: Iterable[str]) -> list[str]:
     return lay_out(Labelled("__all__ = ", list_of(quoted)), "")
 
 
-def _text(lines: Optional[Iterable[str]]) -> str:
-    return "\n".join(lines or ()).rstrip("\n") + "\n"
+def _text(lines: Iterable[str]) -> str:
+    return "\n".join(lines).rstrip("\n") + "\n"

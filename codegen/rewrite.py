@@ -46,26 +46,26 @@ def prune(files: FileDescriptorSet, services: Mapping[str, str]) -> FileDescript
     by_name = {file.name: file for file in files.file}
     home = {name: file.name for file in files.file for name in _declared(file)}
     types = {name: item for file in files.file for name, item in _top_level(file)}
-    needed: dict[str, None] = {}
+    needed: set[str] = set()
     waiting = [name for s, f in services.items() for name in _roots(by_name, s, f)]
     while waiting:
         name = _outermost(waiting.pop(), types)
         if name not in needed and not home[name].startswith(_WELL_KNOWN):
-            needed[name] = None
+            needed.add(name)
             message = types[name]
             if message is not None:
                 waiting += _references(message)
+    kept = {
+        file.name: pruned
+        for file in files.file
+        for pruned in [_pruned(file, needed, services, home, types)]
+        if pruned is not None
+    }
+    for name in _well_known_imports(kept.values(), by_name):
+        kept[name] = by_name[name]
     result = type(files)()
-    for file in files.file:
-        kept = _pruned(file, needed, services, home, types)
-        if kept is not None:
-            result.file.add().CopyFrom(kept)
-    used = _import_closure(result, by_name)
-    shared = [f for f in files.file if f.name.startswith(_WELL_KNOWN) and f.name in used]
-    whole = type(files)()
-    whole.file.extend(shared)
-    whole.file.extend(result.file)
-    return whole
+    result.file.extend(kept[file.name] for file in files.file if file.name in kept)
+    return result
 
 
 def relocate(files: FileDescriptorSet, package: str) -> tuple[FileDescriptorSet, list[str]]:
@@ -83,13 +83,13 @@ def relocate(files: FileDescriptorSet, package: str) -> tuple[FileDescriptorSet,
         The set, and the new names of the files to generate code for.
     """
     result = FileDescriptorSet.FromString(files.SerializeToString())
-    message: Any = result  # types-protobuf does not know the method
-    message.DiscardUnknownFields()  # custom options: nothing here knows their extensions
+    untyped: Any = result  # types-protobuf does not know the method
+    untyped.DiscardUnknownFields()  # custom options: nothing here knows their extensions
     moved = [file for file in result.file if not file.name.startswith(_WELL_KNOWN)]
     new_files = {f.name: f"{package.replace('.', '/')}/{file_name(f.name)}.proto" for f in moved}
     packages = {f.name: ".".join([package, *f.package.split(".")[1:]]) for f in moved}
     new_types = {
-        f".{name}": f".{packages[file.name]}{name[len(file.package) :]}"
+        f".{name}": f".{packages[file.name]}.{name[len(_joined(file.package, '')) :]}"
         for file in moved
         for name in _declared(file)
     }
@@ -100,8 +100,8 @@ def relocate(files: FileDescriptorSet, package: str) -> tuple[FileDescriptorSet,
         dependencies = [new_files.get(name, name) for name in file.dependency]
         del file.dependency[:]
         file.dependency.extend(dependencies)
-        for moved_message in file.message_type:
-            _rename_types(moved_message, new_types)
+        for message in file.message_type:
+            _rename_types(message, new_types)
         for service in file.service:
             for method in service.method:
                 method.input_type = new_types.get(method.input_type, method.input_type)
@@ -164,11 +164,12 @@ def _references(message: DescriptorProto) -> Iterator[str]:
 
 def _pruned(
     file: FileDescriptorProto,
-    needed: Iterable[str],
-    services: Iterable[str],
+    needed: set[str],
+    services: Mapping[str, str],
     home: Mapping[str, str],
     types: Mapping[str, Optional[DescriptorProto]],
 ) -> Optional[FileDescriptorProto]:
+    """Return a file with what is needed of it; None if that is nothing."""
     if file.name.startswith(_WELL_KNOWN):
         return None
     keep = {
@@ -237,17 +238,16 @@ def _clear_json_names(message: DescriptorProto) -> None:
         _clear_json_names(nested)
 
 
-def _import_closure(
-    files: FileDescriptorSet, by_name: Mapping[str, FileDescriptorProto]
+def _well_known_imports(
+    files: Iterable[FileDescriptorProto], by_name: Mapping[str, FileDescriptorProto]
 ) -> set[str]:
     result: set[str] = set()
-    waiting = [name for file in files.file for name in file.dependency]
+    waiting = [name for file in files for name in file.dependency]
     while waiting:
         name = waiting.pop()
-        if name not in result:
+        if name.startswith(_WELL_KNOWN) and name not in result:
             result.add(name)
-            if name.startswith(_WELL_KNOWN):
-                waiting += by_name[name].dependency
+            waiting += by_name[name].dependency
     return result
 
 

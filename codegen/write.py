@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Callable
 
 from .errors import CodegenError
 
@@ -38,15 +39,16 @@ def replace(out: Path, marker: str, build: Callable[[Path], None]) -> None:
     Raises:
         CodegenError: the folder holds something else than generated code.
     """
+    # Beside the folder, as a rename must stay on one filesystem.
+    staging = out.parent / f".{out.name}.codegen"
+    new, old = staging / "new", staging / "old"
+    if old.exists() and not out.exists():
+        old.rename(out)  # a run was killed between its two renames
+    shutil.rmtree(staging, ignore_errors=True)
     init = out / "__init__.py"
     generated = init.is_file() and marker in init.read_text(encoding="utf-8")
     if out.exists() and not generated and (not out.is_dir() or any(out.iterdir())):
         raise CodegenError(f"{out} is not a generated package: codegen would remove what is in it")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    # Beside the folder, as a rename must stay on one filesystem.
-    staging = out.parent / f".{out.name}.codegen"
-    shutil.rmtree(staging, ignore_errors=True)  # what an interrupted run left behind
-    new, old = staging / "new", staging / "old"
     try:
         new.mkdir(parents=True)
         build(new)

@@ -81,7 +81,6 @@ def waits(method: MethodInfo[Any, Any], request: Message) -> bool:
     return method.wait_field is not None and bool(getattr(request, method.wait_field))
 
 
-@dataclass(frozen=True)
 class Endpoint:
     """Where a channel's calls go.
 
@@ -91,14 +90,11 @@ class Endpoint:
         allow_http: take regions without TLS.
     """
 
-    url: str
-    domain: Optional[str]
-    allow_http: bool
-
-    @property
-    def origin(self) -> str:
-        """The server's scheme, host and port."""
-        return origin_of(self.url)
+    def __init__(self, url: str, domain: Optional[str], allow_http: bool) -> None:
+        self.url = url
+        self.origin = origin_of(url)
+        self.domain = domain
+        self.allow_http = allow_http
 
     def at(self, origin: str) -> str:
         """Return the URL with another origin; a region serves the same base path."""

@@ -269,7 +269,7 @@ class TwirpApplication:
         }
         headers["content-type"] = environ.get("CONTENT_TYPE", "")
         length = environ.get("CONTENT_LENGTH") or "0"
-        if not length.isdigit() or int(length) > self._max_body:
+        if not length.isdecimal() or int(length) > self._max_body:
             answer = error_response(ResourceExhausted(f"the body is over {self._max_body} bytes"))
         else:
             answer = self.respond(

@@ -44,7 +44,7 @@ class JobRestartPolicy(ProtoEnum):
     """When an agent that stopped is started again."""
 
     JRP_ON_FAILURE = 0
-    """It is started again if it crashed, not if it ended by itself. The default."""
+    """It is started again if it failed. The default."""
     JRP_NEVER = 1
     """It is never started again."""
 

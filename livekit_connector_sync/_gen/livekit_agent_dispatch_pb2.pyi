@@ -29,7 +29,7 @@ class _JobRestartPolicy:
 class _JobRestartPolicyEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_JobRestartPolicy.ValueType], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
     JRP_ON_FAILURE: _JobRestartPolicy.ValueType  # 0
-    """It is started again if it crashed, not if it ended by itself. The default."""
+    """It is started again if it failed. The default."""
     JRP_NEVER: _JobRestartPolicy.ValueType  # 1
     """It is never started again."""
 
@@ -37,7 +37,7 @@ class JobRestartPolicy(_JobRestartPolicy, metaclass=_JobRestartPolicyEnumTypeWra
     """When an agent that stopped is started again."""
 
 JRP_ON_FAILURE: JobRestartPolicy.ValueType  # 0
-"""It is started again if it crashed, not if it ended by itself. The default."""
+"""It is started again if it failed. The default."""
 JRP_NEVER: JobRestartPolicy.ValueType  # 1
 """It is never started again."""
 global___JobRestartPolicy = JobRestartPolicy
@@ -81,7 +81,7 @@ class RoomAgentDispatch(google.protobuf.message.Message):
     restart_policy: global___JobRestartPolicy.ValueType
     """When to start the agent again after it stopped. Default: JRP_ON_FAILURE."""
     deployment: builtins.str
-    """The deployment of the agent to use, where it has several. Default: the one in production."""
+    """The deployment of the agent to send, where it has several. Default: LiveKit's choice."""
     @property
     def attributes(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
         """Attributes of the agent's job, text to text, such as `{"tenant": "acme"}`."""

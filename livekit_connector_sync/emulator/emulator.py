@@ -17,7 +17,7 @@ from ..errors import NotFound
 from ..server import Response, TokenAuthorizer, TwirpApplication
 from . import livekit as livekit_side
 from . import meta as meta_side
-from . import outbox, sdp
+from . import sdp
 from . import twilio as twilio_side
 from .changes import Changes
 from .clock import Clock
@@ -29,7 +29,7 @@ from .lifecycle import Direction, Event, Progress, Provider, State, Timeouts
 from .livekit import LiveKitWebhooks
 from .media_stream import accept_stream, is_upgrade
 from .meta import MetaWebhooks
-from .outbox import Delivery, Outbox
+from .outbox import Delivery, Outbox, send
 from .page import Page
 from .refusals import Callee, DialRule, MetaError, callee_of
 from .routes import Region, Regions, Routes
@@ -410,6 +410,11 @@ class ConnectorEmulator:
                 lambda: self._meta_outbox.idle() and self._livekit_outbox.idle(), timeout
             )
 
+    def redeliver(self, webhook: Delivery) -> None:
+        """Send a webhook once more, as Meta and LiveKit do when they miss the app's answer."""
+        outbox = self._meta_outbox if webhook.sender == "meta" else self._livekit_outbox
+        outbox.put(webhook.body)
+
     def verify_meta_webhook(self) -> bool:
         """Make Meta's GET handshake with the developer's webhook.
 
@@ -428,7 +433,7 @@ class ConnectorEmulator:
             "hub.verify_token": self.meta.verify_token,
         }
         joint = "&" if "?" in self.meta.url else "?"
-        status, body = outbox.send("GET", f"{self.meta.url}{joint}{urlencode(query)}", {})
+        status, body = send("GET", f"{self.meta.url}{joint}{urlencode(query)}", {})
         self._journal.note(self._clock.now(), f"meta handshake: {status}")
         return status == "200" and body == challenge.encode()
 
@@ -457,7 +462,7 @@ class ConnectorEmulator:
             "X-Twilio-Signature": twilio_side.signature(url, form, self.twilio.auth_token),
             "User-Agent": "TwilioProxy/1.1",
         }
-        status, body = outbox.send("POST", url, headers, urlencode(form).encode())
+        status, body = send("POST", url, headers, urlencode(form).encode())
         self._journal.note(self._clock.now(), f"twilio voice webhook: {status}")
         reply = body.decode("utf-8", "replace")
         return TwilioReply(int(status) if status.isdigit() else 0, reply, call_sid)

@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any, Callable, Optional, Union, cast
-from urllib.parse import urlsplit
 
 from ..server import Response
 
@@ -100,7 +99,7 @@ class _Server(HTTPServer):
         self.handler = handler
         self._tls = tls
         self._lock = threading.Lock()
-        self._open: dict[threading.Thread, socket.socket] = {}
+        self._connections: dict[threading.Thread, Optional[socket.socket]] = {}
         super().__init__(address, _Connection)
 
     def server_bind(self) -> None:
@@ -115,8 +114,10 @@ class _Server(HTTPServer):
             target=self._serve, args=(request, client_address), name="emulator-http", daemon=True
         )
         with self._lock:
-            self._open[thread] = request
-        thread.start()
+            for known in [known for known in self._connections if not known.is_alive()]:
+                del self._connections[known]
+            thread.start()
+            self._connections[thread] = request
 
     def _serve(self, connection: socket.socket, client_address: Any) -> None:
         thread = threading.current_thread()
@@ -129,23 +130,25 @@ class _Server(HTTPServer):
                 )
                 connection = wrapped
                 with self._lock:
-                    self._open[thread] = wrapped
+                    self._connections[thread] = wrapped
                 wrapped.do_handshake()
             self.finish_request(connection, client_address)
         except OSError:
             pass  # the client went away, or close() broke the connection
         finally:
+            # The thread stays in the table, so that close() waits for it to be gone.
             with self._lock:
-                self._open.pop(thread, None)
+                self._connections[thread] = None
             self.shutdown_request(connection)
 
     def break_connections(self) -> None:
         """End every open connection and wait for its thread."""
         with self._lock:
-            connections = list(self._open.items())
-        for _, connection in connections:
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
+            connections = list(self._connections.items())
+            for _, connection in connections:
+                with contextlib.suppress(OSError):
+                    if connection is not None:
+                        connection.shutdown(socket.SHUT_RDWR)
         for thread, _ in connections:
             thread.join(timeout=5)
 
@@ -185,14 +188,14 @@ class _Connection(BaseHTTPRequestHandler):
         raise AttributeError(name)
 
     def _request(self, body: bytes) -> HTTPRequest:
-        parts = urlsplit(self.path)
+        path, _, query = self.path.partition("?")
         head = f"{self.requestline}\r\n" + "".join(
             f"{name}: {value}\r\n" for name, value in self.headers.items()
         )
         return HTTPRequest(
             self.command,
-            parts.path,
-            parts.query,
+            path,
+            query,
             {name.lower(): value for name, value in self.headers.items()},
             body,
             f"{head}\r\n".encode("latin-1"),
@@ -202,7 +205,7 @@ class _Connection(BaseHTTPRequestHandler):
         if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
             return self._read_chunks()
         length = self.headers.get("Content-Length") or "0"
-        if not length.isdigit():
+        if not length.isdecimal():
             raise _BadRequest(400, "Content-Length is not a number\n")
         if int(length) > _MAX_BODY:
             raise _BadRequest(413, f"the body is over {_MAX_BODY} bytes\n")

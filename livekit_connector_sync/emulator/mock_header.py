@@ -23,6 +23,7 @@ __all__ = ["Directives", "directives_of", "failure", "mock_message", "turned_awa
 HEADER = "x-lk-mock"
 REGION_HEADER = "X-Lk-Mock-Region"
 _DEFAULT_DELAY = 30_000  # milliseconds, of the old "delay" fail mode
+_LONGEST_DELAY = 3_600_000  # milliseconds
 
 _CODES = {
     400: "invalid_argument",
@@ -103,7 +104,7 @@ def turned_away() -> Response:
     return Response(
         451,
         {"Content-Type": "text/plain; charset=utf-8"},
-        b"project not allowed in this region.\n",
+        b"project not allowed in this region.",
     )
 
 
@@ -136,11 +137,12 @@ def _from_old_headers(headers: Mapping[str, str]) -> Directives:
         return headers.get(f"{HEADER}-{name}", "").strip()
 
     def number(name: str, default: int) -> int:
-        return int(text(name)) if text(name).isdigit() else default
+        digits = text(name)[:9]
+        return int(digits) if digits.isdecimal() else default
 
     regions = text("fail-regions").split(",")
     return Directives(
-        fail_regions=tuple(int(part) for part in regions if part.strip().isdigit()),
+        fail_regions=tuple(int(part) for part in regions if part.strip().isdecimal()),
         fail_mode=text("fail-mode").lower() or "status",
         fail_status=_status(number("fail-status", 0), 503),
         fail_twirp_code=text("fail-twirp-code"),
@@ -169,7 +171,8 @@ def _overlay(directives: Directives, header: str) -> Directives:
             fields[name] = asked[key]
     if "fail_mode" in fields:
         fields["fail_mode"] = fields["fail_mode"].lower()
-    fields["delay_ms"] = max(fields.get("delay_ms", directives.delay_ms), 0)
+    delay = fields.get("delay_ms", directives.delay_ms)
+    fields["delay_ms"] = min(max(delay, 0), _LONGEST_DELAY)
     for key, name, default in (
         ("failStatus", "fail_status", directives.fail_status),
         ("regionsStatus", "regions_status", directives.regions_status),

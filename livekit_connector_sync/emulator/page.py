@@ -10,7 +10,9 @@ import json
 import socket
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Union
+from typing import TYPE_CHECKING, Any, Callable, Optional, Union
+
+from google.protobuf.message import Message
 
 from ..errors import NotFound
 from ..server import Response
@@ -26,6 +28,7 @@ __all__ = ["Page"]
 _SHOWN = 50  # calls, requests and webhooks on the page
 _ACTION_HEADER = "x-emulator-action"
 _HEARTBEAT = 15.0  # seconds
+_EXCERPT = 400  # characters of a request; a session description alone has over a thousand
 _SHORTEST_PAUSE = 0.05  # seconds between two states, so that a busy emulator is not a slow one
 
 
@@ -66,7 +69,7 @@ class Page:
         try:
             document = json.loads(request.body)
             action, target = self._actions[document["action"]], str(document.get("target", ""))
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             return _json(400, {"error": f"no such action: take one of {', '.join(self._actions)}"})
         try:
             action(target)
@@ -100,7 +103,7 @@ def state_of(emulator: ConnectorEmulator) -> dict[str, Any]:
         {
             "time": request.time,
             "method": request.method.rpartition("/")[2],
-            "request": repr(request.request) if request.request is not None else "not decoded",
+            "request": _shown(request.request),
             "region": request.region,
             "outcome": request.outcome or "waiting",
         }
@@ -169,6 +172,13 @@ def _call(call: Call) -> dict[str, Any]:
         "timeline": [{"time": at, "event": event} for at, event in call.timeline],
         "actions": actions_for(call),
     }
+
+
+def _shown(request: Optional[Message]) -> str:
+    if request is None:
+        return "not decoded"
+    text = repr(request)  # which leaves secrets and personal data out
+    return text if len(text) <= _EXCERPT else f"{text[:_EXCERPT]}..."
 
 
 def _json(status: int, document: dict[str, Any]) -> Response:

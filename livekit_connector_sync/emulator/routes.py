@@ -112,8 +112,6 @@ class Routes:
         region = self._regions.all[index]
         if request.path.startswith("/twirp/"):
             return self._answer_rpc(region, request)
-        if index in self._regions.dropped:
-            return None
         if request.path == "/settings/regions":
             return self._answer_regions(region, request)
         if request.path == "/_test/health":
@@ -177,7 +175,9 @@ class Routes:
             headers={**answer.headers, mock_header.REGION_HEADER: str(region.index)}
         )
 
-    def _answer_regions(self, region: Region, request: HTTPRequest) -> Response:
+    def _answer_regions(self, region: Region, request: HTTPRequest) -> Optional[Response]:
+        if region.index in self._regions.dropped:
+            return None
         directives = mock_header.directives_of(request.headers) or Directives()
         if request.method != "GET":
             return Response(405, {"Content-Type": "text/plain", "Allow": "GET"}, b"use GET\n")

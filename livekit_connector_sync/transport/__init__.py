@@ -30,6 +30,7 @@ from .session import (
     own_session,
     prepared_request,
     refuse_repeating,
+    track_pools,
 )
 
 __all__ = ["Answer", "Transport", "TransportError"]
@@ -113,6 +114,7 @@ class Transport:
         adapter = session.get_adapter(url)
         refuse_repeating(adapter)
         if isinstance(adapter, HTTPAdapter):
+            track_pools(adapter)
             return run_exchange(session, request, settings, exchange)
         return exchange_in_thread(
             lambda: run_exchange(session, request, settings, exchange), exchange

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import contextvars
+import functools
 import http.client
+import io
 import os
 import re
 import socket
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Optional
 
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
 
-from .connection import BODY, CONNECTING, Exchange, current, track_pool
-from .session import LOCATION, Adapter
+from .connection import BODY, CONNECTING, Exchange, NotSent, RepeatedRequest, current
+from .session import LOCATION
 
 __all__ = ["Answer", "TransportError", "exchange_in_thread", "run_exchange"]
 
@@ -83,6 +84,7 @@ def run_exchange(
         http.client.HTTPException,
         OSError,
         ValueError,
+        RepeatedRequest,
     ) as exc:
         failure = _failure(exc, exchange)
     finally:
@@ -102,13 +104,6 @@ def _send(
     if isinstance(verify, str) and not os.path.exists(verify):
         reason = f"the CA bundle {verify!r} does not exist (verify, or REQUESTS_CA_BUNDLE)"
         raise TransportError(reason, CONNECTING, maybe_sent=False)
-    adapter = session.get_adapter(str(request.url))
-    if isinstance(adapter, HTTPAdapter) and not isinstance(adapter, Adapter):
-        track_pool(
-            adapter.get_connection_with_tls_context(
-                request, settings["verify"], proxies=settings["proxies"], cert=settings["cert"]
-            )
-        )
     deadline = exchange.deadline.remaining()
     connect = exchange.connect_deadline.remaining()
     if deadline == 0 or connect == 0:
@@ -137,21 +132,29 @@ def _read(response: requests.Response, exchange: Exchange) -> Answer:
     if location is not None:
         headers["location"] = location
     status = response.status_code
-    if 300 <= status <= 399:
+    if status < 200 or status == 204 or 300 <= status <= 399:
         return Answer(status, headers, b"")
-    length = _framing(headers, exchange, must_be_framed=status == 200 and exchange.tracked)
+    length = _framing(headers, exchange, must_be_framed=status == 200 and _from_wire(response))
     if headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
+        if status != 200:
+            return Answer(status, headers, b"")
         raise _broken("the answer is compressed, though identity was asked for", exchange)
     if length is not None and length > _LARGEST_BODY and status == 200:
         raise _broken(f"the answer is larger than {_LARGEST_BODY} bytes", exchange)
     body = bytearray()
-    for piece in _pieces(response, exchange):
+    read = _reader(response)
+    while True:
+        if exchange.deadline.passed:
+            raise socket.timeout("timed out")
+        piece = read(_READ_SIZE)
         body += piece
         if len(body) > _LARGEST_BODY:
             if status == 200:
                 raise _broken(f"the answer is larger than {_LARGEST_BODY} bytes", exchange)
             return Answer(status, headers, bytes(body[:_LARGEST_BODY]))
-    if length is not None and len(body) != length and status != 204 and status != 304:
+        if not piece or len(body) == length:
+            break
+    if length is not None and len(body) != length:
         raise TransportError(
             f"the connection closed after {len(body)} of {length} bytes of the answer",
             BODY,
@@ -160,14 +163,12 @@ def _read(response: requests.Response, exchange: Exchange) -> Answer:
     return Answer(status, headers, bytes(body))
 
 
-def _pieces(response: requests.Response, exchange: Exchange) -> Iterator[bytes]:
-    while True:
-        if exchange.deadline.passed:
-            raise socket.timeout("timed out")
-        piece = response.raw.read(_READ_SIZE, decode_content=False)
-        if not piece:
-            return
-        yield piece
+def _reader(response: requests.Response) -> Callable[[int], bytes]:
+    """Return what reads the body as it came."""
+    if response.raw is None or response.raw.closed:
+        # A hook of the caller's session, which logs answers for example, has read it before.
+        return io.BytesIO(response.content).read
+    return functools.partial(response.raw.read, decode_content=False)
 
 
 def _framing(headers: Mapping[str, str], exchange: Exchange, must_be_framed: bool) -> Optional[int]:
@@ -198,10 +199,20 @@ def _broken(reason: str, exchange: Exchange) -> TransportError:
     return TransportError(reason, exchange.phase, maybe_sent=True, broken=True)
 
 
+def _from_wire(response: requests.Response) -> bool:
+    """Tell a response that came over a connection from one that a tool such as responses made."""
+    original = getattr(response.raw, "_original_response", None)
+    return isinstance(original, http.client.HTTPResponse)
+
+
 def _failure(exc: Exception, exchange: Exchange) -> TransportError:
     """Return what an exception of requests, urllib3, http.client or the system means for a call."""
     maybe_sent = exchange.sent if exchange.tracked else not _never_sent(exc)
-    timed_out = exchange.deadline.passed
+    left = exchange.deadline.remaining()
+    # Timers may go off a little early: those of gevent do.
+    timed_out = left is not None and (
+        left == 0 or (left < 0.05 and any(isinstance(c, socket.timeout) for c in _causes(exc)))
+    )
     return TransportError(_reason(exc), exchange.phase, maybe_sent, timed_out)
 
 
@@ -210,6 +221,7 @@ def _never_sent(exc: Exception) -> bool:
     if isinstance(
         exc,
         (
+            NotSent,
             requests.ConnectTimeout,
             requests.exceptions.InvalidURL,
             requests.exceptions.MissingSchema,
@@ -224,6 +236,7 @@ def _reason(exc: Exception) -> str:
     causes = [cause for cause in _causes(exc) if str(cause)]
     innermost = causes[-1] if causes else exc
     words = getattr(innermost, "strerror", None) or str(innermost) or type(innermost).__name__
+    words = re.sub(r"//[^/\s]*@", "//", words)  # a proxy's URL may hold a password
     name = type(innermost).__name__
     return words if isinstance(innermost, OSError) else f"{name}: {words}"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import ssl
+import threading
 from collections.abc import Mapping
 from typing import Any, Optional, Union
 from urllib.parse import urlsplit
@@ -18,11 +19,15 @@ from requests.structures import CaseInsensitiveDict
 from requests.utils import select_proxy
 
 from .._version import __version__
-from .connection import track_pool
+from urllib3._collections import RecentlyUsedContainer
+
+from .connection import NotSent, track_pool
 
 _POOL_SIZE = 256  # connections kept per host; more are opened when needed, and closed after use
 
 USER_AGENT = f"livekit-connector-sync/{__version__}"
+_MOST_HOSTS = 256  # whose pools are kept; a region list may name dozens
+
 LOCATION = "_livekit_connector_sync_location"
 
 
@@ -35,6 +40,13 @@ def own_session() -> requests.Session:
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     return session
+
+
+class _Headers(CaseInsensitiveDict[str]):
+    """Headers that urllib3, which copies them for each request, gets as a plain dict."""
+
+    def copy(self) -> Any:
+        return dict(self.items())
 
 
 class _NoCookies(RequestsCookieJar):
@@ -64,12 +76,13 @@ def prepared_request(
         request.body = body
         own["Content-Length"] = str(len(body))
     # Of names that differ in case only, the last one wins.
-    request.headers = CaseInsensitiveDict(
+    request.headers = _Headers(
         {"User-Agent": USER_AGENT, **_session_headers(session), **headers, **own}
     )
     if len(session.cookies):
         request.prepare_cookies(session.cookies)
-    request.hooks = {"response": [*session.hooks.get("response", ()), _hide_location]}
+    hooks: Any = session.hooks.get("response") or ()  # one hook, or several
+    request.hooks = {"response": [*((hooks,) if callable(hooks) else hooks), _hide_location]}
     return request
 
 
@@ -144,11 +157,26 @@ def _tls_context(verify: Union[bool, str], cert: Any) -> ssl.SSLContext:
     return context
 
 
+def track_pools(adapter: HTTPAdapter) -> None:
+    """Have an adapter use connections of ours, in whichever pool it takes them from."""
+    if "get_connection_with_tls_context" in vars(adapter):
+        return
+    get_pool = adapter.get_connection_with_tls_context
+
+    @functools.wraps(get_pool)
+    def get_tracked_pool(*args: Any, **kwargs: Any) -> Any:
+        pool = get_pool(*args, **kwargs)
+        track_pool(pool)
+        return pool
+
+    setattr(adapter, "get_connection_with_tls_context", get_tracked_pool)  # noqa: B010
+
+
 class Adapter(HTTPAdapter):
-    """requests' adapter with one TLS context, a pool that grows and connections of ours."""
+    """requests' adapter with one TLS context and a pool that grows."""
 
     def __init__(self) -> None:
-        super().__init__(pool_connections=8, pool_maxsize=_POOL_SIZE)
+        super().__init__(pool_connections=_MOST_HOSTS, pool_maxsize=_POOL_SIZE)
         self._pools: dict[tuple[Any, ...], Any] = {}
 
     def get_connection_with_tls_context(
@@ -161,7 +189,6 @@ class Adapter(HTTPAdapter):
         if pool is None:
             pool = super().get_connection_with_tls_context(request, verify, proxies, cert)
             self._pools[key] = pool
-        track_pool(pool)
         return pool
 
     def request_url(self, request: Any, proxies: Any) -> str:
@@ -193,7 +220,10 @@ class Adapter(HTTPAdapter):
         host = {"scheme": parts.scheme, "host": parts.hostname, "port": parts.port}
         if parts.scheme != "https":
             return host, {}
-        return host, {"ssl_context": _tls_context(verify, cert)}
+        try:
+            return host, {"ssl_context": _tls_context(verify, cert)}
+        except (OSError, ValueError) as exc:
+            raise NotSent(f"the CA bundle or client certificate cannot be used: {exc}") from None
 
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
         """Do nothing: the TLS context holds it all."""
@@ -201,15 +231,24 @@ class Adapter(HTTPAdapter):
 
 def abandon_connections(session: requests.Session) -> None:
     """Drop a session's connections without a word to the servers, whom the parent talks to."""
+    # Another thread of the parent may have held any of the locks below: they are made anew.
+    if hasattr(session.cookies, "_cookies_lock"):
+        session.cookies._cookies_lock = threading.RLock()
     for adapter in session.adapters.values():
         managers = [getattr(adapter, "poolmanager", None)]
         managers += getattr(adapter, "proxy_manager", {}).values()
         for manager in managers:
-            container = getattr(getattr(manager, "pools", None), "_container", {})
-            for pool in list(container.values()):
+            pools = getattr(manager, "pools", None)
+            if not isinstance(pools, RecentlyUsedContainer):
+                continue
+            pools.lock = threading.RLock()
+            for pool in list(pools._container.values()):
                 queue = getattr(pool, "pool", None)
-                if queue is not None:
-                    # Another thread of the parent may have held its lock: make it anew, empty.
-                    queue.__init__(queue.maxsize)
-                    for _ in range(queue.maxsize):
-                        queue.put_nowait(None)
+                if queue is None:
+                    continue
+                idle = [connection for connection in queue.queue if connection is not None]
+                queue.__init__(queue.maxsize)
+                for _ in range(queue.maxsize):
+                    queue.put_nowait(None)
+                for connection in idle:
+                    connection.close()  # this process's handle only: nothing goes over the wire

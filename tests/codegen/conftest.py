@@ -16,7 +16,9 @@ REPO = Path(__file__).parents[2]
 PROTOS = REPO / "proto"
 GENERATED = REPO / "livekit_connector_sync" / "_gen"
 
-sys.path.append(str(REPO))  # codegen is no part of what is installed; last, so that it hides nothing
+sys.path.append(
+    str(REPO)
+)  # codegen is no part of what is installed; last, so that it hides nothing
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 

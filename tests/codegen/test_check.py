@@ -119,3 +119,17 @@ def test_an_interrupted_run_leaves_the_old_tree(
         replace(copy, MARKER, build)
     assert read_tree(copy) == read_tree(GENERATED)
     assert [path.name for path in copy.parent.iterdir()] == ["_gen"]
+
+
+def test_the_run_after_one_that_was_killed_restores_the_old_tree(copy: Path) -> None:
+    staging = copy.parent / "._gen.codegen"
+    staging.mkdir()
+    copy.rename(staging / "old")
+
+    def build(folder: Path) -> None:
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        replace(copy, MARKER, build)
+    assert read_tree(copy) == read_tree(GENERATED)
+    assert [path.name for path in copy.parent.iterdir()] == ["_gen"]

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import importlib
+import json
 import pkgutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import livekit.protocol
 import pytest
-from google.protobuf import descriptor_pb2, symbol_database
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 from livekit.protocol.logger_pb import options
 
 from livekit_connector_sync import _gen
+from livekit_connector_sync.errors import StatusCode
+from livekit_connector_sync.validation import FORMATS
+
+from .conftest import REPO
 
 CONTRACT = Path(__file__).with_name("contract.txt").read_text(encoding="utf-8")
 OURS = "livekit_connector_sync._gen."
@@ -30,8 +36,8 @@ def official(name: str) -> type[Message]:
     """Return livekit-protocol's class of one of our messages."""
     for module in pkgutil.iter_modules(livekit.protocol.__path__, "livekit.protocol."):
         importlib.import_module(module.name)
-    found = symbol_database.Default().pool.FindMessageTypeByName(f"livekit.{name}")
-    return found._concrete_class
+    pool = descriptor_pool.Default()
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"livekit.{name}"))
 
 
 def messages() -> list[type[Message]]:
@@ -164,3 +170,15 @@ def test_facts_are_the_contracts() -> None:
         "whatsapp_cloud_api_version": "cloud_api_version",
     }
     assert dict(accept.formats) == {"whatsapp_cloud_api_version": "cloud_api_version"}
+
+
+@pytest.mark.codegen
+def test_the_overlay_knows_the_formats_and_codes_of_the_runtime(codegen_python: str) -> None:
+    """Neither imports the other, so codegen has lists of its own."""
+    dump = "import json; from codegen import overlay as o; print(json.dumps([o.FORMATS, o.CODES]))"
+    result = subprocess.run(
+        [codegen_python, "-c", dump], cwd=REPO, stdout=subprocess.PIPE, check=True
+    )
+    formats, codes = json.loads(result.stdout)
+    assert set(formats) == set(FORMATS)
+    assert set(codes) == {code.value for code in StatusCode}

@@ -118,19 +118,19 @@ def test_all_of_upstream(
 @pytest.mark.codegen
 def test_everything_proto3_has(run: Run, codegen_python: str, tmp_path: Path) -> None:
     first, second, package = tmp_path / "first", tmp_path / "second", tmp_path / "package"
+    name = "deep/tricky.proto"
     (first / "deep").mkdir(parents=True)
-    (first / "deep" / "tricky.proto").write_text(TRICKY, encoding="utf-8")
+    (first / name).write_text(TRICKY, encoding="utf-8")
     package.mkdir()
     (package / "__init__.py").write_text("")
     subprocess.run(
-        [codegen_python, "-m", "grpc_tools.protoc", f"-I{first}", f"--python_out={package}"]
-        + ["deep/tricky.proto"],
+        [codegen_python, "-m", "grpc_tools.protoc", "-I.", f"--python_out={package}", name],
+        cwd=first,
         check=True,
     )
     (package / "deep" / "__init__.py").write_text("")
     result = run("codegen.printer", "--package", "package", "--out", second, path=tmp_path)
     assert result.returncode == 0, result.stderr
-    name = "deep/tricky.proto"
     assert compiled(codegen_python, second)[name] == compiled(codegen_python, first)[name]
 
 

@@ -165,9 +165,7 @@ def test_a_service_without_a_grant_is_refused(run: Run, tmp_path: Path) -> None:
         (["--proto-dir", "{tmp}/nowhere"], "nowhere is not a folder"),
     ],
 )
-def test_arguments_are_refused(
-    run: Run, tmp_path: Path, arguments: list[str], words: str
-) -> None:
+def test_arguments_are_refused(run: Run, tmp_path: Path, arguments: list[str], words: str) -> None:
     precious = tmp_path / "precious" / "work.txt"
     precious.parent.mkdir()
     precious.write_text("years of it")

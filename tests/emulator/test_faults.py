@@ -114,7 +114,7 @@ def test_pinned_regions(emulator: ConnectorEmulator) -> None:
     status, headers, body = dial(emulator, mock)
     assert status == 451
     assert headers["content-type"].startswith("text/plain")
-    assert body.strip() == b"project not allowed in this region."
+    assert body == b"project not allowed in this region."
     assert dial(emulator, mock, region=1)[0] == 200
     _, _, listed = send(emulator.url, "GET", "/settings/regions", {"X-Lk-Mock": json.dumps(mock)})
     assert [region["region"] for region in json.loads(listed)["regions"]] == ["region-1"]
@@ -208,6 +208,28 @@ def test_other_http_methods_get_twirps_answer(emulator: ConnectorEmulator, metho
     assert (status, json.loads(body)["code"]) == (404, "bad_route")
 
 
+@pytest.mark.parametrize(
+    "mock",
+    [
+        '{"delayMs": 1e400}',
+        '{"failRegions": ["0", null, 0.0], "failStatus": "x", "pinnedRegions": 7}',
+        '{"response": []}',
+        "[" * 50_000,
+        "\xb2",
+    ],
+)
+def test_nonsense_in_the_header_is_ignored(emulator: ConnectorEmulator, mock: str) -> None:
+    old = {"X-Lk-Mock-Skip-Auth": "true", "X-Lk-Mock-Fail-Status": "\xb2"}
+    status, _, body = dial(emulator, mock, **old)
+    assert (status, body["room_name"]) == (200, "sales")
+
+
+@pytest.mark.parametrize("target", [b"//[", b"*", b"http://x:y/", b"/%00?\xff"])
+def test_odd_targets(emulator: ConnectorEmulator, target: bytes) -> None:
+    answer = raw(emulator, b"POST " + target + b" HTTP/1.1\r\nContent-Length: 0\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 404 ")
+
+
 def test_other_paths(emulator: ConnectorEmulator) -> None:
     assert send(emulator.url, "GET", "/nowhere", {})[0] == 404
     assert send(emulator.url, "POST", "/twirp/livekit.Egress/ListEgress", JSON)[0] == 404
@@ -231,3 +253,33 @@ def test_closing_breaks_open_connections_and_leaves_no_thread() -> None:
     assert set(threading.enumerate()) <= before
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection((parts.hostname, parts.port))
+
+
+def test_the_pages_actions_are_for_the_page_only(emulator: ConnectorEmulator) -> None:
+    action = json.dumps({"action": "inbound"}).encode()
+    path, header = "/emulator/action", {"X-Emulator-Action": "1"}
+    assert send(emulator.url, "POST", path, {}, action)[0] == 403
+    assert emulator.calls == []
+    assert send(emulator.url, "POST", path, header, b'{"action": "explode"}')[0] == 400
+    gone = json.dumps({"action": "hang_up", "target": "wacid.GONE"}).encode()
+    assert send(emulator.url, "POST", path, header, gone)[0] == 404
+    assert send(emulator.url, "POST", path, header, action)[0] == 200
+    answer = json.dumps({"action": "answer", "target": emulator.calls[0].id}).encode()
+    assert send(emulator.url, "POST", path, header, answer)[0] == 409
+
+
+def test_the_pages_events(emulator: ConnectorEmulator) -> None:
+    parts = urlsplit(emulator.url)
+    with socket.create_connection((parts.hostname, parts.port), timeout=5) as connection:
+        connection.sendall(b"GET /emulator/events HTTP/1.1\r\nHost: x\r\n\r\n")
+        with connection.makefile("rb") as stream:
+            assert stream.readline() == b"HTTP/1.1 200 OK\r\n"
+            while b"data: " not in (line := stream.readline()):
+                pass
+            assert json.loads(line[6:])["url"] == emulator.url
+            call = emulator.inbound_call(from_phone_number="4930001122")
+            while call.id.encode() not in (line := stream.readline()):
+                pass
+    newest = json.loads(line[6:])["calls"][0]
+    assert (newest["state"], newest["user"]) == ("ringing", "...1122")
+    assert newest["actions"] == ["reject", "hang_up"]

@@ -130,7 +130,7 @@ def test_under_a_wsgi_server_with_tokens() -> None:
                 assert client.dial_whatsapp_call(room_name="sales").room_name == "sales"
                 with pytest.raises(lk.ResourceExhausted, match="1000 bytes"):
                     client.dial_whatsapp_call(room_name="s" * 2000, retry=None)
-            with lk.ConnectorClient(url, "key", "wrong", validate=False) as client:  # noqa: SIM117
+            with lk.ConnectorClient(url, "key", "wrong", validate=False) as client:
                 with pytest.raises(lk.Unauthenticated):
                     client.dial_whatsapp_call(room_name="sales")
         finally:

@@ -1,0 +1,116 @@
+"""What users get for their own tests: FakeChannel, signed requests, the pytest plugin."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import parse_qsl
+
+import pytest
+from livekit import api
+
+import livekit_connector_sync as lk
+from livekit_connector_sync.emulator.twilio import signature
+from livekit_connector_sync.testing import (
+    FakeChannel,
+    livekit_webhook,
+    meta_webhook,
+    twilio_webhook,
+)
+
+DISCONNECT = {"whatsapp_call_id": "wacid.1", "whatsapp_api_key": "graph-secret"}
+
+
+def test_fake_channel_answers_from_its_table() -> None:
+    channel = FakeChannel(
+        {
+            "DisconnectWhatsAppCall": [lk.DisconnectWhatsAppCallResponse(), lk.NotFound("gone")],
+            "ConnectTwilioCall": lambda request: lk.ConnectTwilioCallResponse(
+                connect_url=f"ws://{request.room_name}"
+            ),
+        }
+    )
+    client = lk.ConnectorClient.from_channel(channel)
+    client.disconnect_whatsapp_call(**DISCONNECT, timeout=3.0)
+    with pytest.raises(lk.NotFound, match="gone"):
+        client.disconnect_whatsapp_call(**DISCONNECT)
+    with pytest.raises(AssertionError, match="no further answer"):
+        client.disconnect_whatsapp_call(**DISCONNECT)
+    twilio = client.connect_twilio_call(twilio_call_direction=0, room_name="desk")
+    assert twilio.connect_url == "ws://desk"
+    first = channel.requests[0]
+    assert first.method == "livekit.Connector/DisconnectWhatsAppCall"
+    assert first.request.whatsapp_call_id == "wacid.1"
+    assert first.details.timeout == 3.0
+
+
+def test_fake_channel_answers_empty_by_default_and_refuses_nonsense() -> None:
+    client = lk.ConnectorClient.from_channel(FakeChannel({"DisconnectWhatsAppCall": "yes"}))
+    assert client.connect_twilio_call(twilio_call_direction=0, room_name="desk").connect_url == ""
+    with pytest.raises(TypeError, match="DisconnectWhatsAppCallResponse"):
+        client.disconnect_whatsapp_call(**DISCONNECT)
+
+
+@pytest.mark.parametrize("event", ["connect", "terminate", "ringing", "accepted", "rejected"])
+def test_meta_webhook(event: str) -> None:
+    request = meta_webhook(event, "shh", whatsapp_call_id="wacid.7", direction="outbound")
+    digest = hmac.new(b"shh", request.body, hashlib.sha256).hexdigest()
+    assert request.wsgi_environ == {"HTTP_X_HUB_SIGNATURE_256": f"sha256={digest}"}
+    assert request.content_type == "application/json"
+    value = json.loads(request.body)["entry"][0]["changes"][0]["value"]
+    (update,) = value.get("calls") or value["statuses"]
+    assert update["id"] == "wacid.7"
+    assert update.get("event", update.get("status", "").lower()) == event
+
+
+def test_meta_webhook_refuses_other_events() -> None:
+    with pytest.raises(ValueError, match="terminate"):
+        meta_webhook("hold", "shh")
+
+
+def test_twilio_webhook() -> None:
+    request = twilio_webhook("tok", url="https://app/voice", form={"CallSid": "CA7"})
+    form = dict(parse_qsl(request.body.decode()))
+    assert form["CallSid"] == "CA7"
+    assert request.headers["X-Twilio-Signature"] == signature("https://app/voice", form, "tok")
+
+
+def test_livekit_webhook() -> None:
+    request = livekit_webhook(
+        "participant_joined",
+        "key",
+        "a secret that is long enough for PyJWT",
+        room={"name": "desk"},
+        participant={"identity": "caller", "kind": "CONNECTOR"},
+    )
+    verifier = api.TokenVerifier("key", "a secret that is long enough for PyJWT")
+    event = api.WebhookReceiver(verifier).receive(
+        request.body.decode(), request.headers["Authorization"]
+    )
+    assert (event.event, event.room.name) == ("participant_joined", "desk")
+    assert event.participant.identity == "caller"
+
+
+def test_the_plugins_fixtures(tmp_path: Path) -> None:
+    (tmp_path / "test_app.py").write_text(
+        "def test_dial(connector_emulator, connector_client):\n"
+        "    connector_client.dial_whatsapp_call(whatsapp_phone_number_id='1',\n"
+        "        whatsapp_to_phone_number='15551230000', whatsapp_api_key='graph-secret',\n"
+        "        whatsapp_cloud_api_version='23.0')\n"
+        "    assert connector_emulator.calls[-1].state == 'ringing'\n"
+    )
+    plugin = ["-p", "livekit_connector_sync.pytest_plugin", "-W", "error", "-q"]
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", *plugin, str(tmp_path)],
+        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parents[2],
+    )
+    assert run.returncode == 0, run.stdout
+    assert "1 passed" in run.stdout

@@ -1,0 +1,256 @@
+"""What the emulator sends to the developer's app: Meta's, LiveKit's and Twilio's webhooks."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from typing import Any, Callable
+from urllib.parse import parse_qsl
+
+import pytest
+from livekit import api
+
+import livekit_connector_sync as lk
+from livekit_connector_sync.emulator import (
+    Call,
+    ConnectorEmulator,
+    LiveKitWebhooks,
+    MetaWebhooks,
+    TwilioWebhooks,
+)
+from livekit_connector_sync.emulator.twilio import signature
+
+DIAL = {
+    "whatsapp_phone_number_id": "106540352242922",
+    "whatsapp_to_phone_number": "15551230000",
+    "whatsapp_api_key": "graph-secret",
+    "whatsapp_cloud_api_version": "23.0",
+    "whatsapp_biz_opaque_callback_data": "order-7",
+}
+ACCEPT = {
+    "whatsapp_phone_number_id": "106540352242922",
+    "whatsapp_api_key": "graph-secret",
+    "whatsapp_cloud_api_version": "23.0",
+}
+
+
+def outbound_call(emulator: ConnectorEmulator, client: lk.ConnectorClient) -> Call:
+    dialled = client.dial_whatsapp_call(**DIAL)
+    call = emulator.answer(dialled.whatsapp_call_id)
+    client.connect_whatsapp_call(whatsapp_call_id=call.whatsapp_call_id, sdp=call.sdp)
+    return call
+
+
+def updates(app: Any) -> list[dict[str, Any]]:
+    """The values of Meta's webhooks, in the order of their arrival."""
+    return [json.loads(body)["entry"][0]["changes"][0]["value"] for _, body in app.received]
+
+
+def kinds(app: Any) -> list[str]:
+    return [
+        value["calls"][0]["event"] if "calls" in value else value["statuses"][0]["status"]
+        for value in updates(app)
+    ]
+
+
+def test_meta_tells_of_an_outbound_call(
+    app: Any, client_of: Callable[..., lk.ConnectorClient]
+) -> None:
+    with ConnectorEmulator(meta=MetaWebhooks(app.url, app_secret="shh")) as emulator:
+        call = outbound_call(emulator, client_of(emulator))
+        emulator.advance(65)
+        emulator.hang_up(call)
+        assert emulator.wait_for_webhooks()
+        assert {webhook.results for webhook in emulator.webhooks} == {("200",)}
+    for headers, body in app.received:
+        digest = hmac.new(b"shh", body, hashlib.sha256).hexdigest()
+        assert headers["x-hub-signature-256"] == f"sha256={digest}"
+    assert kinds(app) == ["RINGING", "connect", "ACCEPTED", "terminate"]
+    first = json.loads(app.received[0][1])
+    assert first["object"] == "whatsapp_business_account"
+    assert first["entry"][0]["changes"][0]["field"] == "calls"
+    ringing, connect, _, terminate = updates(app)
+    assert ringing["messaging_product"] == "whatsapp"
+    assert ringing["metadata"]["phone_number_id"] == DIAL["whatsapp_phone_number_id"]
+    assert ringing["statuses"][0] == {
+        "id": call.id,
+        "timestamp": ringing["statuses"][0]["timestamp"],
+        "type": "call",
+        "status": "RINGING",
+        "recipient_id": "15551230000",
+        "biz_opaque_callback_data": "order-7",
+    }
+    (update,) = connect["calls"]
+    assert update["direction"] == "BUSINESS_INITIATED"
+    assert update["session"] == {"sdp_type": "answer", "sdp": call.sdp.sdp}
+    assert update["connection"]["webrtc"]["sdp"] == call.sdp.sdp
+    assert (update["to"], update["from"]) == ("15551230000", "15550783881")
+    (update,) = terminate["calls"]
+    assert (update["status"], update["duration"]) == ("COMPLETED", 65)
+    assert int(update["end_time"]) - int(update["start_time"]) == 65
+
+
+def test_meta_tells_of_an_inbound_call_that_nobody_accepts(app: Any) -> None:
+    with ConnectorEmulator(meta=MetaWebhooks(app.url)) as emulator:
+        call = emulator.inbound_call(from_phone_number="4930123", from_name="Ada")
+        emulator.advance(61)
+        assert emulator.wait_for_webhooks()
+    connect, terminate = updates(app)
+    assert connect["contacts"] == [{"profile": {"name": "Ada"}, "wa_id": "4930123"}]
+    (update,) = connect["calls"]
+    assert update["direction"] == "USER_INITIATED"
+    assert update["session"] == {"sdp_type": "offer", "sdp": call.sdp.sdp}
+    assert "connection" not in update
+    assert terminate["calls"][0]["status"] == "FAILED"
+    assert "duration" not in terminate["calls"][0]
+
+
+def test_metas_variations(app: Any) -> None:
+    varied = MetaWebhooks(app.url, status_as_list=True, omit_direction=True, duplicates=1)
+    with ConnectorEmulator(meta=varied) as emulator:
+        emulator.hang_up(emulator.inbound_call())
+        assert emulator.wait_for_webhooks()
+    assert sorted(kinds(app)) == ["connect", "connect", "terminate", "terminate"]
+    assert len({body for _, body in app.received}) == 2
+    by_kind = dict(zip(kinds(app), updates(app)))
+    assert "direction" not in by_kind["connect"]["calls"][0]
+    assert by_kind["terminate"]["calls"][0]["status"] == ["FAILED"]
+
+
+@pytest.mark.parametrize(
+    ("event", "expected"),
+    [
+        ("reject", ["RINGING", "REJECTED", "terminate"]),
+        ("late", ["RINGING", "connect", "terminate"]),
+    ],
+)
+def test_how_meta_ends_a_call(
+    app: Any, client_of: Callable[..., lk.ConnectorClient], event: str, expected: list[str]
+) -> None:
+    with ConnectorEmulator(meta=MetaWebhooks(app.url)) as emulator:
+        call_id = client_of(emulator).dial_whatsapp_call(**DIAL).whatsapp_call_id
+        if event == "reject":
+            emulator.reject(call_id)
+        else:
+            emulator.answer(call_id)
+            emulator.advance(31)
+        assert emulator.wait_for_webhooks()
+    assert kinds(app) == expected
+    terminate = updates(app)[-1]
+    if event == "late":
+        assert (
+            terminate["errors"][0]["code"] == terminate["calls"][0]["errors"][0]["code"] == 138007
+        )
+
+
+def test_meta_tries_again(app: Any) -> None:
+    app.statuses = [500, 404]
+    with ConnectorEmulator(meta=MetaWebhooks(app.url)) as emulator:
+        emulator.inbound_call()
+        assert emulator.wait_for_webhooks()
+        assert emulator.webhooks[0].results == ("500", "404")  # at once, then later
+        assert not emulator.webhooks[0].taken
+        emulator.advance(10)
+        assert emulator.wait_for_webhooks()
+        assert emulator.webhooks[0].results == ("500", "404", "200")
+        assert emulator.webhooks[0].taken
+    assert len({body for _, body in app.received}) == 1
+
+
+def test_a_repeat_on_demand(app: Any) -> None:
+    with ConnectorEmulator(meta=MetaWebhooks(app.url)) as emulator:
+        emulator.inbound_call()
+        assert emulator.wait_for_webhooks()
+        emulator.redeliver(emulator.webhooks[0])
+        assert emulator.wait_for_webhooks()
+    (_, first), (_, again) = app.received
+    assert first == again
+
+
+def test_an_app_that_is_not_there() -> None:
+    with ConnectorEmulator(meta=MetaWebhooks("http://127.0.0.1:9/")) as emulator:
+        emulator.inbound_call()
+        assert emulator.wait_for_webhooks()
+        assert emulator.webhooks[0].results[0] == "ConnectionRefusedError"
+
+
+def test_metas_handshake(app: Any) -> None:
+    app.verify_token = "open sesame"
+    with ConnectorEmulator(meta=MetaWebhooks(app.url, verify_token="open sesame")) as emulator:
+        assert emulator.verify_meta_webhook()
+    with ConnectorEmulator(meta=MetaWebhooks(f"{app.url}?a=1", verify_token="wrong")) as emulator:
+        assert not emulator.verify_meta_webhook()
+    with ConnectorEmulator() as emulator, pytest.raises(ValueError, match="MetaWebhooks"):
+        emulator.verify_meta_webhook()
+
+
+def test_livekit_tells_of_room_and_participant(
+    app: Any, client_of: Callable[..., lk.ConnectorClient]
+) -> None:
+    with ConnectorEmulator(livekit=LiveKitWebhooks(app.url)) as emulator:
+        client = client_of(emulator)
+        call = emulator.inbound_call()
+        client.accept_whatsapp_call(
+            **ACCEPT,
+            whatsapp_call_id=call.whatsapp_call_id,
+            sdp=call.sdp,
+            room_name="desk",
+            participant_identity="caller",
+        )
+        emulator.hang_up(call)
+        emulator.advance(31)
+        assert emulator.wait_for_webhooks()
+        receiver = api.WebhookReceiver(api.TokenVerifier(emulator.api_key, emulator.api_secret))
+        events = [
+            receiver.receive(body.decode(), headers["authorization"])
+            for headers, body in app.received
+        ]
+    assert [event.event for event in events] == [
+        "room_started",
+        "participant_joined",
+        "participant_left",
+        "room_finished",
+    ]
+    assert {event.room.name for event in events} == {"desk"}
+    assert len({event.id for event in events}) == 4
+    joined = events[1].participant
+    assert (joined.identity, joined.kind) == ("caller", 7)
+    assert list(joined.kind_details) == [2]
+    assert app.received[0][0]["content-type"] == "application/webhook+json"
+
+
+def test_livekit_tells_of_a_twilio_session(
+    app: Any, client_of: Callable[..., lk.ConnectorClient]
+) -> None:
+    with ConnectorEmulator(livekit=LiveKitWebhooks(app.url)) as emulator:
+        client_of(emulator).connect_twilio_call(
+            twilio_call_direction="TWILIO_CALL_DIRECTION_INBOUND", room_name="desk"
+        )
+        emulator.hang_up(emulator.answer(emulator.calls[0]))
+        assert emulator.wait_for_webhooks()
+    names = [json.loads(body)["event"] for _, body in app.received]
+    assert names == ["room_started", "participant_joined", "participant_left", "room_finished"]
+
+
+def test_twilios_signature_is_that_of_its_documentation() -> None:
+    form = {
+        "CallSid": "CA1234567890ABCDE",
+        "Caller": "+14158675309",
+        "Digits": "1234",
+        "From": "+14158675309",
+        "To": "+18005551212",
+    }
+    url = "https://mycompany.com/myapp.php?foo=1&bar=2"
+    assert signature(url, form, "12345") == "RSOYDt4T1cUTdK1PDd93/VVr8B8="
+
+
+def test_twilio_calls_the_app(app: Any) -> None:
+    app.reply = b"<Response/>"
+    with ConnectorEmulator(twilio=TwilioWebhooks(app.url, auth_token="tok")) as emulator:
+        reply = emulator.twilio_call(from_phone_number="+4930123")
+    assert (reply.status, reply.body) == (200, "<Response/>")
+    ((headers, body),) = app.received
+    form = dict(parse_qsl(body.decode()))
+    assert (form["From"], form["CallSid"]) == ("+4930123", reply.call_sid)
+    assert headers["x-twilio-signature"] == signature(app.url, form, "tok")

@@ -1,0 +1,47 @@
+"""The call that the tests of the transport make, and what a whole answer to it is."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Optional
+
+import pytest
+
+import livekit_connector_sync as lk
+
+from .hostile import http
+
+META_KEY = "EAAGm0PX4ZCpsBAKZCthisIsMetasKey"
+DIAL = lk.DialWhatsAppCallRequest(
+    whatsapp_phone_number_id="106540352242922",
+    whatsapp_to_phone_number="15551234567",
+    whatsapp_api_key=META_KEY,
+    whatsapp_cloud_api_version="23.0",
+)
+DIALLED = lk.DialWhatsAppCallResponse(whatsapp_call_id="wacid.1", room_name="support-17")
+BODY = DIALLED.SerializeToString()
+OK = http(BODY)
+
+GRACE = 0.25  # seconds a call may outlast its timeout
+
+
+def refused(
+    stub: lk.ConnectorStub,
+    request: lk.DialWhatsAppCallRequest = DIAL,
+    timeout: Optional[float] = 5.0,
+    **options: Any,
+) -> lk.TwirpError:
+    """Make a call that fails within its timeout, and return the error."""
+    started = time.monotonic()
+    with pytest.raises(lk.TwirpError) as caught:
+        stub.DialWhatsAppCall(request, timeout=timeout, **options)
+    assert timeout is None or time.monotonic() - started < timeout + GRACE
+    error = caught.value
+    assert error.__cause__ is None
+    assert error.__context__ is None
+    return error
+
+
+def works(stub: lk.ConnectorStub, **options: Any) -> None:
+    """Make a call that succeeds."""
+    assert stub.DialWhatsAppCall(DIAL, **options) == DIALLED

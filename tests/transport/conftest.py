@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Callable
+
+import pytest
+import trustme
+
+import livekit_connector_sync as lk
+
+from .hostile import HostileServer
+
+SECRET = "secret-of-the-project-0123456789abcdef"
+
+
+@pytest.fixture(autouse=True)
+def plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Keep the developer's proxies, CA bundle and netrc out of the tests."""
+    for name in list(os.environ):
+        if name.lower().endswith("_proxy") or name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("NETRC", raising=False)
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., HostileServer]]:
+    """Start hostile servers that end with the test."""
+    with contextlib.ExitStack() as stack:
+        yield lambda *script, **options: stack.enter_context(HostileServer(*script, **options))
+
+
+@pytest.fixture
+def dial() -> Iterator[Callable[..., lk.ConnectorStub]]:
+    """Return stubs over channels of single attempts that are closed with the test."""
+    with contextlib.ExitStack() as stack:
+
+        def make(url: str, **options: Any) -> lk.ConnectorStub:
+            options = {"timeout": 5.0, "retry": None, **options}
+            credentials = lk.ApiKeyCredentials("key", SECRET)
+            return lk.ConnectorStub(
+                stack.enter_context(lk.Channel(url, credentials, **options))
+            )
+
+        yield make
+
+
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture(scope="session")
+def ca_bundle(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("tls") / "ca.pem"
+    authority.cert_pem.write_to_path(str(path))
+    return str(path)
+
+
+@pytest.fixture(scope="session")
+def server_tls(authority: trustme.CA) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost", "127.0.0.1").configure_cert(context)
+    return context
+
+
+@pytest.fixture
+def deaf_port() -> Iterator[int]:
+    """Yield a port whose connections are never completed: its backlog is full."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(4):
+            filler = stack.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(listener.getsockname())
+        yield listener.getsockname()[1]
+
+
+@pytest.fixture
+def free_port() -> int:
+    """Return a port that refuses connections."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])

@@ -1,0 +1,269 @@
+"""The timeout bounds the whole call, whatever the server does and whoever's session it is."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any, Callable, Optional
+
+import pytest
+import requests
+from requests.adapters import BaseAdapter, HTTPAdapter
+
+import livekit_connector_sync as lk
+
+from .calls import BODY, DIAL, DIALLED, GRACE, OK, refused, works
+from .hostile import CLOSE, RESET, STALL, Drip, HostileServer, chunked, http
+
+Serve = Callable[..., HostileServer]
+Dial = Callable[..., lk.ConnectorStub]
+
+SHORT = 0.35  # seconds
+ENDLESS = http(bytes(1000))
+
+
+class Subclassed(HTTPAdapter):
+    """An adapter as users write them: it adds a header and its own timeout."""
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:
+        request.headers["X-Subclassed"] = "1"
+        return super().send(request, *args, **kwargs)
+
+
+class Foreign(BaseAdapter):
+    """An adapter that is none of requests' own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._inner = HTTPAdapter()
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+        return self._inner.send(request, *args, **kwargs)
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+@pytest.fixture(params=["own", "stock", "subclassed", "foreign"])
+def session(request: pytest.FixtureRequest) -> Iterator[Optional[requests.Session]]:
+    if request.param == "own":
+        yield None
+        return
+    with requests.Session() as session:
+        adapter = {"subclassed": Subclassed, "foreign": Foreign}.get(request.param)
+        if adapter is not None:
+            session.mount("http://", adapter())
+            session.mount("https://", adapter())
+        yield session
+
+
+@pytest.mark.parametrize(
+    ("steps", "phase"),
+    [
+        pytest.param([STALL], "waiting for the response headers", id="silence"),
+        pytest.param([Drip(ENDLESS)], "waiting for the response headers", id="dripping-headers"),
+        pytest.param(
+            [ENDLESS[:-900], Drip(bytes(900))], "reading the response body", id="dripping-body"
+        ),
+        pytest.param(
+            [chunked(b"x")[:-5], Drip(b"1\r\nx\r\n" * 100, size=6)],
+            "reading the response body",
+            id="dripping-chunks",
+        ),
+        pytest.param(
+            [chunked(b"x")[:-5], Drip(b"1;" + b"e" * 1000)],
+            "reading the response body",
+            id="dripping-chunk-extension",
+        ),
+        pytest.param(
+            [http(status="500 X", framed=False), Drip(b"x" * 1000)],
+            "reading the response body",
+            id="dripping-error",
+        ),
+        pytest.param(
+            [Drip(b"HTTP/1.1 100 Continue\r\n\r\n" * 100, size=25)],
+            "waiting for the response headers",
+            id="dripping-interim-answers",
+        ),
+    ],
+)
+def test_slow_answers(
+    serve: Serve, dial: Dial, session: Optional[requests.Session], steps: Any, phase: str
+) -> None:
+    server = serve(steps)
+    error = refused(dial(server.url, session=session), timeout=SHORT)
+    if "100 Continue" in repr(steps) and not isinstance(error, lk.DeadlineExceeded):
+        assert isinstance(error, lk.Unavailable)  # more interim answers than anybody sends
+    else:
+        assert isinstance(error, lk.DeadlineExceeded)
+        assert isinstance(error, TimeoutError)
+        if session is None or not isinstance(session.get_adapter(server.url), Foreign):
+            assert phase in str(error)
+    assert error.maybe_sent
+    assert error.attempts == 1
+    assert len(server.requests) == 1
+
+
+def test_connecting(dial: Dial, session: Optional[requests.Session], deaf_port: int) -> None:
+    error = refused(dial(f"http://127.0.0.1:{deaf_port}", session=session), timeout=SHORT)
+    assert isinstance(error, lk.DeadlineExceeded)
+    if session is None or not isinstance(session.get_adapter("http://"), Foreign):
+        assert "while connecting" in str(error)
+        assert not error.maybe_sent
+        assert error.safe_to_retry
+
+
+@pytest.mark.parametrize("last", ["deaf", "listening"])
+def test_addresses_share_the_deadline(
+    serve: Serve, dial: Dial, deaf_port: int, monkeypatch: pytest.MonkeyPatch, last: str
+) -> None:
+    server = serve(OK)
+    ports = [deaf_port, deaf_port, deaf_port if last == "deaf" else server.port]
+    monkeypatch.setattr(
+        socket,
+        "getaddrinfo",
+        lambda *_: [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", p)) for p in ports],
+    )
+    stub = dial("http://many.example")
+    if last == "listening":
+        works(stub, timeout=0.6)
+        return
+    error = refused(stub, timeout=SHORT)
+    assert isinstance(error, lk.DeadlineExceeded)
+    assert not error.maybe_sent
+
+
+@pytest.mark.parametrize("greeting", [[STALL], [Drip(b"\x16\x03\x03\x40\x00" + bytes(16384))]])
+def test_tls_handshake(
+    serve: Serve, dial: Dial, session: Optional[requests.Session], greeting: Any
+) -> None:
+    server = serve(OK, greeting=greeting)
+    stub = dial(server.url.replace("http", "https"), session=session)
+    error = refused(stub, timeout=SHORT)
+    assert isinstance(error, lk.DeadlineExceeded)
+    if session is None or not isinstance(session.get_adapter("https://"), Foreign):
+        assert "while connecting" in str(error)
+        assert not error.maybe_sent
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_upload(
+    serve: Serve,
+    dial: Dial,
+    session: Optional[requests.Session],
+    tls: bool,
+    server_tls: ssl.SSLContext,
+    ca_bundle: str,
+) -> None:
+    server = serve(OK, reads=False, tls=server_tls if tls else None)
+    large = lk.DialWhatsAppCallRequest(participant_metadata="x" * 20_000_000)
+    options = {"verify": ca_bundle} if tls else {}
+    error = refused(dial(server.url, session=session, **options), large, timeout=SHORT)
+    assert isinstance(error, lk.DeadlineExceeded)
+    assert error.maybe_sent
+    if session is None or not isinstance(session.get_adapter(server.url), Foreign):
+        assert "sending the request" in str(error)
+
+
+def test_reads_that_trickle_do_not_stretch_an_upload(
+    serve: Serve, dial: Dial, server_tls: ssl.SSLContext, ca_bundle: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        over = threading.Event()
+
+        def trickle() -> None:
+            plain, _ = listener.accept()
+            with server_tls.wrap_socket(plain, server_side=True) as sock:
+                try:
+                    while not over.wait(0.02):
+                        sock.recv(1000)
+                except OSError:
+                    pass
+
+        thread = threading.Thread(target=trickle)
+        thread.start()
+        try:
+            stub = dial(f"https://localhost:{listener.getsockname()[1]}", verify=ca_bundle)
+            large = lk.DialWhatsAppCallRequest(participant_metadata="x" * 20_000_000)
+            error = refused(stub, large, timeout=SHORT)
+        finally:
+            over.set()
+            thread.join()
+    assert isinstance(error, lk.DeadlineExceeded)
+
+
+def test_discovery(serve: Serve, dial: Dial) -> None:
+    down = http(status="503 X", content_type="text/plain")
+    server = serve(lambda request: [STALL] if request.method == "GET" else down)
+    stub = dial(
+        server.url,
+        failover=lk.FailoverPolicy(hosts=["127.0.0.1"], allow_http=True),
+        retry=lk.RetryPolicy(initial_backoff=0),
+        timeout=5.0,
+    )
+    request = lk.DisconnectWhatsAppCallRequest(whatsapp_call_id="1")
+    started = time.monotonic()
+    with pytest.raises(lk.TwirpError) as caught:
+        stub.DisconnectWhatsAppCall(request)
+    assert time.monotonic() - started < 5.0 + GRACE
+    assert isinstance(caught.value, lk.Unavailable)
+
+
+def test_backoff(serve: Serve, dial: Dial) -> None:
+    server = serve(http(status="503 X"))
+    policy = lk.RetryPolicy(max_attempts=100, initial_backoff=0.1, jitter=False)
+    stub = dial(server.url, retry=policy)
+    started = time.monotonic()
+    with pytest.raises(lk.Unavailable) as caught:
+        stub.DisconnectWhatsAppCall(
+            lk.DisconnectWhatsAppCallRequest(whatsapp_call_id="1"), timeout=SHORT
+        )
+    assert time.monotonic() - started < SHORT + GRACE
+    assert caught.value.attempts == len(server.requests) > 1
+
+
+def test_attempts_share_the_deadline(serve: Serve, dial: Dial) -> None:
+    server = serve([CLOSE], [RESET], [STALL])
+    stub = dial(server.url, retry=lk.RetryPolicy(initial_backoff=0))
+    started = time.monotonic()
+    with pytest.raises(lk.DeadlineExceeded, match="in attempt 3"):
+        stub.DisconnectWhatsAppCall(
+            lk.DisconnectWhatsAppCallRequest(whatsapp_call_id="1"), timeout=SHORT
+        )
+    assert time.monotonic() - started < SHORT + GRACE
+    assert len(server.requests) == 3
+
+
+def test_a_busy_pool_of_a_users_session(serve: Serve, dial: Dial) -> None:
+    server = serve([STALL])
+    with requests.Session() as session:
+        session.mount("http://", HTTPAdapter(pool_maxsize=1, pool_block=True))
+        stub = dial(server.url, session=session)
+        holder = threading.Thread(target=lambda: refused(stub, timeout=1.0))
+        holder.start()
+        while not server.requests:
+            time.sleep(0.01)
+        error = refused(stub, timeout=SHORT)
+        holder.join()
+    assert isinstance(error, lk.DeadlineExceeded)
+    assert not error.maybe_sent
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("timeout", [0, -1, float("nan"), True, "5"])
+def test_wrong_timeouts(dial: Dial, timeout: Any) -> None:
+    with pytest.raises(ValueError, match="timeout"):
+        dial("http://127.0.0.1:1").DialWhatsAppCall(DIAL, timeout=timeout)
+    with pytest.raises(ValueError, match="timeout"):
+        dial("http://127.0.0.1:1", timeout=timeout)
+
+
+def test_no_limit(serve: Serve, dial: Dial, session: Optional[requests.Session]) -> None:
+    server = serve([Drip(http(BODY), interval=0.002)])
+    stub = dial(server.url, session=session, timeout=0.05)
+    assert stub.DialWhatsAppCall(DIAL, timeout=None) == DIALLED
+    assert stub.DialWhatsAppCall(DIAL, timeout=float("inf")) == DIALLED
