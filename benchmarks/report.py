@@ -216,7 +216,7 @@ def _draw(found: Results, path: Path) -> None:
         threads.set_xticks(list(shares))
     threads.set_ylim(0, 100)
     threads.set_xlabel("threads")
-    threads.set_title("calls/s against a 20 ms server, % of the possible", loc="left", fontsize=10)
+    threads.set_title("calls/s, 20 ms server, % of possible", loc="left")
     threads.legend()
     figure.savefig(path, metadata={"Date": None})
     pyplot.close(figure)

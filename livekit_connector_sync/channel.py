@@ -147,13 +147,16 @@ class Channel:
         if self._closed:
             raise ValueError("the channel is closed: make another one")
         message = as_message(method.request_type, request)
+        transport = self._transport or self._open_transport()
+        # Here, as the frames that an execution raises through hold the token.
+        transport.check_session()
         retry = self._retry if isinstance(details.retry, Unset) else details.retry
         outcome = Execution(
             method,
             message,
             endpoint=self._endpoint,
             credentials=self._credentials,
-            transport=self._transport or self._open_transport(),
+            transport=transport,
             throttle=self._throttle,
             policy=_SINGLE_ATTEMPT if retry is None else retry,
             timeout=effective_timeout(method, message, details.timeout, self._timeout),

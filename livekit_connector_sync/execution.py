@@ -8,9 +8,9 @@ returns errors instead of raising them: the channel raises.
 from __future__ import annotations
 
 import logging
+import os
 import random
 import time
-import uuid
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Generic, Optional, Union
@@ -351,7 +351,7 @@ class Execution(Generic[Request, Response]):
     def _error(self, result: _Failed) -> TwirpError:
         secrets, personal = self._secrets(), personal_values(self._request)
         metadata = {
-            name: twirp.excerpt(scrub(text, secrets, personal))
+            scrub(name, secrets): twirp.excerpt(scrub(text, secrets, personal))
             if name in ("body", "location")
             else scrub(text, secrets)
             for name, text in result.metadata.items()
@@ -406,5 +406,7 @@ def _with_request_id(
     for name, value in metadata:
         if name.lower() == twirp.REQUEST_ID.lower():
             return metadata, value
-    request_id = str(uuid.uuid4())
+    random_hex = os.urandom(16).hex()  # a UUID of version 4, without the time of making one
+    parts = random_hex[:8], random_hex[8:12], f"4{random_hex[13:16]}", f"a{random_hex[17:20]}"
+    request_id = "-".join((*parts, random_hex[20:]))
     return (*metadata, (twirp.REQUEST_ID, request_id)), request_id

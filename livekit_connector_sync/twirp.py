@@ -34,6 +34,7 @@ __all__ = [
 CONTENT_TYPE = "application/protobuf"
 REQUEST_ID = "X-Livekit-Request-Id"
 
+_LONGEST_QUOTE = 60  # characters
 _EXCERPT = 256  # characters of a foreign body that an error keeps
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, section 5.6.2
@@ -135,7 +136,9 @@ def parse_response(method: MethodInfo[Any, Response], content_type: str, body: b
         ValueError: it is no such message; the text says why.
     """
     if content_type.split(";")[0].strip().lower() != CONTENT_TYPE:
-        raise ValueError(f"the answer's Content-Type is {content_type[:80]!r}, not {CONTENT_TYPE}")
+        raise ValueError(
+            f"the answer's Content-Type is {_quoted(content_type)}, not {CONTENT_TYPE}"
+        )
     try:
         return method.response_type.FromString(body)
     except DecodeError:
@@ -175,7 +178,7 @@ def error_answer(status: int, headers: Mapping[str, str], body: bytes) -> ErrorA
     except ValueError:
         return ErrorAnswer(
             StatusCode.INTERNAL,
-            f"the service answered with a code that Twirp does not have: {code[:80]!r}",
+            f"the service answered with a code that Twirp does not have: {_quoted(code)}",
             {"body": body.decode("utf-8", "replace")},
         )
 
@@ -218,7 +221,10 @@ def _intermediary(status: int, message: str, detail: str, text: str) -> ErrorAns
 
 
 def _twirp_error(body: bytes) -> Optional[tuple[str, str, dict[str, str]]]:
-    """Return code, message and metadata of a Twirp error object, None if the body is none."""
+    """Return code, message and metadata of a Twirp error object, None if the body is none.
+
+    Null stands for an empty text, and a lone surrogate becomes U+FFFD, as in Go.
+    """
     try:
         error = json.loads(body.decode("utf-8"), parse_constant=_refuse)
     except (ValueError, RecursionError):
@@ -227,12 +233,28 @@ def _twirp_error(body: bytes) -> Optional[tuple[str, str, dict[str, str]]]:
         return None
     code, message, meta = error.get("code"), error.get("msg"), error.get("meta")
     message = "" if message is None else message
-    meta = {} if meta is None else meta
     if not isinstance(code, str) or not code or not isinstance(message, str):
         return None
-    if not isinstance(meta, dict) or not all(isinstance(text, str) for text in meta.values()):
+    if not isinstance(meta, (dict, type(None))):
         return None
-    return code, message, meta
+    texts = {name: "" if text is None else text for name, text in (meta or {}).items()}
+    if not all(isinstance(text, str) for text in texts.values()):
+        return None
+    return (
+        _whole(code),
+        _whole(message),
+        {_whole(name): _whole(text) for name, text in texts.items()},
+    )
+
+
+def _whole(text: str) -> str:
+    """Return a text without lone surrogates, which cannot be written anywhere."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _quoted(text: str) -> str:
+    """Return a text in quotes; a long one is left out, as its part may be a part of a secret."""
+    return repr(text) if len(text) <= _LONGEST_QUOTE else "a long text"
 
 
 def _refuse(constant: str) -> Any:

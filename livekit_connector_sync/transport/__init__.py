@@ -23,7 +23,7 @@ from requests.adapters import HTTPAdapter
 from ..deadline import Deadline
 from .connection import Exchange
 from .environment import NO_SETTINGS, Environment
-from .exchange import Answer, TransportError, exchange_in_thread, run_exchange
+from .exchange import Answer, TransportError, exchange_in_thread, not_sent, run_exchange
 from .session import (
     abandon_connections,
     check_paths,
@@ -66,8 +66,16 @@ class Transport:
         self._environment = Environment()
         self._lock = threading.Lock()
         self._own: Optional[requests.Session] = None
-        if session is not None:
-            for adapter in session.adapters.values():
+        self.check_session()
+
+    def check_session(self) -> None:
+        """Look at the adapters of the caller's session, who may mount others at any time.
+
+        Raises:
+            ValueError: one of them would repeat a POST.
+        """
+        if self._given is not None:
+            for adapter in self._given.adapters.values():
                 refuse_repeating(adapter)
 
     def reset_after_fork(self) -> None:
@@ -109,10 +117,15 @@ class Transport:
         """
         exchange = Exchange(deadline, connect_deadline)
         session = self._session()
-        settings = self._settings(session, url)
-        request = prepared_request(session, method, url, headers, body)
-        adapter = session.get_adapter(url)
-        refuse_repeating(adapter)
+        failure: Optional[TransportError] = None
+        try:
+            settings = self._settings(session, url)
+            request = prepared_request(session, method, url, headers, body)
+            adapter = session.get_adapter(url)
+        except (requests.RequestException, ValueError) as exc:
+            failure = not_sent(exc)
+        if failure is not None:
+            raise failure
         if isinstance(adapter, HTTPAdapter):
             track_pools(adapter)
             return run_exchange(session, request, settings, exchange)

@@ -20,7 +20,7 @@ import urllib3
 from .connection import BODY, CONNECTING, Exchange, NotSent, RepeatedRequest, current
 from .session import LOCATION
 
-__all__ = ["Answer", "TransportError", "exchange_in_thread", "run_exchange"]
+__all__ = ["Answer", "TransportError", "exchange_in_thread", "not_sent", "run_exchange"]
 
 _LARGEST_BODY = 4 * 1024 * 1024  # bytes; gRPC's own default
 _READ_SIZE = 64 * 1024
@@ -60,6 +60,11 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     body: bytes
+
+
+def not_sent(exc: Exception) -> TransportError:
+    """Return what an exception means that came before anything was sent."""
+    return TransportError(_reason(exc), CONNECTING, maybe_sent=False)
 
 
 def run_exchange(
@@ -179,11 +184,11 @@ def _framing(headers: Mapping[str, str], exchange: Exchange, must_be_framed: boo
     encoding = headers.get("transfer-encoding")
     if encoding is not None:
         if encoding.lower() != "chunked":
-            raise _unframed(f"unknown Transfer-Encoding {encoding[:40]!r}", exchange)
+            raise _unframed("unknown Transfer-Encoding", exchange)
         return None
     lengths = {part.strip() for part in headers.get("content-length", "").split(",")} - {""}
     if len(lengths) > 1 or not all(re.fullmatch("[0-9]{1,15}", text) for text in lengths):
-        raise _unframed(f"bad Content-Length {headers['content-length'][:40]!r}", exchange)
+        raise _unframed("bad Content-Length", exchange)
     if lengths:
         return int(lengths.pop())
     if must_be_framed or "content-length" in headers:

@@ -17,10 +17,9 @@ from requests.adapters import HTTPAdapter
 from requests.cookies import RequestsCookieJar
 from requests.structures import CaseInsensitiveDict
 from requests.utils import select_proxy
-
-from .._version import __version__
 from urllib3._collections import RecentlyUsedContainer
 
+from .._version import __version__
 from .connection import NotSent, track_pool
 
 _POOL_SIZE = 256  # connections kept per host; more are opened when needed, and closed after use
@@ -172,6 +171,10 @@ def track_pools(adapter: HTTPAdapter) -> None:
     setattr(adapter, "get_connection_with_tls_context", get_tracked_pool)  # noqa: B010
 
 
+# What requests.Response() sets; making its cookie jar takes longer than all the rest.
+_BLANK = vars(requests.Response())
+
+
 class Adapter(HTTPAdapter):
     """requests' adapter with one TLS context and a pool that grows."""
 
@@ -199,7 +202,8 @@ class Adapter(HTTPAdapter):
 
     def build_response(self, req: Any, resp: Any) -> requests.Response:
         """Return what the transport reads of a response, without looking for cookies."""
-        response = requests.Response()
+        response = requests.Response.__new__(requests.Response)
+        response.__dict__.update(_BLANK)
         response.status_code = resp.status
         response.headers = CaseInsensitiveDict(resp.headers)
         response.raw = resp

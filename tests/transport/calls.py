@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import Any, Optional
 
 import pytest
@@ -45,3 +46,12 @@ def refused(
 def works(stub: lk.ConnectorStub, **options: Any) -> None:
     """Make a call that succeeds."""
     assert stub.DialWhatsAppCall(DIAL, **options) == DIALLED
+
+
+def locals_of_ours(error: BaseException) -> Iterator[str]:
+    """Yield what a crash report would show of the package's frames."""
+    traceback = error.__traceback__
+    while traceback is not None:
+        if "livekit_connector_sync" in traceback.tb_frame.f_code.co_filename:
+            yield repr(traceback.tb_frame.f_locals)
+        traceback = traceback.tb_next

@@ -43,9 +43,7 @@ def dial() -> Iterator[Callable[..., lk.ConnectorStub]]:
         def make(url: str, **options: Any) -> lk.ConnectorStub:
             options = {"timeout": 5.0, "retry": None, **options}
             credentials = lk.ApiKeyCredentials("key", SECRET)
-            return lk.ConnectorStub(
-                stack.enter_context(lk.Channel(url, credentials, **options))
-            )
+            return lk.ConnectorStub(stack.enter_context(lk.Channel(url, credentials, **options)))
 
         yield make
 

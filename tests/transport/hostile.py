@@ -8,6 +8,8 @@ connection.
 
 from __future__ import annotations
 
+import contextlib
+import re
 import socket
 import ssl
 import struct
@@ -238,7 +240,10 @@ def _read_request(stream: object, number: int) -> Optional[Request]:
     line = readline()
     if not line:
         return None
-    method, target, _ = line.decode("latin-1").split(" ")
+    found = re.fullmatch(rb"([A-Z]+) (\S+) HTTP/1\.1\r\n", line)
+    if found is None:
+        raise EOFError  # the beginning of a TLS handshake, for one
+    method, target = found[1].decode(), found[2].decode()
     headers = []
     while True:
         line = readline()
@@ -257,7 +262,5 @@ def _read_request(stream: object, number: int) -> Optional[Request]:
 
 def _shut(sock: socket.socket) -> None:
     # On a TLS socket the method would first take the TLS layer away from the thread that reads.
-    try:
+    with contextlib.suppress(OSError):
         socket.socket.shutdown(sock, socket.SHUT_RDWR)
-    except OSError:
-        pass

@@ -202,15 +202,15 @@ def test_discovery(serve: Serve, dial: Dial) -> None:
     stub = dial(
         server.url,
         failover=lk.FailoverPolicy(hosts=["127.0.0.1"], allow_http=True),
-        retry=lk.RetryPolicy(initial_backoff=0),
-        timeout=5.0,
+        retry=lk.RetryPolicy(max_attempts=2, initial_backoff=0),
     )
     request = lk.DisconnectWhatsAppCallRequest(whatsapp_call_id="1")
     started = time.monotonic()
     with pytest.raises(lk.TwirpError) as caught:
         stub.DisconnectWhatsAppCall(request)
-    assert time.monotonic() - started < 5.0 + GRACE
+    assert time.monotonic() - started < 2.0 + GRACE  # what a discovery may take
     assert isinstance(caught.value, lk.Unavailable)
+    assert [request.method for request in server.requests] == ["POST", "GET", "POST"]
 
 
 def test_backoff(serve: Serve, dial: Dial) -> None:
@@ -243,7 +243,7 @@ def test_a_busy_pool_of_a_users_session(serve: Serve, dial: Dial) -> None:
     with requests.Session() as session:
         session.mount("http://", HTTPAdapter(pool_maxsize=1, pool_block=True))
         stub = dial(server.url, session=session)
-        holder = threading.Thread(target=lambda: refused(stub, timeout=1.0))
+        holder = threading.Thread(target=lambda: refused(stub, timeout=0.7))
         holder.start()
         while not server.requests:
             time.sleep(0.01)

@@ -1,4 +1,7 @@
-"""What type checkers say of code that uses the package."""
+"""What type checkers say of code that uses the package.
+
+`make types` checks that user_code.py has no mistake; here it is the mistakes that must be found.
+"""
 
 from __future__ import annotations
 
@@ -69,11 +72,6 @@ def test_mypy_finds_every_mistake() -> None:
 def test_pyright_finds_every_mistake() -> None:
     found = pyright(WRONG_CODE)
     assert set(found) == marked_lines(WRONG_CODE), found
-
-
-def test_user_code_has_no_mistake() -> None:
-    assert not mypy(USER_CODE)
-    assert not pyright(USER_CODE)
 
 
 def test_user_code_uses_every_public_name() -> None:

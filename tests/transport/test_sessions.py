@@ -1,0 +1,280 @@
+"""A caller's session is honoured, and neither it nor the environment changes what a call means."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Any, Callable
+
+import pytest
+import requests
+import requests.auth
+import urllib3
+from requests.adapters import HTTPAdapter
+
+import livekit_connector_sync as lk
+
+from .calls import BODY, DIAL, OK, locals_of_ours, refused, works
+from .conftest import SECRET
+from .hostile import CLOSE, HostileServer, http
+
+Serve = Callable[..., HostileServer]
+Dial = Callable[..., lk.ConnectorStub]
+
+
+@pytest.fixture
+def session() -> Any:
+    with requests.Session() as session:
+        yield session
+
+
+def bearer(server: HostileServer) -> bool:
+    return all((r.header("Authorization") or "").startswith("Bearer ey") for r in server.requests)
+
+
+@pytest.mark.parametrize("users", [False, True])
+def test_netrc_is_not_asked(
+    serve: Serve,
+    dial: Dial,
+    session: requests.Session,
+    users: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login someone password else\ndefault login a password b\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    server = serve(OK)
+    works(dial(server.url, session=session if users else None))
+    assert bearer(server)
+
+
+@pytest.mark.parametrize(
+    "auth", [("user", "password"), requests.auth.HTTPDigestAuth("user", "password")]
+)
+def test_credentials_win_over_the_sessions(
+    serve: Serve, dial: Dial, session: requests.Session, auth: Any
+) -> None:
+    session.auth = auth
+    session.headers["authorization"] = "Basic eDp5"
+    server = serve(OK)
+    works(dial(server.url, session=session))
+    assert bearer(server)
+
+
+def test_headers_of_a_session(serve: Serve, dial: Dial, session: requests.Session) -> None:
+    session.headers.update(
+        {
+            "X-Tenant": "7",
+            "user-agent": "shop/1.0",
+            "accept-encoding": "gzip",
+            "Content-Type": "text/plain",
+            "Accept": "text/html",
+        }
+    )
+    server = serve(OK)
+    works(dial(server.url, session=session))
+    request = server.requests[0]
+    assert request.header("X-Tenant") == "7"
+    assert request.header("User-Agent") == "shop/1.0"
+    assert request.header("Accept-Encoding") == "identity"
+    assert request.header("Content-Type") == "application/protobuf"
+    assert request.header("Content-Length") == str(len(request.body))
+
+
+@pytest.mark.parametrize("users", [False, True])
+def test_headers_of_ours(serve: Serve, dial: Dial, session: requests.Session, users: bool) -> None:
+    server = serve(OK)
+    stub = dial(server.url + "/base", session=session if users else None)
+    works(stub, metadata=(("x-trace", "caf\xe9"),))
+    request = server.requests[0]
+    assert (request.method, request.target) == (
+        "POST",
+        "/base/twirp/livekit.Connector/DialWhatsAppCall",
+    )
+    assert lk.DialWhatsAppCallRequest.FromString(request.body) == DIAL
+    assert request.header("x-trace") == "caf\xe9"
+    assert request.header("Content-Type") == "application/protobuf"
+    assert request.header("Accept-Encoding") == "identity"
+    assert (request.header("User-Agent") or "").startswith("livekit-connector-sync/")
+    assert request.header("Cookie") is None
+
+
+def test_our_session_keeps_no_cookie(serve: Serve, dial: Dial) -> None:
+    server = serve(http(BODY, headers=["Set-Cookie: a=b; Path=/"]))
+    stub = dial(server.url)
+    works(stub)
+    works(stub)
+    assert server.requests[1].header("Cookie") is None
+
+
+def test_a_users_session_keeps_its_cookies(
+    serve: Serve, dial: Dial, session: requests.Session
+) -> None:
+    session.cookies.set("mine", "1")
+    server = serve(http(BODY, headers=["Set-Cookie: a=b; Path=/"]))
+    stub = dial(server.url, session=session)
+    works(stub)
+    works(stub)
+    assert server.requests[0].header("Cookie") == "mine=1"
+    assert set((server.requests[1].header("Cookie") or "").split("; ")) == {"mine=1", "a=b"}
+
+
+@pytest.mark.parametrize("shape", ["one", "list", "replaced"])
+def test_hooks_that_raise_for_status(
+    serve: Serve, dial: Dial, session: requests.Session, shape: str
+) -> None:
+    def hook(response: requests.Response, *_: Any, **__: Any) -> None:
+        response.raise_for_status()
+
+    if shape == "one":
+        session.hooks["response"] = hook
+    elif shape == "list":
+        session.hooks["response"].append(hook)
+    else:
+        session.hooks = {"response": hook}
+    server = serve(
+        http(b'{"code":"not_found","msg":"x"}', "404 X", "application/json"),
+        http(b"", "302 X", headers=["Location: http://["]),
+        OK,
+    )
+    stub = dial(server.url, session=session)
+    assert type(refused(stub)) is lk.NotFound
+    assert type(refused(stub)) is lk.Internal
+    works(stub)
+
+
+@pytest.mark.parametrize("answer", [OK, OK.replace(b"200", b"503")])
+def test_hooks_that_read_the_answer(
+    serve: Serve, dial: Dial, session: requests.Session, answer: bytes
+) -> None:
+    seen = []
+    session.hooks["response"].append(lambda response, **_: seen.append(response.content))
+    stub = dial(serve(answer).url, session=session)
+    if answer is OK:
+        works(stub)
+    else:
+        assert type(refused(stub)) is lk.Unavailable
+    assert seen == [BODY]
+
+
+def test_hooks_that_read_a_cut_answer(serve: Serve, dial: Dial, session: requests.Session) -> None:
+    session.hooks["response"].append(lambda response, **_: response.content and None)
+    error = refused(dial(serve([OK[:-1], CLOSE]).url, session=session))
+    assert type(error) is lk.Unavailable
+    assert error.maybe_sent
+
+
+def test_hooks_may_make_requests_of_their_own(
+    serve: Serve, dial: Dial, session: requests.Session
+) -> None:
+    server = serve(OK, http(b"counted"))
+    busy = []
+
+    def count(response: requests.Response, **_: Any) -> None:
+        if not busy:
+            busy.append(True)
+            assert session.get(f"{server.url}/count").content == b"counted"
+
+    session.hooks["response"].append(count)
+    works(dial(server.url, session=session))
+    assert [request.method for request in server.requests] == ["POST", "GET"]
+
+
+def test_a_session_still_works_for_its_owner(
+    serve: Serve, dial: Dial, session: requests.Session
+) -> None:
+    redirect = http(b"", "302 X", headers=["Location: /b"])
+    server = serve(http(b"a"), OK, redirect, http(b"b"), OK, http(b"", framed=False), CLOSE)
+    get = f"{server.url}/a"
+    assert session.get(get).content == b"a"
+    with lk.Channel(server.url, lk.ApiKeyCredentials("k", SECRET), session=session) as channel:
+        stub = lk.ConnectorStub(channel)
+        works(stub)
+        assert session.get(get).content == b"b"  # its redirects are followed as ever
+        works(stub)
+    assert server.connections == 1
+    assert session.get_adapter(get) is session.adapters["http://"]
+    server.script[:] = [http(b"c")]
+    assert session.get(get, timeout=1).content == b"c"
+    assert server.connections == 1
+
+
+def test_a_connection_taken_before_the_first_call(
+    serve: Serve, dial: Dial, session: requests.Session
+) -> None:
+    """It comes back to the pool when the pool is ours already, and must be ours from then on."""
+    server = serve(http(b"streamed"), OK, [OK[:20], CLOSE])
+    streamed = session.get(server.url, stream=True)
+    stub = dial(server.url, session=session)
+    works(stub)
+    assert streamed.content == b"streamed"
+    for _ in range(2):
+        assert type(refused(stub)) is lk.Unavailable
+
+
+REPEATING = urllib3.Retry(total=3, allowed_methods=None, status_forcelist=[503])
+
+
+@pytest.mark.parametrize(
+    "retries",
+    [
+        REPEATING,
+        urllib3.Retry(total=3, allowed_methods={"post"}),
+        urllib3.Retry(total=None, read=2, allowed_methods=False),
+    ],
+)
+def test_adapters_that_repeat_posts_are_refused(
+    dial: Dial, session: requests.Session, retries: urllib3.Retry
+) -> None:
+    session.mount("http://127.0.0.1", HTTPAdapter(max_retries=retries))
+    with pytest.raises(ValueError, match="max_retries"):
+        dial("http://127.0.0.1:1", session=session)
+
+
+def test_adapters_that_repeat_posts_are_refused_later_too(
+    serve: Serve, dial: Dial, session: requests.Session
+) -> None:
+    server = serve(OK)
+    stub = dial(server.url, session=session)
+    works(stub)
+    session.mount("http://", HTTPAdapter(max_retries=REPEATING))
+    with pytest.raises(ValueError, match="max_retries") as caught:
+        stub.DialWhatsAppCall(DIAL)
+    assert len(server.requests) == 1
+    assert not any("Bearer" in text for text in locals_of_ours(caught.value))
+
+
+@pytest.mark.parametrize("retries", [0, 3, urllib3.Retry(total=3, status_forcelist=[503])])
+def test_adapters_that_repeat_no_post_serve(
+    serve: Serve, dial: Dial, session: requests.Session, retries: Any
+) -> None:
+    session.mount("http://", HTTPAdapter(max_retries=retries))
+    server = serve(http(b"", "503 X"), [CLOSE], OK)
+    stub = dial(server.url, session=session)
+    refused(stub)
+    refused(stub)
+    works(stub)
+    assert len(server.requests) == 3
+
+
+def test_an_adapter_that_cannot_connect_keeps_to_the_deadline(
+    dial: Dial, session: requests.Session, free_port: int
+) -> None:
+    session.mount("http://", HTTPAdapter(max_retries=urllib3.Retry(50, backoff_factor=0.1)))
+    error = refused(dial(f"http://127.0.0.1:{free_port}", session=session), timeout=0.5)
+    assert not error.maybe_sent
+
+
+def test_basic_credentials_in_a_proxy_url_are_not_shown(dial: Dial) -> None:
+    for proxy in (
+        "http://user:pa55word@[::1",
+        "http://user:pa55word@127.0.0.1:x",
+        "user:pa55word@",
+    ):
+        error = refused(dial("http://127.0.0.1:1", proxies={"http": proxy}))
+        assert type(error) is lk.Unavailable
+        assert not error.maybe_sent
+        assert "pa55word" not in str(error)
+        assert base64.b64encode(b"user:pa55word").decode() not in str(error)
