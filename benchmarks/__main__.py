@@ -63,10 +63,10 @@ def main() -> None:
             with slow_server(Path(folder), server_core) as url:
                 found.threads = bench.threads(
                     url,
-                    ("ours", "session_post"),
+                    ("session_post", "ours"),
                     (1, 16, 64) if quick else (1, 4, 16, 32, 64),
-                    seconds=0.5 if quick else 1.5,
-                    rounds=1 if quick else 3,
+                    seconds=0.5,
+                    rounds=3 if quick else 9,
                 )
         if "imports" in wanted:
             found.imports = bench.imports(_IMPORTS)

@@ -17,7 +17,7 @@ from .server import Nginx
 from .slow_server import DELAY
 from .worker import Worker, environment
 
-__all__ = ["Bench", "Cost", "Import"]
+__all__ = ["Bench", "Cost", "Import", "Throughput"]
 
 ENVIRONMENT_SIZE = 38  # variables; what a small container has
 _WARM_UP = 10  # calls
@@ -29,6 +29,14 @@ class Cost:
     """CPU time of a call: seconds, and the ratio to the first contender's in the same round."""
 
     seconds: float
+    ratio: float
+
+
+@dataclass(frozen=True)
+class Throughput:
+    """Calls per second: the share of what the server allows, and the ratio to the first's."""
+
+    share: float
     ratio: float
 
 
@@ -88,19 +96,22 @@ class Bench:
 
     def threads(
         self, url: str, names: Sequence[str], threads: Sequence[int], seconds: float, rounds: int
-    ) -> dict[str, dict[int, float]]:
-        """Measure calls per second against the slow server, as a share of what it allows."""
+    ) -> dict[str, dict[int, Throughput]]:
+        """Measure calls per second against the slow server, by contender and number of threads."""
         env = environment(ENVIRONMENT_SIZE, None, self.home)
-        shares: dict[str, dict[int, float]] = {name: {} for name in names}
+        found: dict[str, dict[int, Throughput]] = {name: {} for name in names}
         with self._workers({name: (name, url, env) for name in names}) as workers:
             for count in threads:
-                rates: dict[str, list[float]] = {name: [] for name in names}
-                for _ in range(rounds):
-                    for name, worker in workers.items():
-                        rates[name].append(worker.calls_per_second(count, seconds))
+                turns = [
+                    {name: workers[name].calls_per_second(count, seconds) for name in names}
+                    for _ in range(rounds)
+                ]
                 for name in names:
-                    shares[name][count] = statistics.median(rates[name]) * DELAY / count
-        return shares
+                    found[name][count] = Throughput(
+                        statistics.median(rates[name] for rates in turns) * DELAY / count,
+                        statistics.median(rates[name] / rates[names[0]] for rates in turns),
+                    )
+        return found
 
     def imports(self, statements: Mapping[str, str]) -> dict[str, Import]:
         """Measure fresh processes that run an import."""

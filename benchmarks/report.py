@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Optional
 
 from .contenders import BASE, CONTENDERS
-from .measure import Cost, Import
+from .measure import Cost, Import, Throughput
 
 __all__ = ["Results", "markdown", "write"]
 
@@ -31,7 +31,7 @@ class Results:
     tls: dict[str, Cost] = field(default_factory=dict)
     environment: dict[str, dict[int, float]] = field(default_factory=dict)
     connections: dict[str, Cost] = field(default_factory=dict)
-    threads: dict[str, dict[int, float]] = field(default_factory=dict)
+    threads: dict[str, dict[int, Throughput]] = field(default_factory=dict)
     imports: dict[str, Import] = field(default_factory=dict)
 
 
@@ -72,7 +72,7 @@ def _targets(found: Results) -> Iterator[_Target]:
         what = "new TLS connection, to a plain `Session`'s"
         yield _Target(what, found.connections["ours"].ratio, 0.2)
     if found.threads:
-        gain = found.threads["ours"][64] / found.threads["session_post"][64]
+        gain = found.threads["ours"][64].ratio
         yield _Target("64 threads: calls/s, to a plain `Session`'s", gain, 2.0, at_least=True)
     if found.imports:
         what = "import, to `import livekit.api`"
@@ -114,7 +114,7 @@ def markdown(found: Results) -> str:
                     *(f"{count} threads" if count > 1 else "1 thread" for count in counts),
                 ),
                 [
-                    (CONTENDERS[name].label, *(f"{shares[count]:.0%}" for count in counts))
+                    (CONTENDERS[name].label, *(f"{shares[count].share:.0%}" for count in counts))
                     for name, shares in found.threads.items()
                 ],
             )
@@ -209,7 +209,7 @@ def _draw(found: Results, path: Path) -> None:
     for name, shares in found.threads.items():
         threads.plot(
             list(shares),
-            [100 * share for share in shares.values()],
+            [100 * throughput.share for throughput in shares.values()],
             marker="o",
             label=CONTENDERS[name].plain_label,
         )

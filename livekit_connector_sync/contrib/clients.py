@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from .. import ConnectorClient
 from ..forking import reset_after_fork
-from .settings import DEFAULT_ALIAS, Settings, unknown_option
+from .settings import DEFAULT_ALIAS, Settings
 
 __all__ = ["Clients", "make_client"]
 
@@ -47,8 +47,8 @@ class Clients:
         """
         found = self.all_settings()
         if alias not in found:
-            known = ", ".join(repr(name) for name in found)
-            raise ValueError(f"no alias {unknown_option(alias, found)} The settings have {known}")
+            known = ", ".join(repr(name) for name in found) or "none"
+            raise ValueError(f"no alias {alias!r} in the settings, which have {known}")
         return found[alias]
 
     def all_settings(self) -> Mapping[str, Settings]:
@@ -85,7 +85,9 @@ def make_client(settings: Settings) -> ConnectorClient:
     if not settings.url:
         raise ValueError(f"URL of alias {settings.alias!r} is missing")
     if not (settings.token or settings.api_key or settings.api_secret):
-        raise ValueError(f"API_KEY and API_SECRET, or TOKEN, of alias {settings.alias!r} missing")
+        raise ValueError(
+            f"API_KEY and API_SECRET, or TOKEN, of alias {settings.alias!r} are missing"
+        )
     try:
         return ConnectorClient(
             settings.url,

@@ -190,6 +190,8 @@ class Adapter(HTTPAdapter):
         key = (parts.scheme, parts.netloc, verify, cert, proxy)
         pool = self._pools.get(key)
         if pool is None:
+            if proxy is not None and proxy.lower().startswith("https:"):
+                self.proxy_manager_for(proxy, proxy_ssl_context=_tls_context(verify, None))
             pool = super().get_connection_with_tls_context(request, verify, proxies, cert)
             self._pools[key] = pool
         return pool

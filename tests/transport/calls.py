@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from typing import Any, Optional
@@ -55,3 +57,16 @@ def locals_of_ours(error: BaseException) -> Iterator[str]:
         if "livekit_connector_sync" in traceback.tb_frame.f_code.co_filename:
             yield repr(traceback.tb_frame.f_locals)
         traceback = traceback.tb_next
+
+
+def run(program: str) -> str:
+    """Run a program in an interpreter of its own, without warnings; return what it prints."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout.strip()

@@ -59,7 +59,7 @@ RESET = Act("reset")
 STALL = Act("stall")
 """Do nothing until the server is closed."""
 
-Step = Union[bytes, Drip, Act, Callable[[], None]]
+Step = Union[bytes, Drip, Act, Callable[[socket.socket], None]]
 Answer = Union[bytes, Sequence[Step], Callable[[Request], Union[bytes, Sequence[Step]]]]
 
 
@@ -231,7 +231,7 @@ class HostileServer:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 return False
             elif callable(step):
-                step()
+                step(sock)
         return True
 
 
@@ -240,7 +240,7 @@ def _read_request(stream: object, number: int) -> Optional[Request]:
     line = readline()
     if not line:
         return None
-    found = re.fullmatch(rb"([A-Z]+) (\S+) HTTP/1\.1\r\n", line)
+    found = re.fullmatch(rb"([A-Z]+) (\S+) HTTP/1\.[01]\r\n", line)
     if found is None:
         raise EOFError  # the beginning of a TLS handshake, for one
     method, target = found[1].decode(), found[2].decode()

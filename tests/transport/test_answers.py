@@ -281,7 +281,7 @@ def test_an_endless_body_is_not_read(
     framing = f"Content-Length: {100 * MEGABYTE}" if announced else "Transfer-Encoding: chunked"
     head = http(status=status, headers=[framing], framed=False)
     piece = bytes(MEGABYTE) if announced else b"%x\r\n%s\r\n" % (MEGABYTE, bytes(MEGABYTE))
-    step = (piece, lambda: sent.append(MEGABYTE))
+    step = (piece, lambda _: sent.append(MEGABYTE))
     server = serve([head, *(part for _ in range(100) for part in step), CLOSE])
     error = refused(dial(server.url, session=session))
     assert type(error) is (error_class or lk.Unavailable)

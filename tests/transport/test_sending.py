@@ -63,7 +63,7 @@ def test_names_that_cannot_be(dial: Dial, session: Optional[requests.Session], h
     never_sent(dial(f"http://{host}", session=session))
 
 
-@pytest.mark.parametrize("greeting", [[CLOSE], [RESET], [b"HTTP/1.1 400 Bad Request\r\n\r\n"]])
+@pytest.mark.parametrize("greeting", [[CLOSE], [b"HTTP/1.1 400 Bad Request\r\n\r\n"]])
 def test_no_tls_at_the_other_end(
     serve: Serve, dial: Dial, session: Optional[requests.Session], greeting: Any
 ) -> None:
@@ -138,7 +138,7 @@ def test_a_connection_that_ended_while_idle_is_not_used(
     tls: bool,
     end: Any,
 ) -> None:
-    pause = [lambda: time.sleep(0.05)]
+    pause = [lambda _: time.sleep(0.05)]
     server = serve([OK, *pause, *end], OK, tls=server_tls if tls else None)
     stub = dial(server.url, session=session, verify=ca_bundle if tls else None)
     works(stub)

@@ -1,0 +1,176 @@
+"""Claims: which run of a task may place its call, noted in a store that all workers share.
+
+A run claims its task before the first byte of the call, and notes how the call ended. A later run
+of the same task finds the claim: it gets the first one's result or error, or learns that the
+first one did not live to tell.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Optional, Protocol
+
+__all__ = ["Claim", "Claims", "DjangoCacheStore", "RedisStore", "Store"]
+
+
+class Store(Protocol):
+    """A store of texts that every worker reaches."""
+
+    def add(self, key: str, value: str, ttl: int) -> Optional[str]:
+        """Set a key unless it is set, for so many seconds; return what it was set to before."""
+
+    def set(self, key: str, value: str, ttl: int) -> None:
+        """Set a key for so many seconds."""
+
+    def delete(self, key: str) -> None:
+        """Delete a key."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What the store holds of a task.
+
+    Args:
+        run: names the run that claimed the task.
+        until: when that run has ended, whatever became of it, in seconds since 1970.
+        result: the result of its call, once there is one.
+        error: the details of the error of its call, once there is one.
+    """
+
+    run: str
+    until: float
+    result: Optional[dict[str, Any]] = None
+    error: Optional[dict[str, Any]] = None
+
+    def to_json(self) -> str:
+        """Return the claim as the store holds it."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Claim:
+        """Return the claim that the store holds as this text."""
+        return cls(**json.loads(text))
+
+
+class Claims:
+    """One run's view of the claim of its task.
+
+    Args:
+        store: where the claims are.
+        task_id: the task.
+        ttl: seconds that a claim is kept; longer than any broker takes to deliver a task again.
+    """
+
+    def __init__(self, store: Store, task_id: str, ttl: int) -> None:
+        self._store = store
+        self._key = f"livekit_connector:claim:{task_id}"
+        self._ttl = ttl
+        self._mine = Claim(uuid.uuid4().hex, 0.0)
+
+    def take(self, seconds: float) -> Optional[Claim]:
+        """Claim the task; return the claim of an earlier run if there is one in the way.
+
+        Args:
+            seconds: how long this run takes at most.
+        """
+        self._mine = replace(self._mine, until=time.time() + seconds)
+        text = self._store.add(self._key, self._mine.to_json(), self._ttl)
+        found = None if text is None else Claim.from_json(text)
+        # A store that repeats a command after a broken connection finds its own first one.
+        return None if found == self._mine else found
+
+    def succeeded(self, result: Mapping[str, Any]) -> None:
+        """Note the result of the call."""
+        done = replace(self._mine, result=dict(result))
+        self._store.set(self._key, done.to_json(), self._ttl)
+
+    def failed(self, error: Mapping[str, Any]) -> None:
+        """Note the error of the call, which must not be placed again."""
+        done = replace(self._mine, error=dict(error))
+        self._store.set(self._key, done.to_json(), self._ttl)
+
+    def release(self) -> None:
+        """Give the claim back: the call did nothing, and another run may place it."""
+        self._store.delete(self._key)
+
+
+class RedisStore:
+    """Keeps claims in Redis.
+
+    Args:
+        url: "redis://...", "rediss://..." or "unix://...", as redis-py and Celery take it.
+
+    Raises:
+        ImportError: redis-py is missing.
+    """
+
+    def __init__(self, url: str) -> None:
+        try:
+            import redis
+        except ImportError as exc:
+            raise ImportError(
+                'claims in Redis need redis-py: pip install "livekit-connector-sync[celery]"'
+            ) from exc
+        self._redis: Any = redis.Redis.from_url(
+            url, socket_timeout=5, socket_connect_timeout=5, decode_responses=True
+        )
+
+    def add(self, key: str, value: str, ttl: int) -> Optional[str]:
+        """Set a key unless it is set, for so many seconds; return what it was set to before."""
+        while not self._redis.set(key, value, nx=True, ex=ttl):
+            found: Optional[str] = self._redis.get(key)
+            if found is not None:  # else it has expired this very moment
+                return found
+        return None
+
+    def set(self, key: str, value: str, ttl: int) -> None:
+        """Set a key for so many seconds."""
+        self._redis.set(key, value, ex=ttl)
+
+    def delete(self, key: str) -> None:
+        """Delete a key."""
+        self._redis.delete(key)
+
+
+class DjangoCacheStore:
+    """Keeps claims in one of Django's caches.
+
+    Args:
+        alias: the cache's name in CACHES.
+
+    Raises:
+        ValueError: the cache is one that processes do not share.
+    """
+
+    def __init__(self, alias: str) -> None:
+        from django.core.cache import caches
+
+        backend = f"{type(caches[alias]).__module__}.{type(caches[alias]).__name__}"
+        if backend.endswith(("LocMemCache", "DummyCache")):
+            raise ValueError(
+                f"claims cannot be kept in the cache {alias!r}: processes do not share a {backend}. "
+                "Configure a shared one in CACHES, or set livekit_connector_claims to a Redis URL"
+            )
+        self._caches = caches
+        self._alias = alias
+
+    def add(self, key: str, value: str, ttl: int) -> Optional[str]:
+        """Set a key unless it is set, for so many seconds; return what it was set to before."""
+        cache = self._caches[self._alias]  # of this thread
+        while not cache.add(key, value, ttl):
+            found: Optional[str] = cache.get(key)
+            if found is not None:  # else it has expired this very moment
+                return found
+        return None
+
+    def set(self, key: str, value: str, ttl: int) -> None:
+        """Set a key for so many seconds."""
+        self._caches[self._alias].set(key, value, ttl)
+
+    def delete(self, key: str) -> None:
+        """Delete a key."""
+        self._caches[self._alias].delete(key)

@@ -1,0 +1,246 @@
+"""The base of the tasks: settings by alias, the claim, one request id, and when to try again."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Optional
+
+from celery import Task
+from celery.utils.time import get_exponential_backoff_interval
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import Message
+
+from ...call import UNSET
+from ...errors import StatusCode, TwirpError, Unavailable
+from ...execution import effective_timeout
+from ...method import MethodInfo
+from ...redaction import secret_values
+from ..settings import DEFAULT_ALIAS
+from .arguments import check_fields, method_of, refuse_secrets, request_of
+from .claims import Claim, Claims
+from .errors import unknown_outcome
+from .worker import clients_of, store_of
+
+if TYPE_CHECKING:
+    _CeleryTask = Task[..., Any]
+else:
+    try:
+        from celery.contrib.django.task import DjangoTask as _CeleryTask  # has delay_on_commit
+    except ImportError:  # no Django
+        _CeleryTask = Task
+
+__all__ = ["ConnectorTask", "RPCTask"]
+
+logger = logging.getLogger(__name__)
+
+_REQUEST_ID = "X-Livekit-Request-Id"
+_MARGIN = 2.0  # seconds from a call's deadline to the end of its run
+_RETRYABLE = (StatusCode.UNAVAILABLE, StatusCode.RESOURCE_EXHAUSTED, StatusCode.DEADLINE_EXCEEDED)
+_ERROR_DETAILS = (
+    "code",
+    "message",
+    "metadata",
+    "status",
+    "request_id",
+    "method",
+    "attempts",
+    "maybe_sent",
+    "safe_to_retry",
+)
+
+
+class ConnectorTask(_CeleryTask):
+    """Base of tasks that place a call, safe however often a broker delivers them.
+
+        @shared_task(bind=True, base=ConnectorTask)
+        def place(self, number):
+            dialled = self.call("dial_whatsapp_call", whatsapp_to_phone_number=number)
+
+    A task makes one call that rings. The attributes are Celery's own, for `task_annotations` or
+    where a task is declared, and `claim_ttl`: seconds for which a placed call is remembered.
+    """
+
+    acks_late = True
+    reject_on_worker_lost = True
+    max_retries = 3
+    retry_backoff = 1
+    retry_backoff_max = 8
+    retry_jitter = True
+    soft_time_limit = 30
+    claim_ttl = 7 * 24 * 3600
+
+    def apply_async(self, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
+        """Send the task, as in Celery.
+
+        Raises:
+            ValueError: an argument is a secret.
+        """
+        refuse_secrets(kwargs or {})
+        return super().apply_async(args, kwargs, **options)
+
+    def call(self, rpc: str, alias: str = DEFAULT_ALIAS, **fields: Any) -> dict[str, Any]:
+        """Make a call, once, even if this task is delivered again.
+
+        A call that is accepted, connected or disconnected already counts as done.
+
+        Args:
+            rpc: the client's method, such as "dial_whatsapp_call".
+            alias: names the settings, which add the WhatsApp number, key and API version.
+            **fields: the request's fields, as the client's method takes them.
+
+        Returns:
+            The response's fields by name, without those that are empty.
+
+        Raises:
+            UnknownOutcome: an earlier run may have placed the call.
+            TwirpError: the call failed, and another try would be wrong, useless or one too many.
+            celery.exceptions.Retry: Celery will try again: the call failed and did nothing.
+            TypeError: a field has the wrong type.
+            ValueError: a value is out of range or a secret, or the settings are wrong.
+        """
+        method = method_of(rpc)
+        clients = clients_of(self.app)
+        settings = clients.settings(alias)
+        request = request_of(method, fields, settings, self.request.id)
+        timeout = bounded(
+            effective_timeout(method, request, UNSET, settings.timeout), self._soft_limit()
+        )
+        invoke = getattr(clients.get(alias), rpc)
+        claims = self._claims(method)
+        try:
+            earlier = None if claims is None else _taken(claims, timeout)
+            if earlier is None:
+                headers = {_REQUEST_ID: self.request.id} if self.request.id else {}
+                return _settled(
+                    lambda: invoke(request, timeout=timeout, extra_headers=headers),
+                    method,
+                    request,
+                    claims,
+                )
+        except TwirpError as exc:
+            if exc.safe_to_retry and exc.code in _RETRYABLE:
+                raise self.retry(exc=exc, countdown=self._backoff()) from None
+            raise
+        return self._outcome_of(earlier, method, request)
+
+    def _claims(self, method: MethodInfo[Any, Any]) -> Optional[Claims]:
+        """Return the claim to take, None where nothing can be delivered twice."""
+        if method.safe_to_repeat or not self.request.id or self.request.is_eager:
+            return None
+        return Claims(store_of(self.app), self.request.id, self.claim_ttl)
+
+    def _outcome_of(
+        self, earlier: Claim, method: MethodInfo[Any, Any], request: Any
+    ) -> dict[str, Any]:
+        """Return or raise what an earlier run of this task came to."""
+        if earlier.result is not None:
+            return earlier.result
+        if earlier.error is not None:
+            raise TwirpError.from_code(**earlier.error)
+        left = earlier.until - time.time()
+        if left > 0:
+            # It may still be under way: a broker that lost the connection to its worker delivers
+            # again at once. Look again when it has ended for certain.
+            raise self.retry(countdown=left, max_retries=self.request.retries + 1)
+        callback_data = getattr(request, "whatsapp_biz_opaque_callback_data", "")
+        raise unknown_outcome(
+            str(self.request.id), method.full_name, callback_data, request.room_name
+        )
+
+    def _backoff(self) -> float:
+        return get_exponential_backoff_interval(
+            self.retry_backoff, self.request.retries, self.retry_backoff_max, self.retry_jitter
+        )
+
+    def _soft_limit(self) -> Optional[float]:
+        _, soft = self.request.timelimit or (None, None)
+        return soft or self.soft_time_limit
+
+
+class RPCTask(ConnectorTask):
+    """Base of the tasks whose arguments are an alias and a request's fields."""
+
+    rpc = ""
+
+    def apply_async(self, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
+        """Send the task, as in Celery, unless its arguments are wrong.
+
+        Raises:
+            TypeError: there is no such field, or it has the wrong type.
+            ValueError: a value is out of range, or a secret.
+        """
+        fields = {name: value for name, value in (kwargs or {}).items() if name != "alias"}
+        # What workers log, and monitors show, of the arguments: no secret and no personal data.
+        options.setdefault("kwargsrepr", repr(check_fields(method_of(self.rpc), fields)))
+        return super().apply_async(args, kwargs, **options)
+
+
+def bounded(timeout: Optional[float], soft_limit: Optional[float]) -> Optional[float]:
+    """Return a call's timeout, made short enough to end before the task's soft time limit."""
+    if soft_limit is None:
+        return timeout
+    longest = max(soft_limit - _MARGIN, soft_limit / 2)
+    return longest if timeout is None else min(timeout, longest)
+
+
+def _taken(claims: Claims, timeout: Optional[float]) -> Optional[Claim]:
+    """Take the claim, or return the earlier one.
+
+    Raises:
+        Unavailable: the store failed, so nothing was sent.
+    """
+    try:
+        return claims.take((timeout or 0.0) + _MARGIN)
+    except Exception as exc:  # whatever a Redis, a proxy or a cache's backend may raise
+        raise Unavailable(
+            f"the store of claims failed ({type(exc).__name__}), so no call was placed",
+            safe_to_retry=True,
+        ) from exc
+
+
+def _settled(
+    invoke: Callable[[], Message],
+    method: MethodInfo[Any, Any],
+    request: Message,
+    claims: Optional[Claims],
+) -> dict[str, Any]:
+    """Make the call, note how it ended, and return its result.
+
+    Raises:
+        TwirpError: the call failed.
+    """
+    try:
+        response = invoke()
+    except TwirpError as exc:
+        if claims is not None:
+            details = {name: getattr(exc, name) for name in _ERROR_DETAILS}
+            _note(claims.release if exc.safe_to_retry else lambda: claims.failed(details))
+        done = _done_before(method, request, exc)
+        if done is None:
+            raise
+        response = done
+    result: dict[str, Any] = MessageToDict(response, preserving_proto_field_name=True)
+    # A claim never holds a secret: a Twilio session's stays open, as if its end were not known.
+    if claims is not None and not secret_values(response):
+        _note(lambda: claims.succeeded(result))
+    return result
+
+
+def _done_before(
+    method: MethodInfo[Any, Any], request: Message, error: TwirpError
+) -> Optional[Message]:
+    """Return the response that an error stands for if it says that the call is done already."""
+    if error.code not in method.repeat_done:
+        return None
+    echo = {name: getattr(request, name) for name in method.repeat_echo}
+    return method.response_type(**echo) if all(echo.values()) else None
+
+
+def _note(write: Callable[[], None]) -> None:
+    """Write to the store; a failure costs no more than the knowledge of how a call ended."""
+    try:
+        write()
+    except Exception:
+        logger.warning("the store of claims failed; the call's end is not noted", exc_info=True)

@@ -1,0 +1,116 @@
+"""What lives as long as a worker process: the clients and the store of claims."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Optional
+
+from celery import Celery, current_app
+from celery.signals import worker_process_shutdown, worker_shutdown
+
+from ..clients import Clients
+from ..settings import DEFAULT_ALIAS, Settings, load
+from .claims import DjangoCacheStore, RedisStore, Store
+
+if TYPE_CHECKING:
+    from ... import ConnectorClient
+
+__all__ = ["clients_of", "get_client", "store_of"]
+
+_REDIS = ("redis://", "rediss://", "unix://")
+_DJANGO = "django-cache:"
+
+_clients: dict[int, Clients] = {}
+_stores: dict[str, Store] = {}
+# Two threads that come here at once make one too many of these, without a connection.
+
+
+def get_client(alias: str = DEFAULT_ALIAS) -> ConnectorClient:
+    """Return this process's client of an alias, for tasks of your own. Do not close it.
+
+    Raises:
+        ValueError: there is no such alias, or its settings are wrong.
+    """
+    return clients_of(current_app).get(alias)
+
+
+def clients_of(app: Celery) -> Clients:
+    """Return this process's clients of an app.
+
+    Their settings are the app's `livekit_connector`, else Django's LIVEKIT_CONNECTOR, else the
+    environment.
+    """
+    found = _clients.get(id(app))
+    if found is None:
+        options = app.conf.get("livekit_connector")
+        if options is None and _django_settings() is not None:
+            from ..django import clients as found
+        else:
+            found = Clients(_loader(options or {}))
+        _clients[id(app)] = found
+    return found
+
+
+def store_of(app: Celery) -> Store:
+    """Return the store of claims that an app's workers share.
+
+    It is what the app's `livekit_connector_claims` says: a Redis URL, or "django-cache:" and the
+    name of a cache. By default it is the Redis of the app's result backend or broker, else
+    Django's default cache.
+
+    Raises:
+        ValueError: there is no store that the workers share.
+    """
+    place = _place(app.conf, django=_django_settings() is not None)
+    store = _stores.get(place)
+    if store is None:
+        if place.startswith(_DJANGO):
+            store = DjangoCacheStore(place[len(_DJANGO) :])
+        else:
+            store = RedisStore(place)
+        _stores[place] = store
+    return store
+
+
+def _place(conf: Mapping[str, Any], *, django: bool) -> str:
+    explicit = conf.get("livekit_connector_claims")
+    if explicit:
+        if not str(explicit).startswith((*_REDIS, _DJANGO)):
+            raise ValueError(
+                "livekit_connector_claims must be a Redis URL or "
+                f'"{_DJANGO}NAME" with the name of one of CACHES'
+            )
+        return str(explicit)
+    for url in (conf.get("result_backend"), conf.get("broker_url")):
+        if str(url).startswith(_REDIS):
+            return str(url)
+    if django:
+        return f"{_DJANGO}default"
+    raise ValueError(
+        "a task that places a call needs a store that all workers share, and neither broker nor "
+        "result backend is one Redis: set livekit_connector_claims to a Redis URL"
+    )
+
+
+def _django_settings() -> Optional[Any]:
+    """Return Django's settings if this is a Django project, without importing Django first."""
+    if "django" not in sys.modules and "DJANGO_SETTINGS_MODULE" not in os.environ:
+        return None
+    from django.conf import settings
+
+    return settings if settings.configured or "DJANGO_SETTINGS_MODULE" in os.environ else None
+
+
+def _loader(options: Mapping[str, Any]) -> Callable[[], Mapping[str, Settings]]:
+    return lambda: load(options, os.environ)
+
+
+def _close(**_: Any) -> None:
+    for clients in _clients.values():
+        clients.close()
+
+
+worker_process_shutdown.connect(_close)  # a child of a prefork pool
+worker_shutdown.connect(_close)  # any other pool

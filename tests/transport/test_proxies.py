@@ -1,0 +1,184 @@
+"""Proxies of the environment, of a session and of the channel."""
+
+from __future__ import annotations
+
+import base64
+import ssl
+from collections.abc import Iterator
+from typing import Any, Callable, Optional
+
+import pytest
+import requests
+
+import livekit_connector_sync as lk
+
+from .calls import DIAL, OK, refused, works
+from .hostile import CLOSE, STALL, Drip, HostileServer, http
+from .proxy import Proxy
+
+Serve = Callable[..., HostileServer]
+Dial = Callable[..., lk.ConnectorStub]
+
+
+@pytest.fixture
+def proxy() -> Iterator[Proxy]:
+    with Proxy() as proxy:
+        yield proxy
+
+
+@pytest.fixture(params=["own", "users"])
+def session(request: pytest.FixtureRequest) -> Iterator[Optional[requests.Session]]:
+    if request.param == "own":
+        yield None
+    else:
+        with requests.Session() as session:
+            yield session
+
+
+def test_a_plain_proxy_of_the_environment(
+    serve: Serve,
+    dial: Dial,
+    proxy: Proxy,
+    session: Optional[requests.Session],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    server = serve(OK)
+    stub = dial(server.url, session=session)
+    works(stub)
+    monkeypatch.setenv("http_proxy", proxy.url.replace("//", "//me:pa55@"))
+    works(stub)
+    works(stub)
+    assert [request.target for request in proxy.requests] == [
+        f"{server.url}/twirp/livekit.Connector/DialWhatsAppCall"
+    ] * 2
+    assert proxy.connections == 1
+    basic = "Basic " + base64.b64encode(b"me:pa55").decode()
+    assert proxy.requests[0].header("Proxy-Authorization") == basic
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    works(stub)
+    assert len(proxy.requests) == 2
+    assert len(server.requests) == 4
+
+
+def test_a_tunnel_of_the_environment(
+    serve: Serve,
+    dial: Dial,
+    proxy: Proxy,
+    session: Optional[requests.Session],
+    monkeypatch: pytest.MonkeyPatch,
+    server_tls: ssl.SSLContext,
+    ca_bundle: str,
+) -> None:
+    server = serve(OK, tls=server_tls)
+    monkeypatch.setenv("https_proxy", proxy.url.replace("//", "//me:pa55@"))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", ca_bundle)
+    stub = dial(server.url, session=session)
+    works(stub)
+    works(stub)
+    (request,) = proxy.requests
+    assert (request.method, request.target) == ("CONNECT", f"localhost:{server.port}")
+    assert request.header("Authorization") is None
+    assert (request.header("Proxy-Authorization") or "").startswith("Basic ")
+    assert server.connections == 1
+    assert server.requests[0].header("Proxy-Authorization") is None
+
+
+def test_a_proxy_over_tls(
+    serve: Serve, dial: Dial, server_tls: ssl.SSLContext, ca_bundle: str
+) -> None:
+    server = serve(OK, tls=server_tls)
+    with Proxy(tls=server_tls) as proxy:
+        stub = dial(server.url, verify=ca_bundle, proxies={"https": proxy.url})
+        works(stub)
+        works(stub)
+    assert [request.method for request in proxy.requests] == ["CONNECT"]
+
+
+def test_whose_proxy_wins(
+    serve: Serve, dial: Dial, proxy: Proxy, monkeypatch: pytest.MonkeyPatch, free_port: int
+) -> None:
+    server = serve(OK)
+    dead = f"http://127.0.0.1:{free_port}"
+    with requests.Session() as session:
+        monkeypatch.setenv("http_proxy", dead)
+        session.proxies = {"http": proxy.url}
+        works(dial(server.url, session=session))
+        assert len(proxy.requests) == 1
+        works(dial(server.url, session=session, proxies={}))
+        assert len(proxy.requests) == 1
+        session.proxies = {"http": dead}
+        works(dial(server.url, session=session, proxies={"http": proxy.url}))
+        assert len(proxy.requests) == 2
+        session.trust_env = False
+        session.proxies = {}
+        works(dial(server.url, session=session))
+        assert len(proxy.requests) == 2
+
+
+@pytest.mark.parametrize("status", ["407 Proxy Authentication Required", "502 X", "200 OK extra"])
+def test_a_refused_tunnel(
+    serve: Serve, dial: Dial, session: Optional[requests.Session], status: str
+) -> None:
+    server = serve(OK, greeting=[CLOSE])
+    with Proxy(http(b"no", status, "text/html")) as proxy:
+        url = server.url.replace("http", "https")
+        error = refused(dial(url, session=session, proxies={"https": proxy.url}))
+    assert type(error) is lk.Unavailable
+    assert error.maybe_sent is False
+    assert error.safe_to_retry
+    assert not server.requests
+    assert len(proxy.requests) == 1
+
+
+@pytest.mark.parametrize("status", ["407 Proxy Authentication Required", "502 X"])
+def test_a_proxy_that_answers_itself(
+    serve: Serve, dial: Dial, session: Optional[requests.Session], status: str
+) -> None:
+    server = serve(OK)
+    with Proxy(http(b"no", status, "text/html")) as proxy:
+        error = refused(dial(server.url, session=session, proxies={"http": proxy.url}))
+    assert error.status == int(status[:3])
+    assert error.metadata["http_error_from_intermediary"] == "true"
+    assert error.maybe_sent  # nobody knows what the proxy did before
+
+
+def test_a_proxy_that_is_not_there(
+    dial: Dial, session: Optional[requests.Session], free_port: int
+) -> None:
+    dead = f"http://127.0.0.1:{free_port}"
+    stub = dial("https://x.example", session=session, proxies={"https": dead, "http": dead})
+    error = refused(stub)
+    assert type(error) is lk.Unavailable
+    assert error.maybe_sent is False
+
+
+@pytest.mark.parametrize("proxy", ["nonsense://127.0.0.1:1", "socks5://127.0.0.1:1", "http://"])
+def test_a_proxy_that_cannot_be(
+    dial: Dial, session: Optional[requests.Session], proxy: str
+) -> None:
+    error = refused(dial("http://x.example", session=session, proxies={"http": proxy}))
+    assert type(error) is lk.Unavailable
+    assert error.maybe_sent is False
+
+
+ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        pytest.param([STALL], id="no answer"),
+        pytest.param([Drip(http(bytes(100)))], id="dripping answer"),
+        pytest.param([Drip(ESTABLISHED, interval=0.006), STALL], id="no handshake"),
+    ],
+)
+def test_a_slow_tunnel(
+    serve: Serve, dial: Dial, session: Optional[requests.Session], steps: Any
+) -> None:
+    proxy = serve(steps)
+    stub = dial("https://x.example", session=session, proxies={"https": proxy.url})
+    error = refused(stub, timeout=0.35)
+    assert isinstance(error, lk.DeadlineExceeded)
+    assert "while connecting" in str(error)
+    assert error.maybe_sent is False
+    assert DIAL.whatsapp_api_key.encode() not in proxy.requests[0].body

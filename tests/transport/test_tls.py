@@ -1,0 +1,217 @@
+"""Certificates: the channel's options, the session's and the environment's."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from pathlib import Path
+from typing import Any, Callable
+
+import pytest
+import requests
+import trustme
+
+import livekit_connector_sync as lk
+
+from .calls import OK, refused, works
+from .hostile import OCTETS, HostileServer, http
+
+Serve = Callable[..., HostileServer]
+Dial = Callable[..., lk.ConnectorStub]
+
+
+@pytest.fixture
+def mutual_tls(authority: trustme.CA) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    authority.configure_trust(context)
+    context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+@pytest.fixture
+def client_cert(authority: trustme.CA, tmp_path: Path) -> tuple[str, str]:
+    certificate = authority.issue_cert("client@example.com")
+    chain, key = tmp_path / "client.pem", tmp_path / "client.key"
+    certificate.cert_chain_pems[0].write_to_path(str(chain))
+    certificate.private_key_pem.write_to_path(str(key))
+    return str(chain), str(key)
+
+
+@pytest.fixture
+def other_bundle(tmp_path: Path) -> str:
+    path = tmp_path / "other.pem"
+    trustme.CA().cert_pem.write_to_path(str(path))
+    return str(path)
+
+
+@pytest.mark.parametrize("users", [False, True])
+@pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+def test_the_bundle_of_the_environment(
+    serve: Serve,
+    dial: Dial,
+    server_tls: ssl.SSLContext,
+    ca_bundle: str,
+    monkeypatch: pytest.MonkeyPatch,
+    users: bool,
+    name: str,
+) -> None:
+    server = serve(OK, tls=server_tls)
+    with requests.Session() as session:
+        stub = dial(server.url, session=session if users else None)
+        assert not refused(stub).maybe_sent
+        monkeypatch.setenv(name, ca_bundle)
+        works(stub)
+        monkeypatch.delenv(name)
+        assert not refused(stub).maybe_sent
+
+
+@pytest.mark.parametrize("users", [False, True])
+@pytest.mark.parametrize("broken", [False, True])
+def test_the_channels_bundle_wins(
+    serve: Serve,
+    dial: Dial,
+    server_tls: ssl.SSLContext,
+    ca_bundle: str,
+    other_bundle: str,
+    monkeypatch: pytest.MonkeyPatch,
+    users: bool,
+    broken: bool,
+) -> None:
+    server = serve(OK, tls=server_tls)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/at/all" if broken else other_bundle)
+    with requests.Session() as session:
+        session.verify = other_bundle
+        works(dial(server.url, session=session if users else None, verify=ca_bundle))
+        works(dial(server.url, session=session if users else None, verify=Path(ca_bundle)))
+        assert not refused(dial(server.url, verify=True)).maybe_sent
+
+
+def test_the_sessions_bundle_wins_over_the_environments(
+    serve: Serve,
+    dial: Dial,
+    server_tls: ssl.SSLContext,
+    ca_bundle: str,
+    other_bundle: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    server = serve(OK, tls=server_tls)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", other_bundle)
+    with requests.Session() as session:
+        session.verify = ca_bundle
+        works(dial(server.url, session=session))
+
+
+@pytest.mark.filterwarnings("ignore::urllib3.exceptions.InsecureRequestWarning")
+@pytest.mark.parametrize("whose", ["channel", "session"])
+def test_no_verification(serve: Serve, dial: Dial, server_tls: ssl.SSLContext, whose: str) -> None:
+    server = serve(OK, tls=server_tls)
+    with requests.Session() as session:
+        if whose == "session":
+            session.verify = False
+            works(dial(server.url, session=session))
+        else:
+            works(dial(server.url, verify=False))
+
+
+@pytest.mark.parametrize("whose", ["own session", "users session", "session's own"])
+def test_client_certificates(
+    serve: Serve,
+    dial: Dial,
+    mutual_tls: ssl.SSLContext,
+    ca_bundle: str,
+    client_cert: tuple[str, str],
+    whose: str,
+) -> None:
+    server = serve(OK, tls=mutual_tls)
+    with requests.Session() as session:
+        options: dict[str, Any] = {"verify": ca_bundle, "cert": client_cert}
+        if whose != "own session":
+            options["session"] = session
+        if whose == "session's own":
+            session.cert = options.pop("cert")
+        works(dial(server.url, **options))
+        # In TLS 1.3 the server refuses once the client has sent its request already.
+        error = refused(dial(server.url, verify=ca_bundle))
+        assert type(error) is lk.Unavailable
+    assert len(server.requests) == 1
+
+
+def test_bad_paths_are_refused_at_construction(
+    dial: Dial, tmp_path: Path, ca_bundle: str, client_cert: tuple[str, str]
+) -> None:
+    garbage = tmp_path / "garbage.pem"
+    garbage.write_text("no certificate")
+    nowhere = str(tmp_path / "nowhere.pem")
+    for verify in (nowhere, str(garbage), Path(nowhere), "", client_cert[1]):
+        with pytest.raises(ValueError, match="verify="):
+            dial("https://x.example", verify=verify)
+    for cert in (nowhere, str(garbage), (client_cert[0], nowhere), (ca_bundle, client_cert[1]), ()):
+        with pytest.raises(ValueError, match="cert="):
+            dial("https://x.example", cert=cert)
+
+
+@pytest.mark.parametrize("content", [None, "no certificate"])
+@pytest.mark.parametrize("users", [False, True])
+def test_bad_paths_elsewhere_fail_the_call(
+    serve: Serve,
+    dial: Dial,
+    server_tls: ssl.SSLContext,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    content: Any,
+    users: bool,
+) -> None:
+    path = tmp_path / "bundle.pem"
+    if content is not None:
+        path.write_text(content)
+    server = serve(OK, tls=server_tls)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(path))
+    with requests.Session() as session:
+        error = refused(dial(server.url, session=session if users else None))
+        assert type(error) is lk.Unavailable
+        assert error.maybe_sent is False
+        monkeypatch.delenv("REQUESTS_CA_BUNDLE")
+        session.cert = str(path)
+        error = refused(dial(server.url, session=session))
+        assert type(error) is lk.Unavailable
+        assert error.maybe_sent is False
+
+
+def test_more_than_the_answer_in_the_buffers_of_tls(
+    serve: Serve, dial: Dial, server_tls: ssl.SSLContext, ca_bundle: str
+) -> None:
+    """One TLS record holds the answer, and another that is not asked for behind 8 KiB of it."""
+    message = lk.DialWhatsAppCallResponse(room_name="r")
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: {OCTETS}\r\nContent-Length: 3\r\nX: ".encode()
+    first = head + b"y" * (8192 - len(head) - 7) + b"\r\n\r\n" + message.SerializeToString()
+    assert len(first) == 8192
+    unasked = http(lk.DialWhatsAppCallResponse(room_name="wrong").SerializeToString())
+    server = serve(first + unasked, OK, tls=server_tls)
+    stub = dial(server.url, verify=ca_bundle)
+    assert stub.DialWhatsAppCall(lk.DialWhatsAppCallRequest()) == message
+    works(stub)
+    assert server.connections == 2
+
+
+def test_a_context_is_made_once(
+    serve: Serve,
+    dial: Dial,
+    server_tls: ssl.SSLContext,
+    ca_bundle: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = []
+    load = ssl.SSLContext.load_verify_locations
+    monkeypatch.setattr(
+        ssl.SSLContext,
+        "load_verify_locations",
+        lambda *args, **kwargs: made.append(1) or load(*args, **kwargs),
+    )
+    server = serve(http(b"\x0a\x01x", headers=["Connection: close"]), tls=server_tls)
+    stub = dial(server.url, verify=ca_bundle)
+    for _ in range(3):
+        stub.DialWhatsAppCall(lk.DialWhatsAppCallRequest())
+    assert server.connections == 3
+    assert len(made) <= 1
+    assert socket.getdefaulttimeout() is None
