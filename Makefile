@@ -89,7 +89,7 @@ clean:  ## Remove what the targets made
 	@touch $@
 
 .venv/.dev: .venv/.package requirements-dev.txt requirements-test.txt
-	@$(PIP) -e '.[emulator]' -r requirements-dev.txt
+	@$(PIP) -e '.[emulator,django,celery]' -r requirements-dev.txt
 	@touch $@
 
 .venv/.bench: .venv/.dev requirements-bench.txt

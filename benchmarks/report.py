@@ -201,9 +201,8 @@ def _draw(found: Results, path: Path) -> None:
         costs.bar_label(bars, fmt="%.2f", padding=2, fontsize=8)
     costs.set_yticks(range(len(names)), [CONTENDERS[name].plain_label for name in names])
     costs.axvline(1, color="grey", linewidth=0.8)
-    costs.set_title(
-        f"CPU time of a call, to {CONTENDERS[BASE].plain_label}", loc="left", fontsize=10
-    )
+    costs.set_title(f"CPU time of a call, {CONTENDERS[BASE].plain_label} = 1", loc="left")
+    costs.margins(x=0.08)
     costs.legend()
 
     for name, shares in found.threads.items():

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable, Optional
 
 from .contenders import ANSWER, CONTENDERS, Target
@@ -81,7 +82,6 @@ def _in_a_row(call: Callable[[], Any], calls: int) -> dict[str, float]:
 
 
 def _in_threads(call: Callable[[], Any], threads: int, seconds: float) -> dict[str, float]:
-    counts = [0] * threads
     started = 0.0
 
     def start() -> None:
@@ -90,19 +90,18 @@ def _in_threads(call: Callable[[], Any], threads: int, seconds: float) -> dict[s
 
     ready = threading.Barrier(threads, start)
 
-    def run(index: int) -> None:
+    def run(_: int) -> int:
         call()  # opens the thread's connection
         ready.wait(30)
+        count = 0
         while time.monotonic() < started + seconds:
             call()
-            counts[index] += 1
+            count += 1
+        return count
 
-    workers = [threading.Thread(target=run, args=(index,)) for index in range(threads)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    return {"rate": sum(counts) / (time.monotonic() - started)}
+    with ThreadPoolExecutor(threads) as pool:
+        calls = sum(pool.map(run, range(threads)))
+    return {"rate": calls / (time.monotonic() - started)}
 
 
 def main(contender: str, url: str, core: int) -> None:

@@ -168,6 +168,8 @@ class Execution(Generic[Request, Response]):
         self._maybe_sent = False
         self._safe_to_retry = True
         self._renewed_token = False
+        self._tokens: set[str] = set()
+        self._regions: Optional[list[str]] = None
 
     def run(self) -> Union[tuple[Response, Call], TwirpError]:
         """Make attempts until one succeeds, or another would be wrong, useless or too late."""
@@ -197,6 +199,7 @@ class Execution(Generic[Request, Response]):
         from .transport import TransportError
 
         token, cached = self._credentials.token(self._claims)
+        self._tokens.add(token)
         url = self._url + twirp.path(self._method)
         connect_deadline = self._deadline
         if self._attempts < self._policy.max_attempts:
@@ -313,13 +316,14 @@ class Execution(Generic[Request, Response]):
             return self._url
         if not pinned and self._timeout is not None and self._timeout < SHORTEST_TIMEOUT:
             return self._url
-        regions = _regions.regions(
-            self._endpoint.origin,
-            self._discover,
-            timeout=self._deadline.at_most(DISCOVERY_TIMEOUT).remaining(),
-            refresh=pinned,
-        )
-        region = untried(regions, self._tried)
+        if self._regions is None or pinned:
+            self._regions = _regions.regions(
+                self._endpoint.origin,
+                self._discover,
+                timeout=self._deadline.at_most(DISCOVERY_TIMEOUT).remaining(),
+                refresh=pinned,
+            )
+        region = untried(self._regions, self._tried)
         if region is None:
             return None if pinned else self._url
         self._tried.append(region)
@@ -369,7 +373,7 @@ class Execution(Generic[Request, Response]):
         )
 
     def _secrets(self) -> list[str]:
-        return [*secret_values(self._request), self._credentials.token(self._claims)[0]]
+        return [*secret_values(self._request), *self._tokens]
 
     def _log_attempt(self, url: str, result: Union[Answer, TransportError], seconds: float) -> None:
         if logger.isEnabledFor(logging.DEBUG):

@@ -117,21 +117,20 @@ class Transport:
         """
         exchange = Exchange(deadline, connect_deadline)
         session = self._session()
-        failure: Optional[TransportError] = None
         try:
             settings = self._settings(session, url)
             request = prepared_request(session, method, url, headers, body)
             adapter = session.get_adapter(url)
         except (requests.RequestException, ValueError) as exc:
             failure = not_sent(exc)
-        if failure is not None:
-            raise failure
-        if isinstance(adapter, HTTPAdapter):
-            track_pools(adapter)
-            return run_exchange(session, request, settings, exchange)
-        return exchange_in_thread(
-            lambda: run_exchange(session, request, settings, exchange), exchange
-        )
+        else:
+            if isinstance(adapter, HTTPAdapter):
+                track_pools(adapter)
+                return run_exchange(session, request, settings, exchange)
+            return exchange_in_thread(
+                lambda: run_exchange(session, request, settings, exchange), exchange
+            )
+        raise failure
 
     def _session(self) -> requests.Session:
         if self._given is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import signal
 import subprocess
@@ -25,7 +26,8 @@ def test_emulator_until_interrupted(number: signal.Signals) -> None:
         cwd=Path(__file__).parents[2],
     )
     assert process.stdout is not None
-    with process, process.stdout as output:
+    with process, process.stdout as output, contextlib.ExitStack() as cleanup:
+        cleanup.callback(process.kill)
         shown = ""
         for line in output:
             shown += line
@@ -43,6 +45,7 @@ def test_emulator_until_interrupted(number: signal.Signals) -> None:
                 break
         process.send_signal(number)
         assert output.read().strip() == "Stopped."
+        process.wait(10)
     assert process.returncode == 0
     assert "region-1" in shown
 

@@ -37,6 +37,7 @@ LAYERS = [
     "_gen",
     "api",
     "server",
+    "webhooks",
     "emulator",
     "testing",
     "",  # livekit_connector_sync/__init__.py, which gathers the public names
@@ -53,6 +54,7 @@ EXTERNAL = {
     "django": {"contrib"},
     "celery": {"contrib"},
     "websockets": {"emulator"},
+    "redis": {"contrib"},
     "pytest": {"pytest_plugin"},
     "codegen": set(),
 }
