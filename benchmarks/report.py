@@ -50,7 +50,7 @@ class _Target:
         verdict = "met" if reached else "**not met**"
         if reached and self.stretch is not None and self.measured <= self.stretch:
             verdict = "stretch met"
-        return self.what, f"{self.measured:.2f}", f"{sign} {self.limit:.3g}{stretch}", verdict
+        return self.what, f"{self.measured:.3f}", f"{sign} {self.limit:.3g}{stretch}", verdict
 
 
 def _targets(found: Results) -> Iterator[_Target]:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Optional, cast
 
 import urllib3.connection
 from urllib3.connectionpool import HTTPConnectionPool
+from urllib3.util import SKIP_HEADER
 from urllib3.util.connection import allowed_gai_family
 
 from ..deadline import Deadline
@@ -205,7 +206,7 @@ class _Connection(HTTPConnection):
     def putheader(self, header: Any, *values: Any) -> None:
         if self._unsent is None or self._tunnelling:
             super().putheader(header, *values)
-        else:
+        elif values[0] != SKIP_HEADER:
             self._fields.append((header, values[0]))
 
     def send(self, data: Any) -> None:
@@ -222,7 +223,8 @@ class _Connection(HTTPConnection):
             self.connect()
         if not self._tunnelling:
             exchange.phase = SENDING
-        self.sock.settimeout(exchange.time_left())
+        sock: Any = self.sock
+        sock.settimeout(exchange.time_left())
         if not self._tunnelling:
             exchange.sent = True
         super().send(data)

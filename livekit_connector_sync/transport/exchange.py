@@ -189,7 +189,10 @@ def _framing(headers: Mapping[str, str], exchange: Exchange, must_be_framed: boo
         if encoding.lower() != "chunked":
             raise _unframed("unknown Transfer-Encoding", exchange)
         return None
-    lengths = {part.strip() for part in headers.get("content-length", "").split(",")} - {""}
+    length = headers.get("content-length", "")
+    if length.isascii() and length.isdigit() and len(length) <= 15:
+        return int(length)
+    lengths = {part.strip() for part in length.split(",")} - {""}
     if len(lengths) > 1 or not all(re.fullmatch("[0-9]{1,15}", text) for text in lengths):
         raise _unframed("bad Content-Length", exchange)
     if lengths:

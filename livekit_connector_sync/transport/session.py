@@ -157,15 +157,29 @@ def _tls_context(verify: Union[bool, str], cert: Any) -> ssl.SSLContext:
 
 
 def track_pools(adapter: HTTPAdapter) -> None:
-    """Have an adapter use connections of ours, in whichever pool it takes them from."""
+    """Have an adapter use connections of ours, in whichever pool it takes them from.
+
+    requests looks for the pool at each request, for a tenth of a call's time. Where it is requests
+    that looks, and no class of the caller's, it gets the open pool that it found before.
+    """
     if "get_connection_with_tls_context" in vars(adapter):
         return
     get_pool = adapter.get_connection_with_tls_context
+    found: dict[tuple[Any, ...], Any] = {}
+    keep = type(adapter) in (HTTPAdapter, Adapter)
 
     @functools.wraps(get_pool)
-    def get_tracked_pool(*args: Any, **kwargs: Any) -> Any:
-        pool = get_pool(*args, **kwargs)
-        track_pool(pool)
+    def get_tracked_pool(
+        request: requests.PreparedRequest, verify: Any, proxies: Any = None, cert: Any = None
+    ) -> Any:
+        url = str(request.url)
+        parts = urlsplit(url)
+        proxy = select_proxy(url, proxies) if proxies else None
+        key = (parts.scheme, parts.netloc, verify, str(cert), proxy)
+        pool = found.get(key) if keep else None
+        if pool is None or pool.pool is None:  # not found yet, or closed meanwhile
+            pool = found[key] = get_pool(request, verify, proxies=proxies, cert=cert)
+            track_pool(pool)
         return pool
 
     setattr(adapter, "get_connection_with_tls_context", get_tracked_pool)  # noqa: B010
@@ -180,21 +194,14 @@ class Adapter(HTTPAdapter):
 
     def __init__(self) -> None:
         super().__init__(pool_connections=_MOST_HOSTS, pool_maxsize=_POOL_SIZE)
-        self._pools: dict[tuple[Any, ...], Any] = {}
 
     def get_connection_with_tls_context(
         self, request: Any, verify: Any, proxies: Any = None, cert: Any = None
     ) -> Any:
-        parts = urlsplit(request.url)
         proxy = select_proxy(request.url, proxies) if proxies else None
-        key = (parts.scheme, parts.netloc, verify, cert, proxy)
-        pool = self._pools.get(key)
-        if pool is None:
-            if proxy is not None and proxy.lower().startswith("https:"):
-                self.proxy_manager_for(proxy, proxy_ssl_context=_tls_context(verify, None))
-            pool = super().get_connection_with_tls_context(request, verify, proxies, cert)
-            self._pools[key] = pool
-        return pool
+        if proxy is not None and proxy.lower().startswith("https:"):
+            self.proxy_manager_for(proxy, proxy_ssl_context=_tls_context(verify, None))
+        return super().get_connection_with_tls_context(request, verify, proxies, cert)
 
     def request_url(self, request: Any, proxies: Any) -> str:
         if proxies:
@@ -207,17 +214,14 @@ class Adapter(HTTPAdapter):
         response = requests.Response.__new__(requests.Response)
         response.__dict__.update(_BLANK)
         response.status_code = resp.status
-        response.headers = CaseInsensitiveDict(resp.headers)
+        response.headers = CaseInsensitiveDict(resp.headers.itermerged())
         response.raw = resp
         response.reason = resp.reason
         response.url = req.url
         response.request = req
         response.connection = self
+        response.history = []  # _BLANK's own would be shared
         return response
-
-    def close(self) -> None:
-        self._pools.clear()
-        super().close()
 
     def build_connection_pool_key_attributes(
         self, request: Any, verify: Any, cert: Any = None

@@ -91,7 +91,7 @@ def request_of(
     for name, enum_field, constant in method.required_unless:
         if getattr(request, enum_field) == getattr(request, constant):
             request.ClearField(name)
-    if task_id and not method.safe_to_repeat and _CALLBACK_DATA in known:
-        if not getattr(request, _CALLBACK_DATA):
-            setattr(request, _CALLBACK_DATA, task_id)
+    dials = not method.safe_to_repeat and _CALLBACK_DATA in known
+    if task_id and dials and not getattr(request, _CALLBACK_DATA):
+        setattr(request, _CALLBACK_DATA, task_id)
     return request

@@ -152,8 +152,8 @@ class DjangoCacheStore:
         backend = f"{type(caches[alias]).__module__}.{type(caches[alias]).__name__}"
         if backend.endswith(("LocMemCache", "DummyCache")):
             raise ValueError(
-                f"claims cannot be kept in the cache {alias!r}: processes do not share a {backend}. "
-                "Configure a shared one in CACHES, or set livekit_connector_claims to a Redis URL"
+                f"claims cannot be kept in the cache {alias!r}, since processes do not share a "
+                f"{backend}: set another in CACHES, or livekit_connector_claims to a Redis URL"
             )
         self._caches = caches
         self._alias = alias

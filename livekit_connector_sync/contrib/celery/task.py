@@ -24,7 +24,9 @@ from .errors import unknown_outcome
 from .worker import clients_of, store_of
 
 if TYPE_CHECKING:
-    _CeleryTask = Task[..., Any]
+    from celery.contrib.django.task import DjangoTask
+
+    _CeleryTask = DjangoTask[..., Any]
 else:
     try:
         from celery.contrib.django.task import DjangoTask as _CeleryTask  # has delay_on_commit
@@ -71,14 +73,14 @@ class ConnectorTask(_CeleryTask):
     soft_time_limit = 30
     claim_ttl = 7 * 24 * 3600
 
-    def apply_async(self, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
+    def apply_async(self, *args: Any, **options: Any) -> Any:
         """Send the task, as in Celery.
 
         Raises:
             ValueError: an argument is a secret.
         """
-        refuse_secrets(kwargs or {})
-        return super().apply_async(args, kwargs, **options)
+        refuse_secrets(_keywords(*args, **options))
+        return super().apply_async(*args, **options)
 
     def call(self, rpc: str, alias: str = DEFAULT_ALIAS, **fields: Any) -> dict[str, Any]:
         """Make a call, once, even if this task is delivered again.
@@ -164,17 +166,23 @@ class RPCTask(ConnectorTask):
 
     rpc = ""
 
-    def apply_async(self, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
+    def apply_async(self, *args: Any, **options: Any) -> Any:
         """Send the task, as in Celery, unless its arguments are wrong.
 
         Raises:
             TypeError: there is no such field, or it has the wrong type.
             ValueError: a value is out of range, or a secret.
         """
-        fields = {name: value for name, value in (kwargs or {}).items() if name != "alias"}
+        fields = _keywords(*args, **options)
+        fields.pop("alias", None)
         # What workers log, and monitors show, of the arguments: no secret and no personal data.
         options.setdefault("kwargsrepr", repr(check_fields(method_of(self.rpc), fields)))
-        return super().apply_async(args, kwargs, **options)
+        return super().apply_async(*args, **options)
+
+
+def _keywords(args: Any = None, kwargs: Any = None, *_: Any, **__: Any) -> dict[str, Any]:
+    """Return the task's keyword arguments among the arguments of apply_async."""
+    return dict(kwargs or {})
 
 
 def bounded(timeout: Optional[float], soft_limit: Optional[float]) -> Optional[float]:

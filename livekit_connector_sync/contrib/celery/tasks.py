@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from celery import shared_task
@@ -24,12 +25,16 @@ _EXPIRES = 25
 _WAITING_SOFT_TIME_LIMIT = 90
 
 
-@shared_task(
-    bind=True,
-    base=RPCTask,
-    name="livekit_connector.dial_whatsapp_call",
-    rpc="dial_whatsapp_call",
-)
+def _task(rpc: str, **options: Any) -> Callable[[Callable[..., dict[str, Any]]], RPCTask]:
+    """Return the decorator that makes a function the task of an RPC."""
+    decorate: Callable[..., Any] = shared_task
+    made: Callable[[Callable[..., dict[str, Any]]], RPCTask] = decorate(
+        bind=True, base=RPCTask, name=f"livekit_connector.{rpc}", rpc=rpc, **options
+    )
+    return made
+
+
+@_task("dial_whatsapp_call")
 def dial_whatsapp_call(
     self: RPCTask, *, alias: str = DEFAULT_ALIAS, **fields: Any
 ) -> dict[str, Any]:
@@ -49,14 +54,7 @@ def dial_whatsapp_call(
     return self.call(self.rpc, alias, **fields)
 
 
-@shared_task(
-    bind=True,
-    base=RPCTask,
-    name="livekit_connector.accept_whatsapp_call",
-    rpc="accept_whatsapp_call",
-    expires=_EXPIRES,
-    soft_time_limit=_WAITING_SOFT_TIME_LIMIT,
-)
+@_task("accept_whatsapp_call", expires=_EXPIRES, soft_time_limit=_WAITING_SOFT_TIME_LIMIT)
 def accept_whatsapp_call(
     self: RPCTask, *, alias: str = DEFAULT_ALIAS, **fields: Any
 ) -> dict[str, Any]:
@@ -75,14 +73,7 @@ def accept_whatsapp_call(
     return self.call(self.rpc, alias, **fields)
 
 
-@shared_task(
-    bind=True,
-    base=RPCTask,
-    name="livekit_connector.connect_whatsapp_call",
-    rpc="connect_whatsapp_call",
-    expires=_EXPIRES,
-    soft_time_limit=_WAITING_SOFT_TIME_LIMIT,
-)
+@_task("connect_whatsapp_call", expires=_EXPIRES, soft_time_limit=_WAITING_SOFT_TIME_LIMIT)
 def connect_whatsapp_call(
     self: RPCTask, *, alias: str = DEFAULT_ALIAS, **fields: Any
 ) -> dict[str, Any]:
@@ -100,12 +91,7 @@ def connect_whatsapp_call(
     return self.call(self.rpc, alias, **fields)
 
 
-@shared_task(
-    bind=True,
-    base=RPCTask,
-    name="livekit_connector.disconnect_whatsapp_call",
-    rpc="disconnect_whatsapp_call",
-)
+@_task("disconnect_whatsapp_call")
 def disconnect_whatsapp_call(
     self: RPCTask, *, alias: str = DEFAULT_ALIAS, **fields: Any
 ) -> dict[str, Any]:
@@ -123,13 +109,7 @@ def disconnect_whatsapp_call(
     return self.call(self.rpc, alias, **fields)
 
 
-@shared_task(
-    bind=True,
-    base=RPCTask,
-    name="livekit_connector.connect_twilio_call",
-    rpc="connect_twilio_call",
-    ignore_result=True,
-)
+@_task("connect_twilio_call", ignore_result=True)
 def connect_twilio_call(
     self: RPCTask, *, alias: str = DEFAULT_ALIAS, **fields: Any
 ) -> dict[str, Any]:

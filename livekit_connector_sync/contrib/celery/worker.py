@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+import weakref
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Optional
 
-from celery import Celery, current_app
+from celery import Celery
+from celery.app import app_or_default
 from celery.signals import worker_process_shutdown, worker_shutdown
 
 from ..clients import Clients
-from ..settings import DEFAULT_ALIAS, Settings, load
+from ..settings import DEFAULT_ALIAS, load
 from .claims import DjangoCacheStore, RedisStore, Store
 
 if TYPE_CHECKING:
@@ -22,9 +24,9 @@ __all__ = ["clients_of", "get_client", "store_of"]
 _REDIS = ("redis://", "rediss://", "unix://")
 _DJANGO = "django-cache:"
 
-_clients: dict[int, Clients] = {}
-_stores: dict[str, Store] = {}
 # Two threads that come here at once make one too many of these, without a connection.
+_clients: weakref.WeakKeyDictionary[Celery, Clients] = weakref.WeakKeyDictionary()
+_stores: dict[str, Store] = {}  # by place
 
 
 def get_client(alias: str = DEFAULT_ALIAS) -> ConnectorClient:
@@ -33,7 +35,7 @@ def get_client(alias: str = DEFAULT_ALIAS) -> ConnectorClient:
     Raises:
         ValueError: there is no such alias, or its settings are wrong.
     """
-    return clients_of(current_app).get(alias)
+    return clients_of(app_or_default()).get(alias)
 
 
 def clients_of(app: Celery) -> Clients:
@@ -42,14 +44,9 @@ def clients_of(app: Celery) -> Clients:
     Their settings are the app's `livekit_connector`, else Django's LIVEKIT_CONNECTOR, else the
     environment.
     """
-    found = _clients.get(id(app))
+    found = _clients.get(app)
     if found is None:
-        options = app.conf.get("livekit_connector")
-        if options is None and _django_settings() is not None:
-            from ..django import clients as found
-        else:
-            found = Clients(_loader(options or {}))
-        _clients[id(app)] = found
+        found = _clients[app] = _make_clients(app)
     return found
 
 
@@ -103,12 +100,17 @@ def _django_settings() -> Optional[Any]:
     return settings if settings.configured or "DJANGO_SETTINGS_MODULE" in os.environ else None
 
 
-def _loader(options: Mapping[str, Any]) -> Callable[[], Mapping[str, Settings]]:
-    return lambda: load(options, os.environ)
+def _make_clients(app: Celery) -> Clients:
+    options = app.conf.get("livekit_connector")
+    if options is None and _django_settings() is not None:
+        from ..django import clients
+
+        return clients
+    return Clients(lambda: load(options or {}, os.environ))
 
 
 def _close(**_: Any) -> None:
-    for clients in _clients.values():
+    for clients in list(_clients.values()):
         clients.close()
 
 

@@ -1,0 +1,256 @@
+"""Real workers over a real Redis, with the emulator as LiveKit, which counts every call."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections import Counter
+from typing import Any
+
+import pytest
+from helpers.workers import PATIENCE, Site, Switchboard, wait_until
+
+import livekit_connector_sync as lk
+from livekit_connector_sync.contrib.celery import (
+    UnknownOutcome,
+    accept_whatsapp_call,
+    connect_twilio_call,
+    connect_whatsapp_call,
+    dial_whatsapp_call,
+    disconnect_whatsapp_call,
+)
+
+pytestmark = pytest.mark.redis
+
+NUMBER = "15551234567"
+POOLS = ["prefork", "gevent", "threads", "solo"]
+
+
+def numbers_of(switchboard: Switchboard) -> Counter[str]:
+    """Return how many calls were placed, by number."""
+    return Counter(call.user_number for call in switchboard.emulator.calls)
+
+
+@pytest.mark.parametrize("pool", POOLS)
+def test_all_five_calls_in_every_pool(site: Site, switchboard: Switchboard, pool: str) -> None:
+    emulator = switchboard.emulator
+    site.start_worker(pool)
+    task = dial_whatsapp_call.delay(whatsapp_to_phone_number=NUMBER, room_name="sales")
+    result = task.get(PATIENCE)
+    (call,) = emulator.calls
+    assert result == {"whatsapp_call_id": call.id, "room_name": "sales"}
+    assert call.callback_data == task.id
+    assert switchboard.dials[0].headers["x-livekit-request-id"] == task.id
+
+    emulator.answer(call)
+    sdp = {"type": call.sdp.type, "sdp": call.sdp.sdp}
+    for _ in range(2):  # as after a webhook that came twice
+        connect = connect_whatsapp_call.delay(whatsapp_call_id=call.id, sdp=sdp)
+        assert connect.get(PATIENCE) == {}
+    assert call.state == "active"
+    for _ in range(2):
+        assert disconnect_whatsapp_call.delay(whatsapp_call_id=call.id).get(PATIENCE) == {}
+    assert call.state == "ended"
+
+    inbound = emulator.inbound_call()
+    offer = {"type": inbound.sdp.type, "sdp": inbound.sdp.sdp}
+    for _ in range(2):
+        accept = accept_whatsapp_call.delay(
+            whatsapp_call_id=inbound.id, sdp=offer, room_name="support"
+        )
+        assert accept.get(PATIENCE) == {"room_name": "support"}
+    assert inbound.state == "active"
+    emulator.hang_up(inbound)
+    over = disconnect_whatsapp_call.delay(
+        whatsapp_call_id=inbound.id, disconnect_reason="USER_INITIATED"
+    )
+    assert over.get(PATIENCE) == {}
+    assert emulator.requests[-1].request.whatsapp_api_key == ""
+
+    fields = {"room_name": "call-1", "twilio_call_direction": "TWILIO_CALL_DIRECTION_OUTBOUND"}
+    session = connect_twilio_call.apply_async(kwargs=fields, ignore_result=False).get(PATIENCE)
+    assert session == {"connect_url": emulator.calls[-1].connect_url}
+
+
+@pytest.mark.parametrize("serializer", ["json", "pickle"])
+def test_flow_F_a_session_made_in_the_parent_and_an_error_that_crosses_processes(
+    site: Site, switchboard: Switchboard, serializer: str
+) -> None:
+    site.configure(result_serializer=serializer, result_accept_content=["json", "pickle"])
+    worker = site.start_worker("prefork", CALL_IN_PARENT="1")
+    assert len(worker.children()) == 2
+    dials = [
+        dial_whatsapp_call.delay(whatsapp_to_phone_number=f"1555000{n:04}") for n in range(1, 21)
+    ]
+    placed = {dial.get(PATIENCE)["whatsapp_call_id"] for dial in dials}
+    assert len(placed) == 20
+
+    refused = dial_whatsapp_call.delay(whatsapp_to_phone_number="15550138006")
+    with pytest.raises(lk.InvalidArgument) as info:
+        refused.get(PATIENCE)
+    error = info.value
+    assert type(error) is lk.InvalidArgument
+    assert error.code is lk.StatusCode.INVALID_ARGUMENT
+    assert error.message == (
+        "whatsapp api call failed: (#138006) No approved call permission from the receiver"
+    )
+    assert error.metadata == {"whatsapp_error_code": "138006", "whatsapp_status": "401"}
+    assert (error.status, error.request_id, error.attempts) == (400, refused.id, 1)
+    assert error.method == "livekit.Connector/DialWhatsAppCall"
+    assert error.maybe_sent
+    assert not error.safe_to_retry
+
+
+@pytest.mark.parametrize("victim", ["child", "worker"])
+def test_a_worker_killed_while_it_dials(site: Site, switchboard: Switchboard, victim: str) -> None:
+    # One second, after which Redis gives to another worker what the dead one held.
+    site.configure(
+        broker_transport_options={"visibility_timeout": 1},
+        livekit_connector={"TIMEOUT": 1.0},
+    )
+    switchboard.going_on.clear()
+    worker = site.start_worker("prefork", concurrency=1)
+    task = dial_whatsapp_call.delay(whatsapp_to_phone_number=NUMBER)
+    wait_until(lambda: switchboard.under_way, "the dial to reach LiveKit")
+    if victim == "child":
+        (child,) = worker.children()
+        os.kill(child, signal.SIGKILL)
+    else:
+        worker.kill()
+        time.sleep(1.1)
+        site.start_worker("prefork", concurrency=1)
+    switchboard.going_on.set()
+    with pytest.raises(UnknownOutcome) as info:
+        task.get(PATIENCE)
+    assert type(info.value) is UnknownOutcome
+    assert info.value.metadata["task_id"] == task.id
+    (call,) = switchboard.emulator.calls
+    assert call.callback_data == info.value.metadata["callback_data"] == task.id
+    assert len(switchboard.dials) == 1
+    assert task.id in str(info.value)
+    assert NUMBER not in str(info.value)
+
+
+def test_a_worker_killed_before_it_dials_loses_nothing(
+    site: Site, switchboard: Switchboard
+) -> None:
+    site.configure(broker_transport_options={"visibility_timeout": 1})
+    switchboard.going_on.clear()
+    worker = site.start_worker("prefork", concurrency=1)
+    dials = [dial_whatsapp_call.delay(whatsapp_to_phone_number=f"1555000{n:04}") for n in range(3)]
+    wait_until(lambda: switchboard.under_way, "the first dial")
+    worker.kill()  # which holds the other two
+    time.sleep(1.1)
+    switchboard.going_on.set()
+    site.start_worker("prefork", concurrency=2)
+    assert dials[1].get(PATIENCE)
+    assert dials[2].get(PATIENCE)
+    assert set(numbers_of(switchboard).values()) == {1}
+
+
+def test_a_refused_dial_is_tried_again_under_the_same_id(
+    site: Site, switchboard: Switchboard
+) -> None:
+    # The client has three attempts of its own; the task comes back later.
+    switchboard.errors += [lk.Unavailable("restarting") for _ in range(4)]
+    site.start_worker("threads")
+    task = dial_whatsapp_call.delay(whatsapp_to_phone_number=NUMBER)
+    assert task.get(PATIENCE)["whatsapp_call_id"] == switchboard.emulator.calls[0].id
+    assert [dial.outcome for dial in switchboard.dials] == ["unavailable"] * 4 + ["ok"]
+    assert {dial.headers["x-livekit-request-id"] for dial in switchboard.dials} == {task.id}
+
+
+def test_an_ambiguous_dial_is_not_tried_again(site: Site, switchboard: Switchboard) -> None:
+    site.configure(livekit_connector={"TIMEOUT": 0.5})
+    switchboard.going_on.clear()
+    site.start_worker("threads")
+    task = dial_whatsapp_call.delay(whatsapp_to_phone_number=NUMBER)
+    with pytest.raises(lk.DeadlineExceeded) as info:
+        task.get(PATIENCE)
+    assert info.value.maybe_sent
+    switchboard.going_on.set()
+    # Delivered again, it ends in the same way.
+    again = dial_whatsapp_call.apply_async(
+        kwargs={"whatsapp_to_phone_number": NUMBER}, task_id=task.id
+    )
+    again.forget()
+    with pytest.raises(lk.DeadlineExceeded):
+        again.get(PATIENCE)
+    assert len(switchboard.dials) == 1
+
+
+def test_a_task_delivered_twice_dials_once(site: Site, switchboard: Switchboard) -> None:
+    switchboard.going_on.clear()
+    site.start_worker("threads", concurrency=4)
+    kwargs = {"whatsapp_to_phone_number": NUMBER}
+    tasks = [dial_whatsapp_call.apply_async(kwargs=kwargs, task_id="campaign-1") for _ in "ab"]
+    # The second one runs while the first one dials: it looks again when that must have ended.
+    wait_until(lambda: "Retry in" in site.workers[0].log, "the second run to step back")
+    switchboard.going_on.set()
+    results = [task.get(PATIENCE) for task in tasks]
+    third = dial_whatsapp_call.apply_async(kwargs=kwargs, task_id="campaign-1")
+    results.append(third.get(PATIENCE))
+    assert results == [results[0]] * 3
+    assert len(switchboard.dials) == 1
+
+
+def test_no_secret_reaches_the_broker(site: Site, switchboard: Switchboard, redis_url: str) -> None:
+    import redis
+
+    with pytest.raises(ValueError, match="WHATSAPP_API_KEY"):
+        dial_whatsapp_call.delay(whatsapp_to_phone_number=NUMBER, whatsapp_api_key="key")
+    dial_whatsapp_call.delay(whatsapp_to_phone_number=NUMBER)
+    fields = {"room_name": "call-1", "twilio_call_direction": "TWILIO_CALL_DIRECTION_OUTBOUND"}
+    connect_twilio_call.delay(**fields)
+    with redis.Redis.from_url(redis_url) as connection:
+        queued = b"".join(connection.lrange("celery", 0, -1))
+        assert b"livekit_connector.dial_whatsapp_call" in queued
+        site.start_worker("threads")
+        wait_until(lambda: len(switchboard.emulator.calls) == 2, "both calls")
+        wait_until(lambda: site.workers[0].log.count(" succeeded in ") == 2, "both tasks")
+        stored = dump(connection)
+    for secret in ("an-access-token-of-meta", switchboard.emulator.api_secret, "/twilio/TW_"):
+        assert secret.encode() not in queued + stored
+    assert NUMBER not in site.workers[0].log
+
+
+def dump(connection: Any) -> bytes:
+    """Return the texts that a Redis holds."""
+    return b"".join(
+        connection.get(key) for key in connection.scan_iter() if connection.type(key) == b"string"
+    )
+
+
+def test_a_secret_sent_past_the_tasks_is_refused_in_the_worker(
+    site: Site, switchboard: Switchboard
+) -> None:
+    site.start_worker("threads")
+    kwargs = {"whatsapp_to_phone_number": NUMBER, "whatsapp_api_key": "key"}
+    task = site.app.send_task("livekit_connector.dial_whatsapp_call", kwargs=kwargs)
+    with pytest.raises(ValueError, match="WHATSAPP_API_KEY"):
+        task.get(PATIENCE)
+    assert not switchboard.dials
+
+
+@pytest.mark.parametrize("pool", ["prefork", "gevent"])
+def test_two_workers_place_every_queued_dial_once(
+    site: Site, switchboard: Switchboard, pool: str
+) -> None:
+    count = int(os.environ.get("DIALS", "200"))
+    for n in range(count):
+        dial_whatsapp_call.apply_async(
+            kwargs={"whatsapp_to_phone_number": f"1555{n:07}", "ringing_timeout": 3600},
+            task_id=f"dial-{n}",
+        )
+    started = time.monotonic()
+    for _ in range(2):
+        site.start_worker(pool, concurrency=2 if pool == "prefork" else 20)
+    wait_until(lambda: len(switchboard.dials) >= count, "every dial", timeout=600)
+    print(f"{count} dials by two {pool} workers: {time.monotonic() - started:.1f} s")
+    results = [site.app.AsyncResult(f"dial-{n}").get(PATIENCE) for n in range(count)]
+    assert len({result["whatsapp_call_id"] for result in results}) == count
+    assert len(switchboard.dials) == count
+    assert numbers_of(switchboard) == Counter(f"1555{n:07}" for n in range(count))
+    done = [worker.log.count(" succeeded in ") for worker in site.workers]
+    assert all(done), f"one worker did it all: {done}"
