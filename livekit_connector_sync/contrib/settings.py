@@ -19,7 +19,7 @@ from ..call import UNSET, Timeout
 from ..regions import FailoverPolicy
 from ..retry import RetryPolicy
 
-__all__ = ["DEFAULT_ALIAS", "OPTIONS", "Settings", "load"]
+__all__ = ["DEFAULT_ALIAS", "OPTIONS", "Settings", "is_by_alias", "load"]
 
 DEFAULT_ALIAS = "default"
 
@@ -75,6 +75,8 @@ class Settings:
     webhook_url: Optional[str] = None
     """The site's public origin, as "https://calls.example.com". Twilio signs it; without it the
     request's own scheme and host are taken."""
+    agents: tuple[str, ...] = ()
+    """Names of the agents that the Twilio view dispatches to every call's room."""
     allow_unverified_webhooks: bool = False
     """Take webhooks of a provider whose secret is not set, unverified. For development only."""
 
@@ -111,7 +113,7 @@ def load(options: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Se
     Raises:
         ValueError: an option is unknown or has a wrong type; the text names it, never its value.
     """
-    by_alias = options if _is_by_alias(options) else {DEFAULT_ALIAS: options}
+    by_alias = options if is_by_alias(options) else {DEFAULT_ALIAS: options}
     return {
         alias: _settings(
             alias, _filled(given, environ) if alias == DEFAULT_ALIAS else _without_none(given)
@@ -126,7 +128,8 @@ def unknown_option(name: object, known: Iterable[str]) -> str:
     return f"{name!r}: did you mean {near[0]!r}?" if near else f"{name!r}"
 
 
-def _is_by_alias(options: Mapping[str, Any]) -> bool:
+def is_by_alias(options: Mapping[str, Any]) -> bool:
+    """Return whether a dict holds options by alias, rather than those of one alias."""
     return bool(options) and all(
         name not in OPTIONS and isinstance(value, Mapping) for name, value in options.items()
     )
@@ -167,7 +170,11 @@ def _settings(alias: str, options: Mapping[str, Any]) -> Settings:
             raise ValueError(
                 f"{name} of alias {alias!r} must be {wanted}, not {type(value).__name__}"
             )
-    return Settings(alias, **{name.lower(): value for name, value in options.items()})
+    values: dict[str, Any] = {
+        name.lower(): tuple(value) if isinstance(value, list) else value
+        for name, value in options.items()
+    }
+    return Settings(alias, **values)
 
 
 def _is_seconds(value: Any) -> bool:
@@ -182,12 +189,12 @@ def _is_texts(value: Any) -> bool:
     )
 
 
+def _is_list(value: Any) -> bool:
+    return isinstance(value, (tuple, list)) and all(isinstance(item, str) for item in value)
+
+
 def _is_certificate(value: Any) -> bool:
-    return isinstance(value, str) or (
-        isinstance(value, (tuple, list))
-        and len(value) == 2
-        and all(isinstance(path, str) for path in value)
-    )
+    return isinstance(value, str) or (_is_list(value) and len(value) == 2)
 
 
 _Kind = tuple[Callable[[Any], bool], str]
@@ -208,6 +215,7 @@ _KINDS: dict[str, _Kind] = {
     "CERT": (_is_certificate, "a path, or a pair of paths"),
     "PROXIES": _TEXTS,
     "LIVEKIT_WEBHOOK_KEYS": _TEXTS,
+    "AGENTS": (_is_list, "a list of texts"),
     "VALIDATE": _FLAG,
     "ALLOW_UNVERIFIED_WEBHOOKS": _FLAG,
 }

@@ -9,6 +9,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from celery.exceptions import TaskRevokedError
 from helpers.workers import PATIENCE, Site, Switchboard, wait_until
 
 import livekit_connector_sync as lk
@@ -81,7 +82,7 @@ def test_flow_F_a_session_made_in_the_parent_and_an_error_that_crosses_processes
     worker = site.start_worker("prefork", CALL_IN_PARENT="1")
     assert len(worker.children()) == 2
     dials = [
-        dial_whatsapp_call.delay(whatsapp_to_phone_number=f"1555000{n:04}") for n in range(1, 21)
+        dial_whatsapp_call.delay(whatsapp_to_phone_number=f"1555{n:05}99") for n in range(1, 21)
     ]
     placed = {dial.get(PATIENCE)["whatsapp_call_id"] for dial in dials}
     assert len(placed) == 20
@@ -138,7 +139,7 @@ def test_a_worker_killed_before_it_dials_loses_nothing(
     site.configure(broker_transport_options={"visibility_timeout": 1})
     switchboard.going_on.clear()
     worker = site.start_worker("prefork", concurrency=1)
-    dials = [dial_whatsapp_call.delay(whatsapp_to_phone_number=f"1555000{n:04}") for n in range(3)]
+    dials = [dial_whatsapp_call.delay(whatsapp_to_phone_number=f"1555{n:05}99") for n in range(3)]
     wait_until(lambda: switchboard.under_way, "the first dial")
     worker.kill()  # which holds the other two
     time.sleep(1.1)
@@ -159,6 +160,39 @@ def test_a_refused_dial_is_tried_again_under_the_same_id(
     assert task.get(PATIENCE)["whatsapp_call_id"] == switchboard.emulator.calls[0].id
     assert [dial.outcome for dial in switchboard.dials] == ["unavailable"] * 4 + ["ok"]
     assert {dial.headers["x-livekit-request-id"] for dial in switchboard.dials} == {task.id}
+
+
+def test_an_accept_is_tried_again_while_it_is_of_use(site: Site, switchboard: Switchboard) -> None:
+    emulator = switchboard.emulator
+    call = emulator.inbound_call()
+    sdp = {"type": call.sdp.type, "sdp": call.sdp.sdp}
+    worker = site.start_worker("threads")
+    emulator.drop_region(0)  # every connection is closed without an answer
+    task = accept_whatsapp_call.delay(whatsapp_call_id=call.id, sdp=sdp, room_name="support")
+    wait_until(lambda: "Retry in" in worker.log, "the task to come back")
+    emulator.restore_region(0)
+    assert task.get(PATIENCE) == {"room_name": "support"}
+    assert {r.headers["x-livekit-request-id"] for r in emulator.requests} == {task.id}
+
+    late = accept_whatsapp_call.apply_async(
+        kwargs={"whatsapp_call_id": call.id, "sdp": sdp}, expires=-1
+    )
+    with pytest.raises(TaskRevokedError, match="expired"):
+        late.get(PATIENCE)
+
+
+def test_without_the_store_nothing_is_dialled(site: Site, switchboard: Switchboard) -> None:
+    # Nobody listens at port 1. The task tries again, as nothing was sent, and then gives up.
+    site.configure(
+        livekit_connector_claims="redis://127.0.0.1:1/0",
+        task_annotations={"*": {"max_retries": 1}},
+    )
+    site.start_worker("threads")
+    task = dial_whatsapp_call.delay(whatsapp_to_phone_number=NUMBER)
+    with pytest.raises(lk.Unavailable, match="the store of claims failed") as info:
+        task.get(PATIENCE)
+    assert not info.value.maybe_sent
+    assert not switchboard.dials
 
 
 def test_an_ambiguous_dial_is_not_tried_again(site: Site, switchboard: Switchboard) -> None:
@@ -237,20 +271,71 @@ def test_a_secret_sent_past_the_tasks_is_refused_in_the_worker(
 def test_two_workers_place_every_queued_dial_once(
     site: Site, switchboard: Switchboard, pool: str
 ) -> None:
+    # Greenlets acknowledge at once, and kombu's own limit is 10 connections for all of them.
+    site.configure(broker_transport_options={"max_connections": 100})
     count = int(os.environ.get("DIALS", "200"))
     for n in range(count):
         dial_whatsapp_call.apply_async(
-            kwargs={"whatsapp_to_phone_number": f"1555{n:07}", "ringing_timeout": 3600},
+            kwargs={"whatsapp_to_phone_number": f"1555{n:05}99", "ringing_timeout": 3600},
             task_id=f"dial-{n}",
         )
     started = time.monotonic()
     for _ in range(2):
         site.start_worker(pool, concurrency=2 if pool == "prefork" else 20)
-    wait_until(lambda: len(switchboard.dials) >= count, "every dial", timeout=600)
+    wait_until(lambda: len(switchboard.dials) >= count, "every dial", timeout=120)
     print(f"{count} dials by two {pool} workers: {time.monotonic() - started:.1f} s")
     results = [site.app.AsyncResult(f"dial-{n}").get(PATIENCE) for n in range(count)]
     assert len({result["whatsapp_call_id"] for result in results}) == count
     assert len(switchboard.dials) == count
-    assert numbers_of(switchboard) == Counter(f"1555{n:07}" for n in range(count))
+    assert numbers_of(switchboard) == Counter(f"1555{n:05}99" for n in range(count))
     done = [worker.log.count(" succeeded in ") for worker in site.workers]
     assert all(done), f"one worker did it all: {done}"
+
+
+def test_a_worker_that_dies_under_load(site: Site, switchboard: Switchboard) -> None:
+    # After one second Redis delivers again what a worker holds, dead or not.
+    site.configure(
+        broker_transport_options={"visibility_timeout": 1}, livekit_connector={"TIMEOUT": 1.0}
+    )
+    count = 100
+    tasks = [
+        dial_whatsapp_call.delay(whatsapp_to_phone_number=f"1555{n:05}99") for n in range(count)
+    ]
+    first = site.start_worker("prefork")
+    wait_until(lambda: len(switchboard.emulator.calls) >= 20, "some dials")
+    first.kill()
+    time.sleep(1.1)
+    site.start_worker("prefork")
+    outcomes: Counter[str] = Counter()
+    for task in tasks:
+        wait_until(task.ready, "every task")
+        if task.failed():
+            assert type(task.result) is UnknownOutcome
+        outcomes[task.state] += 1
+    assert len(switchboard.dials) == len(switchboard.emulator.calls)  # so none was refused
+    placed = numbers_of(switchboard)
+    assert set(placed.values()) == {1}
+    # Only what was under way when the worker died has an unknown outcome.
+    assert outcomes["FAILURE"] <= 2
+    assert outcomes["SUCCESS"] <= len(placed) <= count
+
+
+def test_flow_E_a_twilio_session_is_made_once(site: Site, switchboard: Switchboard) -> None:
+    site.configure(livekit_connector={"TIMEOUT": 0.5})
+    site.start_worker("threads")
+    fields = {"room_name": "call-1", "twilio_call_direction": "TWILIO_CALL_DIRECTION_OUTBOUND"}
+    first = connect_twilio_call.apply_async(kwargs=fields, task_id="t-1", ignore_result=False)
+    assert first.get(PATIENCE)["connect_url"].startswith("ws://")
+    first.forget()
+    # Delivered again: the URL was never stored, so nobody can tell what became of it.
+    again = connect_twilio_call.apply_async(kwargs=fields, task_id="t-1", ignore_result=False)
+    with pytest.raises(UnknownOutcome, match="whether the room 'call-1' has its participant"):
+        again.get(PATIENCE)
+    assert len(switchboard.emulator.calls) == 1
+
+    switchboard.emulator.drop_region(0)  # closes the connection without an answer
+    lost = connect_twilio_call.apply_async(kwargs=fields, ignore_result=False)
+    with pytest.raises(lk.Unavailable) as info:
+        lost.get(PATIENCE)
+    assert info.value.maybe_sent
+    assert len(switchboard.emulator.requests) == 2

@@ -138,17 +138,25 @@ class Site:
         self.conf.update(conf)
         self.app.conf.update(self.conf)
 
-    def start_worker(self, pool: str = "prefork", concurrency: int = 2, **env: str) -> Worker:
+    def start_worker(
+        self,
+        pool: str = "prefork",
+        concurrency: int = 2,
+        app: str = "calls_app",
+        folder: Path = WORKER_APP,
+        queue: str = "celery",
+        **env: str,
+    ) -> Worker:
         """Start a worker and wait until it is ready."""
         number = len(self.workers)
         log = self._folder / f"worker-{number}.log"
-        command = [sys.executable, "-m", "celery", "-A", "calls_app", "worker", "-P", pool]
+        command = [sys.executable, "-m", "celery", "-A", app, "worker", "-P", pool]
         command += ["-c", str(concurrency), "-n", f"w{number}@%h", "-l", "INFO", "-O", "fair"]
-        command += ["--without-gossip", "--without-mingle"]
+        command += ["-Q", queue, "--without-gossip", "--without-mingle"]
         with open(log, "wb") as output:
             process = subprocess.Popen(
                 command,
-                cwd=WORKER_APP,
+                cwd=folder,
                 env={**os.environ, "CELERY_CONF": json.dumps(self.conf), **env},
                 stdout=output,
                 stderr=output,

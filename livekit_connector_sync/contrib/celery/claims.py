@@ -143,17 +143,17 @@ class DjangoCacheStore:
         alias: the cache's name in CACHES.
 
     Raises:
-        ValueError: the cache is one that processes do not share.
+        ValueError: the cache is one that processes do not share, or cannot claim a key in.
     """
 
     def __init__(self, alias: str) -> None:
         from django.core.cache import caches
 
         backend = f"{type(caches[alias]).__module__}.{type(caches[alias]).__name__}"
-        if backend.endswith(("LocMemCache", "DummyCache")):
+        if backend.endswith(("LocMemCache", "DummyCache", "FileBasedCache")):
             raise ValueError(
-                f"claims cannot be kept in the cache {alias!r}, since processes do not share a "
-                f"{backend}: set another in CACHES, or livekit_connector_claims to a Redis URL"
+                f"claims cannot be kept in the cache {alias!r}: two processes can add the same key "
+                f"to a {backend}. Set another in CACHES, or livekit_connector_claims to a Redis URL"
             )
         self._caches = caches
         self._alias = alias

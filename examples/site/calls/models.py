@@ -1,0 +1,90 @@
+"""The calls, as the site knows them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import models
+from django.utils import timezone
+
+
+class Call(models.Model):
+    """One call, from the first we hear of it to its end."""
+
+    class State(models.TextChoices):
+        """Where a call is; the order is that of a call's life."""
+
+        QUEUED = "queued", "Waiting for a line"
+        RINGING = "ringing", "Ringing"
+        CONNECTING = "connecting", "Connecting"
+        ACTIVE = "active", "On the line"
+        ENDED = "ended", "Ended"
+        FAILED = "failed", "Failed"
+
+    OVER = (State.ENDED, State.FAILED)
+
+    inbound = models.BooleanField()
+    number = models.CharField(max_length=20)
+    name = models.CharField(max_length=200, blank=True)
+    state = models.CharField(max_length=12, choices=State.choices)
+    note = models.CharField(max_length=500, blank=True)
+    # The task that dials, which is the biz_opaque_callback_data of the call in Meta's webhooks.
+    task_id = models.CharField(max_length=36, unique=True, null=True)
+    whatsapp_call_id = models.CharField(max_length=200, unique=True, null=True)
+    offer = models.TextField(blank=True)  # the session description of an inbound call
+    placed_at = models.DateTimeField(default=timezone.now)
+    answered_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        """Newest first."""
+
+        ordering = ("-placed_at", "-pk")
+
+    def __str__(self) -> str:
+        return f"{'from' if self.inbound else 'to'} +{self.number}: {self.state}"
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will happen to it."""
+        return self.state in self.OVER
+
+    @property
+    def can_accept(self) -> bool:
+        """Whether it waits for somebody to accept it."""
+        return self.inbound and self.state == self.State.RINGING
+
+    @property
+    def can_hang_up(self) -> bool:
+        """Whether there is something to end; LiveKit has no part in a call that only rings here."""
+        return bool(self.whatsapp_call_id) and not self.is_over and not self.can_accept
+
+    @property
+    def pretty_number(self) -> str:
+        """The number as people read it: "+1 555 123 4567" for one of North America."""
+        digits = self.number
+        if len(digits) == 11 and digits.startswith("1"):
+            return f"+1 {digits[1:4]} {digits[4:7]} {digits[7:]}"
+        return f"+{digits}"
+
+    @property
+    def duration(self) -> str:
+        """How long both sides talked, as minutes and seconds."""
+        return f"{self.seconds // 60}:{self.seconds % 60:02}"
+
+    @property
+    def seconds(self) -> int:
+        """How long both sides talked."""
+        if self.answered_at is None or self.ended_at is None:
+            return 0
+        return round((self.ended_at - self.answered_at).total_seconds())
+
+
+def move(calls: models.QuerySet[Call], state: str, **changes: Any) -> bool:
+    """Move a call on, unless it is as far already; return whether it moved.
+
+    Webhooks and tasks come in any order, in several processes: one statement decides.
+    """
+    states = Call.State.values
+    earlier = states[: states.index(state)] if state != Call.State.FAILED else states[:4]
+    return bool(calls.filter(state__in=earlier).update(state=state, **changes))

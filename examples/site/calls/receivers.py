@@ -1,0 +1,97 @@
+"""What Meta's webhooks mean for our calls. A receiver answers at once: the worker does the rest."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from typing import Any
+
+from django.db import IntegrityError
+from django.db.models import Q, QuerySet
+from django.dispatch import receiver
+from django.utils import timezone
+
+from livekit_connector_sync.contrib.celery import connect_whatsapp_call, disconnect_whatsapp_call
+from livekit_connector_sync.contrib.django import signals
+from livekit_connector_sync.webhooks import meta
+
+from . import tasks
+from .models import Call, move
+
+
+def described(event: meta.CallConnect) -> dict[str, str]:
+    """Return an event's session description as an argument of a task."""
+    return {"type": event.sdp.type, "sdp": event.sdp.sdp}
+
+
+def call_of(event: Any) -> QuerySet[Call]:
+    """Return the call that an event is about.
+
+    The webhook may be faster than the answer to the dial, so the call is known by its task too.
+    """
+    known = Q(whatsapp_call_id=event.whatsapp_call_id)
+    if event.callback_data:
+        known |= Q(task_id=event.callback_data)
+    calls = Call.objects.filter(known)
+    calls.filter(whatsapp_call_id=None).update(whatsapp_call_id=event.whatsapp_call_id)
+    return calls
+
+
+@receiver(signals.whatsapp_call_offered)
+def offered(sender: object, event: meta.CallConnect, alias: str, **kwargs: Any) -> None:
+    """A user calls: the call rings in the inbox."""
+    with contextlib.suppress(IntegrityError):  # we have it already
+        Call.objects.create(
+            inbound=True,
+            number=event.from_number,
+            name=event.contact_name,
+            state=Call.State.RINGING,
+            whatsapp_call_id=event.whatsapp_call_id,
+            offer=json.dumps(described(event)),
+        )
+
+
+@receiver(signals.whatsapp_call_answered)
+def answered(sender: object, event: meta.CallConnect, alias: str, **kwargs: Any) -> None:
+    """A user picked up: connect at once, they listen to silence."""
+    calls = call_of(event)
+    if move(calls, Call.State.CONNECTING):
+        pk = calls.get().pk
+        connect_whatsapp_call.apply_async(
+            kwargs={
+                "alias": alias,
+                "whatsapp_call_id": event.whatsapp_call_id,
+                "sdp": described(event),
+            },
+            link=tasks.connected.si(pk),
+            link_error=tasks.failed.s(pk),
+        )
+
+
+@receiver(signals.whatsapp_call_status)
+def progressed(sender: object, event: meta.CallStatus, **kwargs: Any) -> None:
+    """A phone rings, or its user declines."""
+    calls = call_of(event)
+    if event.status == "RINGING":
+        move(calls, Call.State.RINGING)
+    elif event.status == "REJECTED":
+        move(calls, Call.State.ENDED, note="declined", ended_at=timezone.now())
+
+
+@receiver(signals.whatsapp_call_ended)
+def ended(sender: object, event: meta.CallTerminate, alias: str, **kwargs: Any) -> None:
+    """A call is over: let LiveKit go, unless we ended it."""
+    calls = call_of(event)
+    was_ringing = calls.filter(state=Call.State.RINGING).exists()
+    note = "no answer" if was_ringing else "by the caller" if is_inbound(calls) else "by the callee"
+    if move(calls, Call.State.ENDED, note=note, ended_at=timezone.now()):
+        disconnect_whatsapp_call.delay(
+            alias=alias,
+            whatsapp_call_id=event.whatsapp_call_id,
+            disconnect_reason="USER_INITIATED",
+        )
+
+
+def is_inbound(calls: QuerySet[Call]) -> bool:
+    """Return whether a user placed the call."""
+    return calls.filter(inbound=True).exists()

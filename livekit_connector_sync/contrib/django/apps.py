@@ -1,0 +1,21 @@
+"""The app: registers the checks."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+
+class LiveKitConnectorConfig(AppConfig):
+    """LiveKit's connectors: no models, so nothing to migrate."""
+
+    name = "livekit_connector_sync.contrib.django"
+    label = "livekit_connector"
+    verbose_name = "LiveKit connectors"
+
+    def ready(self) -> None:
+        """Register the system checks."""
+        from django.core import checks
+
+        from .checks import check_project
+
+        checks.register(check_project)

@@ -1,0 +1,77 @@
+"""One row per call, filled in as its webhooks come, in whatever order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import models
+
+__all__ = ["CallRecord", "CallRecordManager"]
+
+
+class CallRecordManager(models.Manager):
+    """Finds calls and notes what is new of them."""
+
+    def note(self, provider: str, call_id: str, **values: Any) -> CallRecord:
+        """Note what is known of a call, and make its row if there is none yet.
+
+        Two processes may note two things of one call at a time: each writes only what it knows.
+
+        Args:
+            provider: "whatsapp" or "twilio".
+            call_id: the provider's id of the call.
+            **values: the row's other fields.
+        """
+        record, created = self.get_or_create(provider=provider, call_id=call_id, defaults=values)
+        if not created and values:
+            self.filter(pk=record.pk).update(**values)
+            record.refresh_from_db()
+        found: CallRecord = record
+        return found
+
+
+class CallRecord(models.Model):
+    """A call, inbound or outbound, of WhatsApp or Twilio."""
+
+    class Provider(models.TextChoices):
+        """Where a call comes from or goes to."""
+
+        WHATSAPP = "whatsapp", "WhatsApp"
+        TWILIO = "twilio", "Twilio"
+
+    class Direction(models.TextChoices):
+        """Who called."""
+
+        INBOUND = "inbound", "Inbound"
+        OUTBOUND = "outbound", "Outbound"
+
+    id = models.BigAutoField(primary_key=True)
+    provider = models.CharField(max_length=16, choices=Provider.choices)
+    call_id = models.CharField(max_length=255)
+    alias = models.CharField(max_length=64, blank=True)
+    direction = models.CharField(max_length=8, choices=Direction.choices, blank=True)
+    from_number = models.CharField(max_length=255, blank=True)
+    to_number = models.CharField(max_length=255, blank=True)
+    contact_name = models.CharField(max_length=255, blank=True)
+    callback_data = models.CharField(max_length=512, blank=True)
+    status = models.CharField(max_length=32, blank=True)
+    error = models.TextField(blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+    duration = models.PositiveIntegerField(null=True, blank=True)
+
+    objects = CallRecordManager()
+
+    class Meta:
+        """A provider's id names one call."""
+
+        ordering = ("-created_at", "-pk")
+        constraints = (
+            models.UniqueConstraint(
+                fields=("provider", "call_id"), name="livekit_connector_one_row_per_call"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.provider} {self.call_id}"

@@ -1,0 +1,94 @@
+"""Keeps the log."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.dispatch import receiver
+from django.utils import timezone
+
+from ....webhooks import meta, twilio
+from .. import signals
+from .models import CallRecord
+
+__all__: list[str] = []
+
+_OVER = ("completed", "busy", "failed", "no-answer", "canceled")
+
+
+@receiver([signals.whatsapp_call_offered, signals.whatsapp_call_answered])
+def _note_connect(event: meta.CallConnect, alias: str, **_: Any) -> None:
+    CallRecord.objects.note(
+        "whatsapp",
+        event.whatsapp_call_id,
+        **_known(
+            alias=alias,
+            direction=event.direction.value,
+            from_number=event.from_number,
+            to_number=event.to_number,
+            contact_name=event.contact_name,
+            callback_data=event.callback_data,
+        ),
+    )
+
+
+@receiver(signals.whatsapp_call_status)
+def _note_status(event: meta.CallStatus, alias: str, **_: Any) -> None:
+    CallRecord.objects.note(
+        "whatsapp",
+        event.whatsapp_call_id,
+        **_known(
+            alias=alias,
+            direction="outbound",
+            to_number=event.recipient,
+            callback_data=event.callback_data,
+        ),
+    )
+    # A status that comes after the end is history.
+    CallRecord.objects.filter(
+        provider="whatsapp", call_id=event.whatsapp_call_id, ended_at=None
+    ).update(status=event.status)
+
+
+@receiver(signals.whatsapp_call_ended)
+def _note_end(event: meta.CallTerminate, alias: str, **_: Any) -> None:
+    CallRecord.objects.note(
+        "whatsapp",
+        event.whatsapp_call_id,
+        **_known(
+            alias=alias,
+            direction=event.direction.value if event.direction else "",
+            from_number=event.from_number,
+            to_number=event.to_number,
+            callback_data=event.callback_data,
+            status=event.status,
+            error="\n".join(f"{e.code}: {e.message or e.title}" for e in event.errors),
+            started_at=event.start_time,
+            ended_at=event.end_time or event.timestamp or timezone.now(),
+            duration=event.duration,
+        ),
+    )
+
+
+@receiver([signals.twilio_call_received, signals.twilio_call_status])
+def _note_twilio(event: twilio.VoiceCall, alias: str, **_: Any) -> None:
+    over = event.status in _OVER
+    duration = event.parameter("CallDuration")
+    CallRecord.objects.note(
+        "twilio",
+        event.call_sid,
+        **_known(
+            alias=alias,
+            direction="inbound" if event.direction == "inbound" else "outbound",
+            from_number=event.from_number,
+            to_number=event.to_number,
+            status=event.status,
+            ended_at=timezone.now() if over else None,
+            duration=int(duration) if over and duration.isdecimal() else None,
+        ),
+    )
+
+
+def _known(**values: Any) -> dict[str, Any]:
+    """Return the values that an event has, so that it does not blank out what another had."""
+    return {name: value for name, value in values.items() if value not in (None, "")}

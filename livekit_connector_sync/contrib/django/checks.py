@@ -1,0 +1,189 @@
+"""System checks of the settings; `manage.py check` shows them, `--deploy` or not.
+
+Ids are stable: silence one with SILENCED_SYSTEM_CHECKS.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Optional
+from urllib.parse import urlsplit
+
+from django.conf import settings as django_settings
+from django.core.checks import CheckMessage, Error, Warning
+from django.core.exceptions import ImproperlyConfigured
+from django.urls import get_resolver
+from django.urls.resolvers import URLPattern
+
+from ...call import Timeout, Unset
+from ..clients import make_client
+from ..settings import Settings
+from .conf import load_settings
+from .views import LiveKitWebhookView, MetaWebhookView, TwilioVoiceView, WebhookView
+
+__all__ = ["check_project", "check_settings"]
+
+_META_LIMIT = 3 * 1024 * 1024  # bytes of a webhook
+_TWILIO_LIMIT = 15.0  # seconds for the answer to a webhook
+_OF_ONE_PROCESS = ("locmem.LocMemCache", "dummy.DummyCache")
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+def check_project(app_configs: Any, **_: Any) -> list[CheckMessage]:
+    """Check the settings and the webhooks' URLs."""
+    try:
+        by_alias = load_settings()
+    except ImproperlyConfigured as exc:
+        return [Error(str(exc), hint="See the options in docs/django.md.", id=_id("E001"))]
+    views = _routed_views()
+    messages = [
+        message
+        for settings in by_alias.values()
+        for message in (*check_settings(settings), *_check_secrets(settings, views))
+    ]
+    return [*messages, *_check_limits(by_alias, views), *_check_cache(views)]
+
+
+def check_settings(settings: Settings) -> Iterator[CheckMessage]:
+    """Check the settings of one alias."""
+    try:
+        make_client(settings).close()
+    except ValueError as exc:
+        yield Error(
+            f"LIVEKIT_CONNECTOR: {exc}.",
+            hint="Set URL, and API_KEY with API_SECRET (or LIVEKIT_URL, LIVEKIT_API_KEY and "
+            "LIVEKIT_API_SECRET in the environment).",
+            id=_id("E002"),
+        )
+    version = settings.whatsapp_cloud_api_version
+    if version and not re.fullmatch(r"[0-9]+\.[0-9]+", version):
+        yield Error(
+            f"WHATSAPP_CLOUD_API_VERSION of alias {settings.alias!r} is {version!r}.",
+            hint=f'Write {version.lstrip("vV")!r}, without the "v".'
+            if version[:1] in "vV"
+            else 'Write a version such as "23.0".',
+            id=_id("E003"),
+        )
+    for option, url, schemes in (
+        ("URL", settings.url, ("http", "ws")),
+        ("WEBHOOK_URL", settings.webhook_url, ("http",)),
+    ):
+        if not django_settings.DEBUG and _is_in_clear(url, schemes):
+            yield Warning(
+                f"{option} of alias {settings.alias!r} is without TLS, and DEBUG is off.",
+                hint="Tokens, Meta's key and phone numbers would travel in clear: use https:// "
+                "or wss://.",
+                id=_id("W001"),
+            )
+    if settings.allow_unverified_webhooks:
+        yield (Warning if django_settings.DEBUG else Error)(
+            f"ALLOW_UNVERIFIED_WEBHOOKS of alias {settings.alias!r} is on.",
+            hint="Anybody who knows the URL could start and end calls: set the secrets instead.",
+            id=_id("W002") if django_settings.DEBUG else _id("E004"),
+        )
+
+
+def _check_secrets(settings: Settings, views: list[WebhookView]) -> Iterator[CheckMessage]:
+    """Check that the views of an alias can verify what they get."""
+    if settings.allow_unverified_webhooks:
+        return
+    for view in views:
+        if view.alias != settings.alias or view.secret:
+            continue
+        option = view.secret_option
+        if isinstance(view, LiveKitWebhookView):
+            missing = not settings.webhook_keys()
+        else:
+            missing = not getattr(settings, option.lower())
+        if missing:
+            yield Warning(
+                f"{option} of alias {settings.alias!r} is missing: {type(view).__name__} refuses "
+                "every webhook.",
+                hint=f"Set {option}, or route only the views that you use.",
+                id=_id("W003"),
+            )
+        if isinstance(view, MetaWebhookView) and not (
+            view.verify_token or settings.meta_verify_token
+        ):
+            yield Warning(
+                f"META_VERIFY_TOKEN of alias {settings.alias!r} is missing: Meta cannot verify "
+                "the webhook's URL.",
+                hint="Set META_VERIFY_TOKEN to a text of your own, and give the same to Meta.",
+                id=_id("W004"),
+            )
+
+
+def _check_limits(
+    by_alias: Mapping[str, Settings], views: list[WebhookView]
+) -> Iterator[CheckMessage]:
+    """Check what Meta and Twilio expect of a server."""
+    limit: Optional[int] = django_settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    if _has(views, MetaWebhookView) and limit is not None and limit < _META_LIMIT:
+        yield Warning(
+            f"DATA_UPLOAD_MAX_MEMORY_SIZE is {limit}, and Meta's webhooks can have 3 MB.",
+            hint=f"Set it to {_META_LIMIT} or more: Django refuses what is bigger, and those "
+            "calls are lost.",
+            id=_id("W005"),
+        )
+    for settings in by_alias.values():
+        if _has(views, TwilioVoiceView) and _is_above(settings.timeout, _TWILIO_LIMIT):
+            yield Warning(
+                f"TIMEOUT of alias {settings.alias!r} is above the 15 seconds that Twilio waits.",
+                hint=f"The voice view takes at most {TwilioVoiceView.timeout:g}; views of your "
+                "own must pass such a timeout themselves.",
+                id=_id("W006"),
+            )
+
+
+def _check_cache(views: list[WebhookView]) -> Iterator[CheckMessage]:
+    backend = str(django_settings.CACHES.get("default", {}).get("BACKEND", ""))
+    if views and not django_settings.DEBUG and backend.endswith(_OF_ONE_PROCESS):
+        yield Warning(
+            f"The default cache is {backend.rpartition('.')[2]}, which processes do not share.",
+            hint="Webhooks come more than once, and another process would not notice: use "
+            "Redis, Memcached or the database cache.",
+            id=_id("W007"),
+        )
+
+
+def _routed_views() -> list[WebhookView]:
+    """Return the views in the URLconf, each as it is routed."""
+    if not getattr(django_settings, "ROOT_URLCONF", None):
+        return []
+    resolver: Any = get_resolver()
+    return [
+        pattern.callback.view_class(**pattern.callback.view_initkwargs)
+        for pattern in _patterns(resolver.url_patterns)
+        # Of a URL with an alias in it, nobody knows which aliases come.
+        if _is_webhook(pattern.callback) and "alias" not in pattern.pattern.converters
+    ]
+
+
+def _is_webhook(view: Any) -> bool:
+    return issubclass(getattr(view, "view_class", object), WebhookView)
+
+
+def _patterns(entries: Iterable[Any]) -> Iterator[Any]:
+    for entry in entries:
+        if isinstance(entry, URLPattern):
+            yield entry
+        else:
+            yield from _patterns(entry.url_patterns)
+
+
+def _has(views: list[WebhookView], view_class: type[WebhookView]) -> bool:
+    return any(isinstance(view, view_class) for view in views)
+
+
+def _is_above(timeout: Timeout, limit: float) -> bool:
+    return timeout is None or (not isinstance(timeout, Unset) and timeout > limit)
+
+
+def _is_in_clear(url: Optional[str], schemes: tuple[str, ...]) -> bool:
+    parts = urlsplit(url or "")
+    return parts.scheme in schemes and parts.hostname not in _LOOPBACK
+
+
+def _id(number: str) -> str:
+    return f"livekit_connector.{number}"

@@ -1,0 +1,95 @@
+"""The settings, read from Django's when they are first needed, and the clients made of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from django.conf import settings as django_settings
+from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import setting_changed
+
+from ... import ConnectorClient
+from ..clients import Clients
+from ..settings import DEFAULT_ALIAS, Settings, is_by_alias, load
+
+__all__ = ["clients", "get_client", "get_settings", "load_settings"]
+
+_NAME = "LIVEKIT_CONNECTOR"
+_PREFIX = f"{_NAME}_"
+
+
+def load_settings() -> dict[str, Settings]:
+    """Return the settings of every alias.
+
+    An option comes from the dict LIVEKIT_CONNECTOR; what its alias "default" lacks, from
+    LIVEKIT_CONNECTOR_URL and so on; what is still missing, from the environment.
+
+    Raises:
+        ImproperlyConfigured: an option is unknown or has a wrong type.
+    """
+    options = getattr(django_settings, _NAME, {})
+    if not isinstance(options, Mapping):
+        raise ImproperlyConfigured(f"{_NAME} must be a dict, not {type(options).__name__}")
+    flat = {
+        name[len(_PREFIX) :]: getattr(django_settings, name)
+        for name in dir(django_settings)
+        if name.startswith(_PREFIX)
+    }
+    try:
+        return load(_with_flat(options, flat), os.environ)
+    except ValueError as exc:
+        raise ImproperlyConfigured(f"{_NAME}: {exc}") from exc
+
+
+clients = Clients(load_settings)
+"""The clients of this process, by alias."""
+
+
+def get_client(alias: str = DEFAULT_ALIAS) -> ConnectorClient:
+    """Return this process's client of an alias. It is shared: do not close it.
+
+    Args:
+        alias: a key of LIVEKIT_CONNECTOR, where it holds several projects or numbers.
+
+    Raises:
+        ImproperlyConfigured: there is no such alias, or its settings are wrong.
+    """
+    try:
+        return clients.get(alias)
+    except ValueError as exc:
+        raise ImproperlyConfigured(f"{_NAME}: {exc}") from exc
+
+
+def get_settings(alias: str = DEFAULT_ALIAS) -> Settings:
+    """Return the settings of an alias.
+
+    Args:
+        alias: a key of LIVEKIT_CONNECTOR.
+
+    Raises:
+        ImproperlyConfigured: there is no such alias, or the settings are wrong.
+    """
+    try:
+        return clients.settings(alias)
+    except ValueError as exc:
+        raise ImproperlyConfigured(f"{_NAME}: {exc}") from exc
+
+
+def _with_flat(options: Mapping[str, Any], flat: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return options with the flat ones in place of those that the default alias lacks."""
+    if not is_by_alias(options):
+        return {**flat, **options}
+    if not flat:
+        return options
+    return {**options, DEFAULT_ALIAS: {**flat, **options.get(DEFAULT_ALIAS, {})}}
+
+
+def _forget(*, setting: str, **_: Any) -> None:
+    """Start afresh when a test overrides a setting."""
+    if setting.startswith(_NAME):
+        clients.close()
+
+
+setting_changed.connect(_forget, dispatch_uid=__name__)

@@ -1,0 +1,91 @@
+"""What to answer to Twilio: TwiML with everything escaped.
+
+Source: https://www.twilio.com/docs/voice/twiml, /stream, /say and /reject
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Optional
+from xml.sax.saxutils import escape, quoteattr
+
+__all__ = ["CONTENT_TYPE", "connect_stream", "http_url", "reject", "say"]
+
+CONTENT_TYPE = "text/xml; charset=utf-8"
+# What XML 1.0 cannot hold, not even escaped: https://www.w3.org/TR/xml/#charsets
+_FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def connect_stream(connect_url: str, parameters: Optional[Mapping[str, str]] = None) -> str:
+    """Connect the call to the stream of a ConnectTwilioCall.
+
+    Args:
+        connect_url: the response's connect_url, as it is. One call, one URL: do not keep it.
+        parameters: texts to pass with the stream's start message.
+
+    Raises:
+        ValueError: connect_url is not the URL of a WebSocket.
+    """
+    _require_websocket(connect_url)
+    inner = "".join(
+        f"<Parameter name={_attribute(name)} value={_attribute(value)}/>"
+        for name, value in (parameters or {}).items()
+    )
+    stream = f"<Stream url={_attribute(connect_url)}>{inner}</Stream>"
+    return _response(f"<Connect>{stream}</Connect>")
+
+
+def say(text: str, *, language: Optional[str] = None, voice: Optional[str] = None) -> str:
+    """Say something to the caller, then hang up.
+
+    Args:
+        text: what to say.
+        language: such as "en-US"; by default Twilio's.
+        voice: such as "Polly.Joanna"; by default Twilio's.
+    """
+    attributes = "".join(
+        f" {name}={_attribute(value)}"
+        for name, value in (("language", language), ("voice", voice))
+        if value
+    )
+    return _response(f"<Say{attributes}>{escape(_clean(text))}</Say><Hangup/>")
+
+
+def reject(*, busy: bool = False) -> str:
+    """Decline the call without answering it, which costs nothing.
+
+    Args:
+        busy: let the caller hear a busy tone; else that the number is not in service.
+    """
+    return _response(f'<Reject reason="{"busy" if busy else "rejected"}"/>')
+
+
+def http_url(connect_url: str) -> str:
+    """Return the URL that serves a stream's TwiML over HTTP, for `calls.create(url=...)`.
+
+    Args:
+        connect_url: the connect_url of an outbound ConnectTwilioCall.
+
+    Raises:
+        ValueError: connect_url is not the URL of a WebSocket.
+    """
+    _require_websocket(connect_url)
+    return f"http{connect_url[2:]}"
+
+
+def _require_websocket(connect_url: str) -> None:
+    if not connect_url.startswith(("wss://", "ws://")):  # ws on loopback, in tests
+        raise ValueError("connect_url must be the wss:// URL of a ConnectTwilioCallResponse")
+
+
+def _response(verbs: str) -> str:
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n<Response>{verbs}</Response>\n'
+
+
+def _attribute(value: str) -> str:
+    return quoteattr(_clean(value))
+
+
+def _clean(text: str) -> str:
+    return _FORBIDDEN.sub("", text)

@@ -1,0 +1,124 @@
+"""In a Django project: its settings, its cache, its transactions. Each in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from helpers.workers import Switchboard
+
+SITE = Path(__file__).parents[2] / "examples" / "site"
+
+
+def run_in_site(code: str, folder: Path, redis_url: str, **env: str) -> str:
+    """Run code in the example's project; return what it prints."""
+    command = [sys.executable, "-c", f"import django; django.setup()\n{code}"]
+    settings = {
+        "DJANGO_SETTINGS_MODULE": "switchboard.settings",
+        "SECRET_KEY": "not-a-secret",
+        "SITE_DATA": str(folder),
+        "REDIS_URL": redis_url,
+    }
+    done = subprocess.run(
+        command,
+        cwd=SITE,
+        env={**os.environ, **settings, **env},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.redis
+def test_a_task_is_sent_when_the_transaction_is_through(
+    redis_url: str, switchboard: Switchboard, tmp_path: Path
+) -> None:
+    code = """
+import redis
+from django.conf import settings
+from django.db import transaction
+from livekit_connector_sync.contrib.celery import dial_whatsapp_call
+
+broker = redis.Redis.from_url(settings.REDIS_URL)
+fields = {"whatsapp_to_phone_number": "15551234567"}
+try:
+    with transaction.atomic():
+        dial_whatsapp_call.delay_on_commit(**fields)
+        raise ZeroDivisionError
+except ZeroDivisionError:
+    print("rolled back", broker.llen("calls"))
+with transaction.atomic():
+    dial_whatsapp_call.delay_on_commit(**fields)
+    print("under way", broker.llen("calls"))
+print("through", broker.llen("calls"))
+"""
+    out = run_in_site(code, tmp_path, redis_url)
+    assert out.splitlines() == ["rolled back 0", "under way 0", "through 1"]
+
+
+@pytest.mark.redis
+def test_claims_in_django_s_cache(redis_url: str, switchboard: Switchboard, tmp_path: Path) -> None:
+    code = """
+from switchboard import celery_app
+from livekit_connector_sync.contrib.celery.claims import Claims, DjangoCacheStore
+from livekit_connector_sync.contrib.celery.worker import store_of
+
+celery_app.conf.livekit_connector_claims = "django-cache:default"
+store = store_of(celery_app)
+assert isinstance(store, DjangoCacheStore)
+first, second = Claims(store, "t", 60), Claims(store, "t", 60)
+assert first.take(1) is None
+assert second.take(1).result is None
+first.succeeded({"room_name": "sales"})
+print(second.take(1).result)
+first.release()
+assert second.take(1) is None
+second.failed({"code": "internal"})
+print(first.take(1).error)
+"""
+    out = run_in_site(code, tmp_path, redis_url)
+    assert out.splitlines() == ["{'room_name': 'sales'}", "{'code': 'internal'}"]
+
+
+@pytest.mark.parametrize("backend", ["locmem.LocMemCache", "filebased.FileBasedCache"])
+def test_a_cache_that_cannot_claim_is_refused(
+    switchboard: Switchboard, tmp_path: Path, backend: str
+) -> None:
+    code = f"""
+from django.test import override_settings
+from switchboard import celery_app
+from livekit_connector_sync.contrib.celery.worker import store_of
+
+celery_app.conf.update(broker_url="memory://", result_backend="cache+memory://")
+cache = {{"BACKEND": "django.core.cache.backends.{backend}", "LOCATION": "{tmp_path}"}}
+with override_settings(CACHES={{"default": cache}}):
+    try:
+        store_of(celery_app)
+    except ValueError as exc:
+        print(exc)
+"""
+    out = run_in_site(code, tmp_path, "redis://127.0.0.1:1/0")
+    assert "claims cannot be kept in the cache 'default'" in out
+    assert "livekit_connector_claims to a Redis URL" in out
+
+
+def test_the_settings_and_clients_are_django_s(switchboard: Switchboard, tmp_path: Path) -> None:
+    code = """
+import json
+from switchboard import celery_app
+from livekit_connector_sync.contrib import celery, django
+
+celery_app.conf.task_always_eager = True
+same = celery.get_client() is django.get_client()
+task = celery.dial_whatsapp_call.delay(whatsapp_to_phone_number="15551234567")
+print(json.dumps([same, sorted(task.get())]))
+"""
+    out = run_in_site(code, tmp_path, "redis://127.0.0.1:1/0")
+    assert json.loads(out) == [True, ["room_name", "whatsapp_call_id"]]
+    assert switchboard.dials[0].request.whatsapp_cloud_api_version == "23.0"

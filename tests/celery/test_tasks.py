@@ -1,0 +1,238 @@
+"""The tasks without a broker: arguments, settings, claims and errors."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any, Optional
+
+import pytest
+from celery import Celery, shared_task
+from celery.signals import worker_process_shutdown
+from helpers.workers import Switchboard
+
+import livekit_connector_sync as lk
+from livekit_connector_sync.contrib import celery as tasks
+from livekit_connector_sync.contrib.celery import ConnectorTask, UnknownOutcome
+from livekit_connector_sync.contrib.celery.claims import Claim, Claims
+from livekit_connector_sync.contrib.celery.task import bounded
+
+NUMBER = "15551234567"
+
+
+@pytest.fixture
+def app(switchboard: Switchboard) -> Iterator[Celery]:
+    """An app whose tasks run at once, in the caller's process."""
+    app = Celery("eager", set_as_current=True)
+    app.conf.update(task_always_eager=True, task_eager_propagates=True)
+    yield app
+    worker_process_shutdown.send(sender=None)
+    app.close()
+
+
+@pytest.mark.usefixtures("app")
+def test_the_settings_of_the_alias_complete_the_request(switchboard: Switchboard) -> None:
+    result = tasks.dial_whatsapp_call.delay(
+        whatsapp_to_phone_number=NUMBER,
+        agents=[{"agent_name": "receptionist"}],
+        participant_attributes={"ticket": "4711"},
+        ringing_timeout=20,
+    )
+    request = switchboard.dials[0].request
+    assert request.whatsapp_api_key == "an-access-token-of-meta"
+    assert request.whatsapp_phone_number_id == "106540352242922"
+    assert request.whatsapp_cloud_api_version == "23.0"
+    assert request.whatsapp_biz_opaque_callback_data == result.id
+    assert request.agents[0].agent_name == "receptionist"
+    assert dict(request.participant_attributes) == {"ticket": "4711"}
+    assert request.ringing_timeout.seconds == 20
+    assert json.loads(json.dumps(result.get())) == result.get()
+
+
+def test_an_alias_is_another_project(app: Celery, switchboard: Switchboard) -> None:
+    emulator = switchboard.emulator
+    keys = {"URL": emulator.url, "API_KEY": emulator.api_key, "API_SECRET": emulator.api_secret}
+    sales = {"WHATSAPP_PHONE_NUMBER_ID": "2", "WHATSAPP_API_KEY": "of-sales"}
+    app.conf.livekit_connector = {"default": keys, "sales": {**keys, **sales}}
+    tasks.dial_whatsapp_call.delay(
+        alias="sales", whatsapp_to_phone_number=NUMBER, whatsapp_cloud_api_version="24.0"
+    )
+    request = switchboard.dials[0].request
+    assert request.whatsapp_phone_number_id == "2"
+    assert request.whatsapp_api_key == "of-sales"
+    assert request.whatsapp_cloud_api_version == "24.0"
+    with pytest.raises(ValueError, match=r"no alias 'sale'.*'sales'"):
+        tasks.dial_whatsapp_call.delay(alias="sale", whatsapp_to_phone_number=NUMBER)
+
+
+@pytest.mark.usefixtures("app")
+@pytest.mark.parametrize(
+    ("fields", "error", "text"),
+    [
+        ({"whatsapp_to_phone_numbr": NUMBER}, TypeError, "no field 'whatsapp_to_phone_numbr'"),
+        ({"whatsapp_to_phone_number": 1555}, TypeError, "must be a str"),
+        ({"ringing_timeout": -1}, ValueError, "ringing_timeout"),
+        ({"whatsapp_api_key": "key"}, ValueError, "WHATSAPP_API_KEY"),
+    ],
+)
+def test_wrong_arguments_fail_where_the_task_is_sent(
+    switchboard: Switchboard, fields: dict[str, Any], error: type[Exception], text: str
+) -> None:
+    with pytest.raises(error, match=text):
+        tasks.dial_whatsapp_call.apply_async(kwargs=fields)
+    with pytest.raises(error, match=text):
+        tasks.dial_whatsapp_call.s(**fields).apply_async()
+    assert not switchboard.emulator.requests
+
+
+@pytest.mark.usefixtures("app")
+def test_a_twilio_direction_must_be_named() -> None:
+    with pytest.raises(TypeError, match="needs twilio_call_direction"):
+        tasks.connect_twilio_call.delay(room_name="call-1")
+
+
+@pytest.mark.usefixtures("app")
+def test_a_task_of_ones_own(switchboard: Switchboard) -> None:
+    @shared_task(bind=True, base=ConnectorTask, name="tests.place")
+    def place(self: ConnectorTask, number: str) -> str:
+        return str(self.call("dial_whatsapp_call", whatsapp_to_phone_number=number)["room_name"])
+
+    assert place.delay(NUMBER).get() == switchboard.emulator.calls[0].room_name
+    with pytest.raises(ValueError, match="no RPC 'dial'"):
+        place.app.tasks["tests.place"].call("dial")
+
+
+@pytest.mark.usefixtures("app")
+def test_what_monitors_show_of_the_arguments() -> None:
+    sent = {}
+
+    def note(self: Any, *args: Any, **options: Any) -> None:
+        sent.update(options)
+
+    fields = {"whatsapp_to_phone_number": NUMBER, "room_name": "sales"}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("celery.Task.apply_async", note)
+        tasks.dial_whatsapp_call.delay(**fields)
+        sdp = {"type": "offer", "sdp": "v=0 a=ice-pwd:secret"}
+        shown = sent["kwargsrepr"]
+        tasks.accept_whatsapp_call.delay(whatsapp_call_id="wacid.1", sdp=sdp)
+    assert "room_name='sales'" in shown
+    assert NUMBER not in shown
+    assert "ice-pwd" not in sent["kwargsrepr"]
+
+
+@pytest.mark.usefixtures("app")
+def test_tasks_of_calls_that_somebody_waits_for_expire() -> None:
+    limits = {
+        name.partition(".")[2]: (task.expires, task.soft_time_limit)
+        for name, task in tasks.dial_whatsapp_call.app.tasks.items()
+        if name.startswith("livekit_connector.")
+    }
+    assert limits == {
+        "dial_whatsapp_call": (None, 30),
+        "accept_whatsapp_call": (25, 90),
+        "connect_whatsapp_call": (25, 90),
+        "disconnect_whatsapp_call": (None, 30),
+        "connect_twilio_call": (None, 30),
+    }
+
+
+@pytest.mark.parametrize(
+    ("timeout", "soft_limit", "bound"),
+    [(10.0, 30, 10.0), (62.0, 30, 28.0), (None, 90, 88.0), (10.0, 3, 1.5), (None, None, None)],
+)
+def test_a_call_ends_before_its_task_s_soft_limit(
+    timeout: Optional[float], soft_limit: Optional[int], bound: Optional[float]
+) -> None:
+    assert bounded(timeout, soft_limit) == bound
+
+
+def test_the_clients_close_with_the_worker_process(app: Celery, switchboard: Switchboard) -> None:
+    client = tasks.get_client()
+    worker_process_shutdown.send(sender=None)
+    with pytest.raises(ValueError, match="closed"):
+        client.disconnect_whatsapp_call(whatsapp_call_id="1", whatsapp_api_key="key")
+    assert tasks.get_client() is not client
+
+
+def test_a_dial_without_a_shared_store_is_refused(app: Celery, switchboard: Switchboard) -> None:
+    app.conf.update(task_always_eager=False, broker_url="memory://")
+    task = tasks.dial_whatsapp_call._get_current_object()
+    task.push_request(id="1", called_directly=False, kwargs={})
+    with pytest.raises(ValueError, match="set livekit_connector_claims to a Redis URL"):
+        task.run(whatsapp_to_phone_number=NUMBER)
+    task.pop_request()
+    assert not switchboard.dials
+
+
+class FakeStore:
+    """A store in a dict, which can lose the reply to `add`."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, str] = {}
+        self.repeats = 1
+
+    def add(self, key: str, value: str, ttl: int) -> Optional[str]:
+        for _ in range(self.repeats):
+            found = self.values.get(key)
+            self.values.setdefault(key, value)
+        return found
+
+    def set(self, key: str, value: str, ttl: int) -> None:
+        self.values[key] = value
+
+    def delete(self, key: str) -> None:
+        del self.values[key]
+
+
+def test_the_second_run_learns_what_the_first_came_to() -> None:
+    store = FakeStore()
+    first, second = Claims(store, "t", 60), Claims(store, "t", 60)
+    assert first.take(10) is None
+    earlier = second.take(10)
+    assert isinstance(earlier, Claim)
+    assert 8 < earlier.until - time.time() <= 10
+    assert (earlier.result, earlier.error) == (None, None)
+
+    first.succeeded({"room_name": "sales"})
+    done = second.take(10)
+    assert done is not None
+    assert done.result == {"room_name": "sales"}
+
+    first.release()
+    assert second.take(10) is None
+
+
+def test_a_claim_whose_reply_was_lost_is_one_s_own() -> None:
+    store = FakeStore()
+    store.repeats = 2  # redis-py sends a command again after a broken connection
+    assert Claims(store, "t", 60).take(10) is None
+
+
+def test_an_unknown_outcome_pickles_and_names_the_remedy() -> None:
+    from livekit_connector_sync.contrib.celery.errors import unknown_outcome
+
+    error = unknown_outcome("id-1", "livekit.Connector/DialWhatsAppCall", "data-1", "room")
+    copy = pickle.loads(pickle.dumps(error))
+    assert type(copy) is UnknownOutcome
+    assert (str(copy), copy.args) == (str(error), error.args)
+    assert isinstance(copy, lk.TwirpError)
+    assert copy.maybe_sent
+    assert not copy.safe_to_retry
+    assert "biz_opaque_callback_data 'data-1' in Meta's webhooks" in str(copy)
+    twilio = unknown_outcome("id-1", "livekit.Connector/ConnectTwilioCall", "", "call-1")
+    assert "whether the room 'call-1' has its participant" in str(twilio)
+
+
+def test_without_celery_the_error_names_the_extra() -> None:
+    code = (
+        "import sys; sys.modules['celery'] = None\n"
+        "try:\n    import livekit_connector_sync.contrib.celery\n"
+        "except ImportError as exc:\n    print(exc)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert 'pip install "livekit-connector-sync[celery]"' in done.stdout

@@ -1,0 +1,66 @@
+"""The optional call log: a row per call, whatever the order of its webhooks, and its admin."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+from django.test import Client
+
+from livekit_connector_sync.contrib.django.calllog.models import CallRecord
+from livekit_connector_sync.contrib.django.views import (
+    MetaWebhookView,
+    TwilioStatusView,
+    TwilioVoiceView,
+)
+from livekit_connector_sync.testing import meta_webhook, twilio_webhook
+from livekit_connector_sync.webhooks import meta, twilio
+
+pytestmark = pytest.mark.usefixtures("database")
+
+
+def event(name: str, **options: Any) -> meta.Event:
+    webhook = meta_webhook(name, "x", direction="outbound", callback_data="order-7", **options)
+    return meta.parse(webhook.body)[0]
+
+
+@pytest.mark.parametrize(
+    "order", list(itertools.permutations(["ringing", "connect", "accepted", "terminate"]))
+)
+def test_any_order_ends_as_the_same_row(order: tuple[str, ...]) -> None:
+    for name in order:
+        MetaWebhookView().send(event(name, timestamp=1_700_000_060), "default")
+    (record,) = CallRecord.objects.all()
+    assert (record.provider, record.call_id) == ("whatsapp", "wacid.TEST")
+    assert (record.status, record.duration) == ("COMPLETED", 60)
+    assert record.ended_at
+    assert (record.direction, record.to_number) == ("outbound", "15551234567")
+    assert (record.callback_data, record.alias) == ("order-7", "default")
+
+
+def test_a_twilio_call() -> None:
+    for view, form in (
+        (TwilioVoiceView(), {}),
+        (TwilioStatusView(), {"CallStatus": "completed", "CallDuration": "42"}),
+    ):
+        view.send(twilio.parse("", twilio_webhook("x", form=form).body), "default")
+    (record,) = CallRecord.objects.all()
+    assert (record.status, record.duration, record.direction) == ("completed", 42, "inbound")
+    assert record.ended_at
+
+
+def test_the_admin_shows_it_and_changes_nothing() -> None:
+    CallRecord.objects.note("whatsapp", "wacid.SHOWN", from_number="15550001")
+    get_user_model().objects.create_superuser("root", "root@example.com", "password")
+    client = Client()
+    client.login(username="root", password="password")
+    page = client.get("/admin/livekit_connector_calllog/callrecord/")
+    assert "wacid.SHOWN" in page.content.decode()
+    assert client.get("/admin/livekit_connector_calllog/callrecord/add/").status_code == 403
+
+
+def test_the_migrations_are_those_of_the_models() -> None:
+    call_command("makemigrations", "--check", "--dry-run", verbosity=0)

@@ -1,0 +1,88 @@
+"""The system checks: each id for its mistake, and none for a good project."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.core.checks import run_checks
+from django.urls import path
+from helpers.django_site import OPTIONS
+
+from livekit_connector_sync.contrib.django.views import MetaWebhookView
+
+SHARED_CACHE = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache"}}
+
+
+def ids() -> list[str]:
+    messages = [m for m in run_checks() if m.id and m.id.startswith("livekit_connector")]
+    assert all(message.hint for message in messages)
+    return [str(message.id).partition(".")[2] for message in messages]
+
+
+def test_a_good_project_has_nothing_to_be_told(configure: Callable[..., None]) -> None:
+    configure(CACHES=SHARED_CACHE)
+    assert ids() == []
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"API_KEYS": "x"}, ["E001"]),
+        ({"URL": None}, ["E002"]),
+        ({"API_SECRET": None}, ["E002", "W003"]),
+        ({"URL": "ftp://x"}, ["E002"]),
+        ({"WHATSAPP_CLOUD_API_VERSION": "v24.0"}, ["E003"]),
+        ({"WHATSAPP_CLOUD_API_VERSION": "24"}, ["E003"]),
+        ({"URL": "http://livekit.example"}, ["W001"]),
+        ({"URL": "ws://livekit.example"}, ["W001"]),
+        ({"URL": "ws://127.0.0.1:7880"}, []),
+        ({"WEBHOOK_URL": "http://calls.example"}, ["W001"]),
+        ({"ALLOW_UNVERIFIED_WEBHOOKS": True}, ["E004"]),
+        ({"META_APP_SECRET": None}, ["W003"]),
+        ({"TWILIO_AUTH_TOKEN": None}, ["W003", "W003"]),  # two views
+        ({"META_VERIFY_TOKEN": None}, ["W004"]),
+        ({"TIMEOUT": 20}, ["W006"]),
+        ({"TIMEOUT": None}, ["W006"]),
+        ({"TIMEOUT": 15}, []),
+    ],
+)
+def test_each_mistake_has_its_id(
+    options: dict[str, Any], expected: list[str], configure: Callable[..., None]
+) -> None:
+    configure(CACHES=SHARED_CACHE, LIVEKIT_CONNECTOR={**OPTIONS, **options})
+    assert ids() == expected
+
+
+def test_in_development_less_is_said(configure: Callable[..., None]) -> None:
+    configure(
+        DEBUG=True,
+        LIVEKIT_CONNECTOR={
+            **OPTIONS,
+            "URL": "http://livekit.example",
+            "ALLOW_UNVERIFIED_WEBHOOKS": True,
+        },
+    )
+    assert ids() == ["W002"]
+
+
+def test_the_limits_of_the_server(configure: Callable[..., None]) -> None:
+    configure(CACHES=SHARED_CACHE, DATA_UPLOAD_MAX_MEMORY_SIZE=2621440)
+    assert ids() == ["W005"]
+    configure(DATA_UPLOAD_MAX_MEMORY_SIZE=None)
+    assert ids() == []
+    configure(CACHES={"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}})
+    assert ids() == ["W007"]
+
+
+def test_only_the_views_that_are_routed_need_a_secret(configure: Callable[..., None]) -> None:
+    class MetaOnly:
+        urlpatterns = (path("hook", MetaWebhookView.as_view(secret="its own")),)
+
+    configure(
+        CACHES=SHARED_CACHE,
+        ROOT_URLCONF=MetaOnly,
+        LIVEKIT_CONNECTOR={**OPTIONS, "META_APP_SECRET": None, "TWILIO_AUTH_TOKEN": None},
+    )
+    assert ids() == []

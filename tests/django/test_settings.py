@@ -1,0 +1,133 @@
+"""Where options come from, which are refused, and one client per alias."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from livekit_connector_sync import UNSET, Channel, ConnectorClient
+from livekit_connector_sync.contrib.django import get_client, get_settings
+
+Configure = Callable[..., None]
+OPTIONS = {"URL": "https://dict.example", "API_KEY": "key", "API_SECRET": "dict-secret"}
+
+
+def channel_of(client: ConnectorClient) -> Channel:
+    assert isinstance(client.channel, Channel)
+    return client.channel
+
+
+def test_the_dict_wins_over_flat_settings_and_those_over_the_environment(
+    configure: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIVEKIT_URL", "https://environment.example")
+    monkeypatch.setenv("META_APP_SECRET", "from the environment")
+    monkeypatch.setenv("META_VERIFY_TOKEN", "from the environment")
+    configure(
+        LIVEKIT_CONNECTOR=OPTIONS,
+        LIVEKIT_CONNECTOR_URL="https://flat.example",
+        LIVEKIT_CONNECTOR_META_VERIFY_TOKEN="flat",
+        LIVEKIT_CONNECTOR_TIMEOUT=3,
+    )
+    settings = get_settings()
+    assert settings.url == "https://dict.example"
+    assert settings.meta_verify_token == "flat"
+    assert settings.meta_app_secret == "from the environment"
+    assert settings.timeout == 3
+    configure(LIVEKIT_CONNECTOR={"API_KEY": "key", "API_SECRET": "secret"})
+    assert get_settings().url == "https://flat.example"
+
+
+def test_credentials_in_the_settings_switch_those_of_the_environment_off(
+    configure: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIVEKIT_TOKEN", "a.b.c")
+    configure(LIVEKIT_CONNECTOR=OPTIONS)
+    assert get_settings().token is None
+    configure(LIVEKIT_CONNECTOR={"URL": "https://dict.example"})
+    assert get_settings().token == "a.b.c"
+    assert get_settings().api_key is None
+
+
+def test_none_means_not_given_except_where_it_means_no_limit(
+    configure: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIVEKIT_URL", "https://environment.example")
+    configure(LIVEKIT_CONNECTOR={"URL": None, "API_KEY": "k", "API_SECRET": "s", "TIMEOUT": None})
+    assert get_settings().url == "https://environment.example"
+    assert get_settings().timeout is None
+    configure(LIVEKIT_CONNECTOR=OPTIONS)
+    assert get_settings().timeout is UNSET
+
+
+def test_override_settings_reaches_the_client(configure: Configure) -> None:
+    configure(LIVEKIT_CONNECTOR=OPTIONS)
+    client = get_client()
+    assert get_client() is client
+    configure(LIVEKIT_CONNECTOR={**OPTIONS, "URL": "https://other.example"})
+    assert channel_of(get_client()).url == "https://other.example"
+
+
+def test_aliases_are_apart_and_only_the_default_reads_the_environment(
+    configure: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("META_APP_SECRET", "of the default")
+    monkeypatch.setenv("LIVEKIT_API_KEY", "of the default")
+    monkeypatch.setenv("LIVEKIT_API_SECRET", "of the default")
+    configure(
+        LIVEKIT_CONNECTOR={
+            "default": {"URL": "https://one.example"},
+            "sales": {**OPTIONS, "URL": "https://two.example"},
+            "bare": {"URL": "https://three.example"},
+        }
+    )
+    assert channel_of(get_client()).url == "https://one.example"
+    assert channel_of(get_client("sales")).url == "https://two.example"
+    assert get_settings().meta_app_secret == "of the default"
+    assert get_settings("sales").meta_app_secret is None
+    with pytest.raises(ImproperlyConfigured, match=r"API_KEY.*'bare'"):
+        get_client("bare")
+    with pytest.raises(ImproperlyConfigured, match=r"'seles'.*'sales'"):
+        get_client("seles")
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"LIVEKIT_CONNECTOR": {"API_KEYS": "k"}}, "'API_KEYS': did you mean 'API_KEY'"),
+        ({"LIVEKIT_CONNECTOR": {"url": "k"}}, "'url': did you mean 'URL'"),
+        ({"LIVEKIT_CONNECTOR": {"sales": {"X": 1}}}, "alias 'sales' has no option 'X'"),
+        ({"LIVEKIT_CONNECTOR": {"URL": "x", "sales": {}}}, "'sales'"),
+        ({"LIVEKIT_CONNECTOR": [], "LIVEKIT_CONNECTOR_URL": "x"}, "must be a dict"),
+        ({"LIVEKIT_CONNECTOR_URI": "x"}, "'URI': did you mean 'URL'"),
+        ({"LIVEKIT_CONNECTOR": {"TIMEOUT": "10"}}, "TIMEOUT .* number"),
+        ({"LIVEKIT_CONNECTOR": {"WHATSAPP_PHONE_NUMBER_ID": 17}}, "PHONE_NUMBER_ID .* text"),
+        ({"LIVEKIT_CONNECTOR": {"API_SECRET": b"x"}}, "API_SECRET .* text"),
+        ({"LIVEKIT_CONNECTOR": {"AGENTS": "one"}}, "AGENTS .* list"),
+    ],
+)
+def test_a_wrong_setting_is_named(
+    settings: dict[str, Any], named: str, configure: Configure
+) -> None:
+    configure(**settings)
+    with pytest.raises(ImproperlyConfigured, match=named):
+        get_settings()
+
+
+def test_no_secret_is_shown(configure: Configure) -> None:
+    secrets = ("API_SECRET", "TOKEN", "WHATSAPP_API_KEY", "META_APP_SECRET", "TWILIO_AUTH_TOKEN")
+    configure(
+        LIVEKIT_CONNECTOR={
+            "URL": "https://x.example",
+            "LIVEKIT_WEBHOOK_KEYS": {"k": "hush"},
+            "META_VERIFY_TOKEN": "hush",
+            **dict.fromkeys(secrets, "hush"),
+        }
+    )
+    assert "hush" not in repr(get_settings())
+    with pytest.raises(ImproperlyConfigured) as caught:
+        get_client()
+    assert "hush" not in str(caught.value)

@@ -1,0 +1,320 @@
+"""What the views answer, what they send on, and what they leave alone."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+from unittest import mock
+from xml.etree import ElementTree
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from django.http import HttpResponse
+from django.test import Client, RequestFactory
+from django.urls import reverse
+from helpers.django_site import OPTIONS
+
+from livekit_connector_sync.contrib.django import signals
+from livekit_connector_sync.contrib.django.views import MetaWebhookView, TwilioVoiceView
+from livekit_connector_sync.testing import (
+    SignedRequest,
+    livekit_webhook,
+    meta_webhook,
+    twilio_webhook,
+)
+from livekit_connector_sync.webhooks import meta
+
+META = "/webhooks/meta"
+SECRET = OPTIONS["META_APP_SECRET"]
+TOKEN = OPTIONS["TWILIO_AUTH_TOKEN"]
+
+
+def post(webhook: SignedRequest, url: str = META, **headers: Any) -> HttpResponse:
+    # A client that insists on CSRF tokens and logs nobody in, as a provider is to Django.
+    return Client(enforce_csrf_checks=True).post(  # type: ignore[no-any-return]
+        url, webhook.body, content_type=webhook.content_type, **{**webhook.wsgi_environ, **headers}
+    )
+
+
+# -- Meta ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "direction", "signal"),
+    [
+        ("connect", "inbound", "whatsapp_call_offered"),
+        ("connect", "outbound", "whatsapp_call_answered"),
+        ("terminate", "inbound", "whatsapp_call_ended"),
+        ("accepted", "outbound", "whatsapp_call_status"),
+    ],
+)
+def test_each_event_has_its_signal(name: str, direction: str, signal: str, received: Any) -> None:
+    webhook = meta_webhook(name, SECRET, direction=direction)
+    assert post(webhook).status_code == 200
+    ((seen, values),) = received.all
+    assert seen == signal
+    assert (values["provider"], values["alias"]) == ("meta", "default")
+    assert values["sender"] is MetaWebhookView
+    assert values["event"].whatsapp_call_id == "wacid.TEST"
+    assert values["raw"]["id"] == "wacid.TEST"
+
+
+def test_a_repeat_is_taken_and_not_sent_on(received: Any) -> None:
+    webhook = meta_webhook("connect", SECRET)
+    assert [post(webhook).status_code for _ in range(3)] == [200, 200, 200]
+    assert received.names == ["whatsapp_call_offered"]
+
+
+@pytest.mark.parametrize("header", [None, "", "sha256=" + "0" * 64])
+def test_a_wrong_signature_is_refused(header: str, received: Any) -> None:
+    webhook = meta_webhook("connect", SECRET)
+    if header is None:
+        del webhook.headers["X-Hub-Signature-256"]
+    else:
+        webhook.headers["X-Hub-Signature-256"] = header
+    assert post(webhook).status_code == 403
+    assert post(meta_webhook("connect", "another secret")).status_code == 403
+    assert received.all == []
+
+
+def test_a_signed_body_that_cannot_be_read_is_not_asked_for_again(
+    received: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    from livekit_connector_sync.emulator.meta import signature
+
+    webhook = SignedRequest(
+        "",
+        {"Content-Type": "application/json", "X-Hub-Signature-256": signature(b"{", SECRET)},
+        b"{",
+    )
+    assert post(webhook).status_code == 200
+    assert "not JSON" in caplog.text
+    assert received.all == []
+
+
+def test_a_body_above_djangos_limit_is_not_asked_for_again(
+    configure: Callable[..., None], received: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    configure(DATA_UPLOAD_MAX_MEMORY_SIZE=100)
+    assert post(meta_webhook("connect", SECRET)).status_code == 200
+    assert "DATA_UPLOAD_MAX_MEMORY_SIZE" in caplog.text
+    assert received.all == []
+
+
+def test_an_offer_that_comes_too_late_is_dropped_and_an_end_is_not(received: Any) -> None:
+    old = time.time() - 200
+    assert post(meta_webhook("connect", SECRET, timestamp=old)).status_code == 200
+    assert post(meta_webhook("terminate", SECRET, timestamp=old)).status_code == 200
+    assert received.names == ["whatsapp_call_ended"]
+
+
+def test_a_receiver_that_fails_is_logged_and_the_others_run(
+    connected: Any, received: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(**_: Any) -> None:
+        raise RuntimeError("a bug of the user's")
+
+    connected(signals.whatsapp_call_offered, fail)
+    connected(signals.webhook_received, received.receiver("any"))
+    assert post(meta_webhook("connect", SECRET)).status_code == 200
+    assert received.names == ["whatsapp_call_offered", "any"]
+    assert "a bug of the user's" in caplog.text
+
+
+def test_a_cache_that_is_down_stops_nobody(received: Any) -> None:
+    with mock.patch("django.core.cache.cache.add", side_effect=ConnectionError("down")):
+        assert post(meta_webhook("connect", SECRET)).status_code == 200
+    assert received.names == ["whatsapp_call_offered"]
+
+
+def test_an_update_is_for_the_alias_of_its_number_in_the_same_app(
+    configure: Callable[..., None], received: Any
+) -> None:
+    configure(
+        LIVEKIT_CONNECTOR={
+            "default": {**OPTIONS, "WHATSAPP_PHONE_NUMBER_ID": "1"},
+            "sales": {**OPTIONS, "WHATSAPP_PHONE_NUMBER_ID": "2"},
+            "other": {
+                **OPTIONS,
+                "WHATSAPP_PHONE_NUMBER_ID": "3",
+                "META_APP_SECRET": "another app",
+            },
+        }
+    )
+    for number in ("1", "2", "3", "4"):
+        webhook = meta_webhook(
+            "connect", SECRET, phone_number_id=number, whatsapp_call_id=f"wacid.{number}"
+        )
+        assert post(webhook).status_code == 200
+    aliases = [values["alias"] for _, values in received.all]
+    assert aliases == ["default", "sales", "default", "default"]
+    webhook = meta_webhook("connect", "another app", phone_number_id="3")
+    assert post(webhook).status_code == 403
+    assert post(webhook, "/webhooks/other/meta").status_code == 200
+    assert received.all[-1][1]["alias"] == "other"
+    assert post(webhook, "/webhooks/nobody/meta").status_code == 404
+
+
+def test_without_a_secret_nothing_is_taken_unless_the_settings_say_so(
+    configure: Callable[..., None], received: Any
+) -> None:
+    options = {**OPTIONS, "META_APP_SECRET": None}
+    configure(LIVEKIT_CONNECTOR=options)
+    with pytest.raises(ImproperlyConfigured, match="META_APP_SECRET"):
+        post(meta_webhook("connect", "x"))
+    assert received.all == []
+    configure(LIVEKIT_CONNECTOR={**options, "ALLOW_UNVERIFIED_WEBHOOKS": True})
+    assert post(meta_webhook("connect", "x")).status_code == 200
+    assert received.names == ["whatsapp_call_offered"]
+
+
+def test_what_as_view_is_given_wins_over_the_settings() -> None:
+    rf = RequestFactory()
+    view = MetaWebhookView.as_view(secret="its own", verify_token="its own too")
+    webhook = meta_webhook("connect", "its own")
+    request = rf.post(META, webhook.body, content_type=webhook.content_type, **webhook.wsgi_environ)
+    assert view(request).status_code == 200
+    query = {"hub.mode": "subscribe", "hub.challenge": "1", "hub.verify_token": "its own too"}
+    assert view(rf.get(META, query)).content == b"1"
+
+
+def test_the_handshake_echoes_the_challenge_as_plain_text() -> None:
+    query = {
+        "hub.mode": "subscribe",
+        "hub.challenge": "<script>",
+        "hub.verify_token": OPTIONS["META_VERIFY_TOKEN"],
+    }
+    answer = Client().get(META, query)
+    assert (answer.status_code, answer.content) == (200, b"<script>")
+    assert answer["Content-Type"] == "text/plain"
+    assert answer["X-Content-Type-Options"] == "nosniff"
+    for wrong in ({"hub.verify_token": "x"}, {"hub.mode": "x"}, {"hub.challenge": ""}):
+        assert Client().get(META, {**query, **wrong}).status_code == 403
+    assert Client().get(META).status_code == 403
+
+
+def test_the_views_run_outside_of_atomic_requests() -> None:
+    from django.urls import resolve
+
+    for name in ("meta", "twilio-voice", "twilio-status", "livekit"):
+        view = resolve(reverse(f"livekit_connector:{name}")).func
+        assert view.csrf_exempt
+        assert "default" in view._non_atomic_requests
+        assert getattr(view, "login_required", False) is False
+    assert reverse("livekit_connector:meta", args=["sales"]) == "/webhooks/sales/meta"
+
+
+# -- Twilio --------------------------------------------------------------------------------------
+
+VOICE = "/webhooks/twilio/voice"
+
+
+def said(answer: HttpResponse) -> str:
+    assert answer.status_code == 200
+    assert answer["Content-Type"].startswith("text/xml")
+    say = ElementTree.fromstring(answer.content).find("Say")
+    assert say is not None
+    return say.text or ""
+
+
+def test_a_caller_hears_an_apology_whatever_goes_wrong(
+    configure: Callable[..., None], received: Any
+) -> None:
+    webhook = twilio_webhook(TOKEN, url=f"http://testserver{VOICE}")
+    with mock.patch.object(TwilioVoiceView, "connect", side_effect=RuntimeError("a bug")):
+        assert "sorry" in said(post(webhook, VOICE))
+    # The call was there all the same.
+    assert received.names == ["twilio_call_received"]
+    configure(LIVEKIT_CONNECTOR={**OPTIONS, "URL": None})
+    assert "sorry" in said(post(webhook, VOICE))
+    configure(LIVEKIT_CONNECTOR={**OPTIONS, "TWILIO_AUTH_TOKEN": None})
+    assert "sorry" in said(post(webhook, VOICE))
+    configure(LIVEKIT_CONNECTOR={"UNKNOWN": 1})
+    assert "sorry" in said(post(webhook, VOICE))
+    assert received.names == ["twilio_call_received"]
+
+
+def test_who_is_not_twilio_is_refused(received: Any, caplog: pytest.LogCaptureFixture) -> None:
+    webhook = twilio_webhook("another token", url=f"http://testserver{VOICE}")
+    assert post(webhook, VOICE).status_code == 403
+    assert "WEBHOOK_URL" in caplog.text
+    del webhook.headers["X-Twilio-Signature"]
+    assert post(webhook, VOICE).status_code == 403
+    assert received.all == []
+
+
+def test_behind_a_proxy_the_public_url_is_the_one_that_twilio_signed(
+    configure: Callable[..., None], received: Any
+) -> None:
+    status = "/webhooks/twilio/status"
+    webhook = twilio_webhook(
+        TOKEN,
+        url=f"https://calls.example{status}?a=%2B1&b=x%20y",
+        form={"CallStatus": "completed"},
+    )
+    url = f"{status}?a=%2B1&b=x%20y"
+    assert post(webhook, url).status_code == 403
+    # A header that anybody can send changes nothing.
+    forged = {"HTTP_X_FORWARDED_PROTO": "https", "HTTP_X_FORWARDED_HOST": "calls.example"}
+    assert post(webhook, url, **forged).status_code == 403
+    configure(LIVEKIT_CONNECTOR={**OPTIONS, "WEBHOOK_URL": "https://calls.example/"})
+    assert post(webhook, url).status_code == 200
+    ((name, values),) = received.all
+    assert (name, values["event"].status) == ("twilio_call_status", "completed")
+
+
+# -- LiveKit -------------------------------------------------------------------------------------
+
+
+def test_livekits_token_names_the_project(configure: Callable[..., None], received: Any) -> None:
+    configure(
+        LIVEKIT_CONNECTOR={
+            "default": {**OPTIONS, "LIVEKIT_WEBHOOK_KEYS": {"rotated": "its secret"}},
+            "sales": {**OPTIONS, "API_KEY": "sales key", "API_SECRET": "sales secret"},
+        }
+    )
+    url = "/webhooks/livekit"
+    for number, (key, secret, alias) in enumerate(
+        (
+            ("devkey", OPTIONS["API_SECRET"], "default"),
+            ("rotated", "its secret", "default"),
+            ("sales key", "sales secret", "sales"),
+        )
+    ):
+        webhook = livekit_webhook("room_finished", key, secret, event_id=f"EV_{number}")
+        assert [post(webhook, url).status_code for _ in range(2)] == [200, 200]
+        assert received.all[-1][1]["alias"] == alias
+    assert received.names == ["livekit_event"] * 3
+    assert post(livekit_webhook("room_finished", "devkey", "wrong"), url).status_code == 403
+    assert post(livekit_webhook("room_finished", "nobody", "wrong"), url).status_code == 403
+
+
+def test_nothing_secret_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    for webhook, url in (
+        (meta_webhook("connect", "x" * 20), META),
+        (meta_webhook("connect", SECRET), META),
+        (meta_webhook("connect", SECRET), META),
+        (twilio_webhook("x" * 20), VOICE),
+    ):
+        post(webhook, url)
+    assert caplog.text
+    for text in (SECRET, TOKEN, "15551234567", "Alex Doe", "v=0"):
+        assert text not in caplog.text
+
+
+def test_the_view_for_meta_can_be_changed_by_a_subclass(received: Any) -> None:
+    class OnlyEnds(MetaWebhookView):
+        def is_due(self, event: Any) -> bool:
+            return isinstance(event, meta.CallTerminate) and super().is_due(event)
+
+    rf = RequestFactory()
+    for name in ("connect", "terminate"):
+        webhook = meta_webhook(name, SECRET)
+        request = rf.post(
+            META, webhook.body, content_type=webhook.content_type, **webhook.wsgi_environ
+        )
+        assert OnlyEnds.as_view()(request).status_code == 200
+    assert received.names == ["whatsapp_call_ended"]

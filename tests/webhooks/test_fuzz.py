@@ -1,0 +1,143 @@
+"""Whatever comes in, out come events or a WebhookError."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from livekit_connector_sync.webhooks import WebhookError, livekit, meta, twilio
+
+# Names that the parsers look at, so that the values beneath them are reached.
+FIELDS = """
+    id event direction session sdp sdp_type connection webrtc timestamp status start_time duration
+    errors code error_data details biz_opaque_callback_data from to recipient_id metadata
+    phone_number_id contacts profile name wa_id room participant kind kindDetails kind_details
+    attributes createdAt joinedAt sid
+"""
+NAMES = st.sampled_from(FIELDS.split())
+WORDS = st.sampled_from(["connect", "terminate", "offer", "answer", "USER_INITIATED", "calls"])
+VALUES: st.SearchStrategy[Any] = st.recursive(
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(),
+        st.floats(),
+        st.text(st.characters(), max_size=6),
+        WORDS,
+        st.just("\ud800"),
+        st.integers().map(str),
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3), st.dictionaries(st.one_of(NAMES, WORDS), inner, max_size=6)
+    ),
+    max_leaves=25,
+)
+CALL = st.fixed_dictionaries(
+    {"id": st.one_of(st.just("wacid.1"), VALUES), "event": st.one_of(WORDS, VALUES)},
+    optional={
+        "session": st.one_of(
+            VALUES, st.fixed_dictionaries({"sdp_type": VALUES, "sdp": st.one_of(WORDS, VALUES)})
+        ),
+        "connection": VALUES,
+        "direction": st.one_of(WORDS, VALUES),
+        "timestamp": VALUES,
+        "errors": VALUES,
+        "status": VALUES,
+        "start_time": VALUES,
+        "duration": VALUES,
+    },
+)
+CHANGE = st.fixed_dictionaries(
+    {
+        "field": st.one_of(st.just("calls"), VALUES),
+        "value": st.one_of(
+            VALUES,
+            st.fixed_dictionaries(
+                {
+                    "calls": st.one_of(VALUES, st.lists(CALL, max_size=3)),
+                    "statuses": st.one_of(VALUES, st.lists(CALL, max_size=3)),
+                    "contacts": VALUES,
+                    "metadata": VALUES,
+                    "errors": VALUES,
+                }
+            ),
+        ),
+    }
+)
+ENVELOPE = st.lists(CHANGE, max_size=3).map(
+    lambda changes: {"entry": [{"id": 1, "changes": changes}]}
+)
+
+
+def call(function: Callable[..., Any], *arguments: Any) -> Any:
+    try:
+        return function(*arguments)
+    except WebhookError:
+        return None
+
+
+def look_at(events: Any) -> None:
+    for event in events or ():
+        assert isinstance(event.key, str)
+        assert repr(event)
+        if isinstance(event, (meta.CallConnect, meta.CallTerminate, meta.CallStatus)):
+            assert event.whatsapp_call_id
+            assert event.age() >= 0
+
+
+@settings(deadline=None, max_examples=300)
+@given(ENVELOPE)
+def test_meta_takes_any_update(document: Any) -> None:
+    look_at(meta.parse(json.dumps(document).encode()))
+
+
+@settings(deadline=None)
+@given(st.one_of(VALUES, st.fixed_dictionaries({"entry": VALUES})))
+def test_meta_takes_any_document(document: Any) -> None:
+    look_at(call(meta.parse, json.dumps(document).encode()))
+
+
+@settings(deadline=None)
+@given(
+    st.one_of(
+        VALUES,
+        st.fixed_dictionaries(
+            {"event": WORDS, "room": VALUES, "participant": VALUES, "createdAt": VALUES}
+        ),
+    )
+)
+def test_livekit_takes_any_document(document: Any) -> None:
+    event = call(livekit.parse, json.dumps(document).encode())
+    look_at([event] if event else [])
+
+
+@settings(deadline=None)
+@given(st.binary(), st.one_of(st.none(), st.text()), st.text(), st.one_of(st.none(), st.text()))
+def test_any_bytes_headers_and_url(
+    body: bytes, header: str, url: str, signature_settings: str
+) -> None:
+    call(meta.parse, body)
+    call(livekit.parse, body)
+    call(twilio.parse, url, body)
+    for function, arguments in (
+        (meta.receive, (body, header, "secret")),
+        (livekit.receive, (body, header, {"key": "secret"})),
+        (twilio.receive, (url, body, header, "token")),
+    ):
+        with pytest.raises(WebhookError):
+            function(*arguments)  # type: ignore[operator]
+    with pytest.raises(WebhookError):
+        twilio.verify(url, body, header, "token", signature_settings=signature_settings)
+
+
+@settings(deadline=None)
+@given(
+    st.dictionaries(st.sampled_from(["hub.mode", "hub.verify_token", "hub.challenge"]), st.text())
+)
+def test_any_handshake(query: dict[str, str]) -> None:
+    call(meta.handshake, {"hub.challenge": "1", **query}, "ours")
