@@ -84,7 +84,7 @@ clean:  ## Remove what the targets made
 
 .venv/.package: pyproject.toml
 	@$(PYTHON) -m venv .venv
-	@$(PIP) 'pip>=23'
+	@$(PIP) 'pip>=25'
 	@$(PIP) -e .
 	@touch $@
 
