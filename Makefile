@@ -16,6 +16,8 @@ LIVEKIT_PROTOCOL ?= 1.1.29
 READABLE := 'protobuf<7'
 # Tests with these marks need programs that are not Python packages: `make test-all` runs them.
 APART := redis or browser or node or nginx
+# Django is configured once a process, so its tests have one of their own.
+REST := --ignore tests/django
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-all lint types codegen-env codegen check-codegen protos check-upstream \
@@ -29,15 +31,17 @@ demo: .venv/.package  ## Place, connect and end a WhatsApp call against the emul
 
 ifneq ($(CODEGEN_PYTHON_BIN),)
 test: .venv/.dev .venv-codegen/.ready  ## Run the tests
-	@CODEGEN_PYTHON=$(CODEGEN_PYTHON) $(BIN)/pytest --no-header -m "not ($(APART))"
+	@$(BIN)/pytest --no-header -q tests/django
+	@CODEGEN_PYTHON=$(CODEGEN_PYTHON) $(BIN)/pytest --no-header -m "not ($(APART))" $(REST)
 else
 test: .venv/.dev
 	@echo "*** NO PYTHON 3.9 TO 3.12 FOUND: the tests of the generator are left out." >&2
-	@$(BIN)/pytest --no-header -m "not ($(APART) or codegen)"
+	@$(BIN)/pytest --no-header -q tests/django
+	@$(BIN)/pytest --no-header -m "not ($(APART) or codegen)" $(REST)
 endif
 
 test-all: test  ## Run the tests, and those that need redis, nginx, chromium or node
-	@$(BIN)/pytest --no-header -m "$(APART)"
+	@$(BIN)/pytest --no-header -m "$(APART)" $(REST)
 
 lint: .venv/.dev  ## Check style and format
 	@$(BIN)/ruff check --quiet .

@@ -183,13 +183,14 @@ def normalized_url(url: str) -> str:
     Raises:
         ValueError: it is none, or holds a user name or password.
     """
+    wrong = ValueError(f'url {url!r} must look like "https://my-project.livekit.cloud"')
     try:
         parts = urlsplit(url.strip())
         valid = bool(parts.hostname) and parts.port != 0
     except ValueError:
-        valid = False
+        raise wrong from None
     if not valid or parts.scheme not in ("http", "https", "ws", "wss"):
-        raise ValueError(f'url {url!r} must look like "https://my-project.livekit.cloud"')
+        raise wrong
     if "@" in parts.netloc:
         raise ValueError("url must not hold a user name or password: pass credentials instead")
     if re.search(r"[\s\\]", parts.netloc + parts.path):

@@ -18,6 +18,7 @@ from requests.cookies import RequestsCookieJar
 from requests.structures import CaseInsensitiveDict
 from requests.utils import select_proxy
 from urllib3._collections import RecentlyUsedContainer
+from urllib3.util.ssl_ import create_urllib3_context
 
 from .._version import __version__
 from .connection import NotSent, track_pool
@@ -75,9 +76,8 @@ def prepared_request(
         request.body = body
         own["Content-Length"] = str(len(body))
     # Of names that differ in case only, the last one wins.
-    request.headers = _Headers(
-        {"User-Agent": USER_AGENT, **_session_headers(session), **headers, **own}
-    )
+    merged: dict[str, Any] = {**_session_headers(session), **headers, **own}
+    request.headers = _Headers({"User-Agent": USER_AGENT, **merged})
     if len(session.cookies):
         request.prepare_cookies(session.cookies)
     hooks: Any = session.hooks.get("response") or ()  # one hook, or several
@@ -139,7 +139,7 @@ def check_paths(verify: Union[bool, str, None], cert: Union[str, tuple[str, str]
 @functools.lru_cache(maxsize=32)
 def _tls_context(verify: Union[bool, str], cert: Any) -> ssl.SSLContext:
     """Return the TLS context of a setting; made once, since reading the CA bundle takes 20 ms."""
-    context = urllib3.util.ssl_.create_urllib3_context()
+    context = create_urllib3_context()
     if verify is False:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
@@ -200,13 +200,13 @@ class Adapter(HTTPAdapter):
     ) -> Any:
         proxy = select_proxy(request.url, proxies) if proxies else None
         if proxy is not None and proxy.lower().startswith("https:"):
-            self.proxy_manager_for(proxy, proxy_ssl_context=_tls_context(verify, None))
+            make_manager: Any = self.proxy_manager_for
+            make_manager(proxy, proxy_ssl_context=_tls_context(verify, None))
         return super().get_connection_with_tls_context(request, verify, proxies, cert)
 
     def request_url(self, request: Any, proxies: Any) -> str:
-        if proxies:
-            return super().request_url(request, proxies)
-        url: str = request.path_url
+        adapter: Any = super()
+        url: str = adapter.request_url(request, proxies) if proxies else request.path_url
         return url
 
     def build_response(self, req: Any, resp: Any) -> requests.Response:
@@ -242,8 +242,9 @@ class Adapter(HTTPAdapter):
 def abandon_connections(session: requests.Session) -> None:
     """Drop a session's connections without a word to the servers, whom the parent talks to."""
     # Another thread of the parent may have held any of the locks below: they are made anew.
-    if hasattr(session.cookies, "_cookies_lock"):
-        session.cookies._cookies_lock = threading.RLock()
+    cookies: Any = session.cookies
+    if hasattr(cookies, "_cookies_lock"):
+        cookies._cookies_lock = threading.RLock()
     for adapter in session.adapters.values():
         managers = [getattr(adapter, "poolmanager", None)]
         managers += getattr(adapter, "proxy_manager", {}).values()

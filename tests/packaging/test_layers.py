@@ -50,7 +50,7 @@ LAYERS = [
 EXTERNAL = {
     "requests": {"transport"},
     "urllib3": {"transport"},
-    "jwt": {"access_token", "server"},
+    "jwt": {"access_token", "server", "webhooks"},
     "django": {"contrib"},
     "celery": {"contrib"},
     "websockets": {"emulator"},

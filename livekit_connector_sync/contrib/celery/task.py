@@ -24,9 +24,7 @@ from .errors import unknown_outcome
 from .worker import clients_of, store_of
 
 if TYPE_CHECKING:
-    from celery.contrib.django.task import DjangoTask
-
-    _CeleryTask = DjangoTask[..., Any]
+    from celery.contrib.django.task import DjangoTask as _CeleryTask
 else:
     try:
         from celery.contrib.django.task import DjangoTask as _CeleryTask  # has delay_on_commit

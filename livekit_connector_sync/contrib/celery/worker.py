@@ -35,7 +35,8 @@ def get_client(alias: str = DEFAULT_ALIAS) -> ConnectorClient:
     Raises:
         ValueError: there is no such alias, or its settings are wrong.
     """
-    return clients_of(app_or_default()).get(alias)
+    app: Any = app_or_default()
+    return clients_of(app).get(alias)
 
 
 def clients_of(app: Celery) -> Clients:
