@@ -20,7 +20,7 @@ APART := redis or browser or node or nginx
 REST := --ignore tests/django
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint types codegen-env codegen check-codegen protos check-upstream \
+.PHONY: help demo example test test-all lint types codegen-env codegen check-codegen protos check-upstream \
 	bench matrix build format clean
 
 help:  ## Print the targets
@@ -39,6 +39,9 @@ test: .venv/.dev
 	@$(BIN)/pytest --no-header -q tests/django
 	@$(BIN)/pytest --no-header -m "not ($(APART) or codegen)" $(REST)
 endif
+
+example: .venv/.dev  ## Run the example site with the emulator (needs redis-server)
+	@$(BIN)/python examples/site/run.py
 
 test-all: test  ## Run the tests, and those that need redis, nginx, chromium or node
 	@$(BIN)/pytest --no-header -m "$(APART)" $(REST)

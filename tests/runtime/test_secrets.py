@@ -23,7 +23,10 @@ def everything_of(error: BaseException) -> str:
     ours = [frame for frame in frames.stack if "livekit_connector_sync" in frame.filename]
     shown = [str(error), repr(error), repr(error.args), repr(error.__dict__)]
     shown += [f"{frame.line} {frame.locals}" for frame in ours]
-    shown += [pickle.dumps(error).decode("latin-1"), "".join(traceback.format_exception(error))]
+    shown += [
+        pickle.dumps(error).decode("latin-1"),
+        "".join(traceback.format_exception(type(error), error, error.__traceback__)),
+    ]
     return "\n".join(shown)
 
 
