@@ -203,6 +203,8 @@ class Exchange:
                 self._wait(call, timeout, lambda: call.state is not State.RINGING)
             finally:
                 call.connecting = False
+            if call.ended_by is Event.NO_ANSWER:
+                raise DeadlineExceeded("the user did not pick up in time: the call has ended")
             self.apply(call, Event.CONNECT)
 
     def wait_joined(self, call: Call, timeout: float) -> None:
@@ -272,7 +274,8 @@ class Exchange:
 
     def _forget_oldest(self) -> None:
         while len(self._calls) >= self._history:
-            oldest = next(iter(self._calls.values()))
-            if oldest.state is not State.ENDED:
+            over = (call for call in self._calls.values() if call.state is State.ENDED)
+            oldest = next(over, None)
+            if oldest is None:
                 return
             del self._calls[oldest.id]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import heapq
 import http.client
+import itertools
 import ssl
 import threading
-from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Callable, Optional
@@ -81,7 +82,8 @@ class Outbox:
         self._clock = clock
         self._history = history
         self._deliveries: dict[int, Delivery] = {}
-        self._waiting: deque[int] = deque()
+        self._waiting: list[tuple[float, int, int]] = []  # due, order, number; a heap
+        self._order = itertools.count()
         self._count = 0
         self._busy = False
         self._closing = False
@@ -98,11 +100,10 @@ class Outbox:
             return
         with self._changed:
             self._count += 1
-            now = self._clock.now()
-            delivery = Delivery(self._count, self._sender, self.url, body, now, due=now)
-            self._deliveries[delivery.number] = delivery
-            self._waiting.append(delivery.number)
-            self._forget_oldest()
+            delivery = Delivery(self._count, self._sender, self.url, body, self._clock.now())
+            self._schedule(delivery, delivery.created)
+            if len(self._deliveries) > self._history:
+                del self._deliveries[next(iter(self._deliveries))]
             if self._thread is None and not self._closing:
                 self._thread = threading.Thread(
                     target=self._run, name=f"emulator-{self._sender}-webhooks", daemon=True
@@ -112,7 +113,8 @@ class Outbox:
 
     def idle(self) -> bool:
         """Return whether nothing is due to be sent now; hold the lock."""
-        return not self._busy and self._next_due() is None
+        pause = self._pause()
+        return not self._busy and (pause is None or pause > 0)
 
     def close(self) -> None:
         """Stop sending; what is queued is dropped."""
@@ -125,14 +127,11 @@ class Outbox:
     def _run(self) -> None:
         while True:
             with self._changed:
-                number = self._next_due()
-                while number is None and not self._closing:
+                while not self._closing and self._pause() != 0:
                     self._changed.wait(self._pause())
-                    number = self._next_due()
-                if number is None or self._closing:
+                if self._closing:
                     return
-                delivery = self._deliveries[number]
-                self._waiting.remove(number)
+                delivery = self._deliveries[heapq.heappop(self._waiting)[2]]
                 self._busy = True
             result, _ = send("POST", delivery.url, self._headers(delivery.body), delivery.body)
             with self._changed:
@@ -140,34 +139,26 @@ class Outbox:
                 self._note(delivery, result)
                 self._changed.changed()
 
-    def _next_due(self) -> Optional[int]:
-        now = self._clock.now()
-        for number in self._waiting:
-            due = self._deliveries[number].due
-            if due is not None and due <= now:
-                return number
-        return None
-
     def _pause(self) -> Optional[float]:
         """Return the seconds until the next sending; None if nothing is queued."""
-        dues = [self._deliveries[number].due or 0.0 for number in self._waiting]
-        return max(min(dues) - self._clock.now(), 0.0) if dues else None
+        while self._waiting and self._waiting[0][2] not in self._deliveries:
+            heapq.heappop(self._waiting)  # forgotten meanwhile
+        return max(self._waiting[0][0] - self._clock.now(), 0.0) if self._waiting else None
 
     def _note(self, delivery: Delivery, result: str) -> None:
+        if delivery.number not in self._deliveries:
+            return
         results = (*delivery.results, result)
+        delivery = replace(delivery, results=results, due=None)
         delays = (0.0,) * self._duplicates if result == "200" else self._retry_delays
-        again = len(results) <= len(delays)
-        due = self._clock.now() + delays[len(results) - 1] if again else None
-        self._deliveries[delivery.number] = replace(delivery, results=results, due=due)
-        if again:
-            self._waiting.append(delivery.number)
+        if len(results) <= len(delays):
+            self._schedule(delivery, self._clock.now() + delays[len(results) - 1])
+        else:
+            self._deliveries[delivery.number] = delivery
 
-    def _forget_oldest(self) -> None:
-        while len(self._deliveries) > self._history:
-            oldest = next(iter(self._deliveries.values()))
-            if oldest.due is not None:
-                return
-            del self._deliveries[oldest.number]
+    def _schedule(self, delivery: Delivery, due: float) -> None:
+        self._deliveries[delivery.number] = replace(delivery, due=due)
+        heapq.heappush(self._waiting, (due, next(self._order), delivery.number))
 
 
 def send(method: str, url: str, headers: Mapping[str, str], body: bytes = b"") -> tuple[str, bytes]:

@@ -91,15 +91,15 @@ def test_a_cache_that_cannot_claim_is_refused(
     switchboard: Switchboard, tmp_path: Path, backend: str
 ) -> None:
     code = f"""
+from celery import Celery
 from django.test import override_settings
-from switchboard import celery_app
 from livekit_connector_sync.contrib.celery.worker import store_of
 
-celery_app.conf.update(broker_url="memory://", result_backend="cache+memory://")
+app = Celery("calls", broker="memory://", backend="cache+memory://")
 cache = {{"BACKEND": "django.core.cache.backends.{backend}", "LOCATION": "{tmp_path}"}}
 with override_settings(CACHES={{"default": cache}}):
     try:
-        store_of(celery_app)
+        store_of(app)
     except ValueError as exc:
         print(exc)
 """

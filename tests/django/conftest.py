@@ -6,7 +6,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Callable
 
@@ -19,6 +19,7 @@ from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler
 from django.http import HttpRequest, HttpResponse
 from django.test.utils import override_settings
 from django.urls import include, path
+from django.utils.functional import empty
 from helpers.django_site import OPTIONS, Received
 
 from livekit_connector_sync import DialWhatsAppCallRequest
@@ -34,48 +35,47 @@ class Urls:
     """The URLconf: Django takes an object with urlpatterns in place of a module's name."""
 
 
-if not django_settings.configured:
-    django_settings.configure(
-        SECRET_KEY="a key for tests",
-        ALLOWED_HOSTS=["*"],
-        INSTALLED_APPS=[
-            "django.contrib.admin",
-            "django.contrib.auth",
-            "django.contrib.contenttypes",
-            "django.contrib.messages",
-            "django.contrib.sessions",
-            "livekit_connector_sync.contrib.django",
-            "livekit_connector_sync.contrib.django.calllog",
-        ],
-        MIDDLEWARE=[
-            "django.middleware.security.SecurityMiddleware",
-            "django.contrib.sessions.middleware.SessionMiddleware",
-            "django.middleware.common.CommonMiddleware",
-            "django.middleware.csrf.CsrfViewMiddleware",
-            "django.contrib.auth.middleware.AuthenticationMiddleware",
-            *([LOGIN_REQUIRED] if django.VERSION >= (5, 1) else []),
-            "django.contrib.messages.middleware.MessageMiddleware",
-        ],
-        TEMPLATES=[
-            {
-                "BACKEND": "django.template.backends.django.DjangoTemplates",
-                "APP_DIRS": True,
-                "OPTIONS": {
-                    "context_processors": [
-                        "django.template.context_processors.request",
-                        "django.contrib.auth.context_processors.auth",
-                        "django.contrib.messages.context_processors.messages",
-                    ]
-                },
-            }
-        ],
-        ROOT_URLCONF=Urls,
-        DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": DATABASE}},
-        DATA_UPLOAD_MAX_MEMORY_SIZE=3 * 1024 * 1024,
-        USE_TZ=True,
-        LIVEKIT_CONNECTOR=OPTIONS,
-    )
-    django.setup()
+django_settings.configure(
+    SECRET_KEY="a key for tests",
+    ALLOWED_HOSTS=["*"],
+    INSTALLED_APPS=[
+        "django.contrib.admin",
+        "django.contrib.auth",
+        "django.contrib.contenttypes",
+        "django.contrib.messages",
+        "django.contrib.sessions",
+        "livekit_connector_sync.contrib.django",
+        "livekit_connector_sync.contrib.django.calllog",
+    ],
+    MIDDLEWARE=[
+        "django.middleware.security.SecurityMiddleware",
+        "django.contrib.sessions.middleware.SessionMiddleware",
+        "django.middleware.common.CommonMiddleware",
+        "django.middleware.csrf.CsrfViewMiddleware",
+        "django.contrib.auth.middleware.AuthenticationMiddleware",
+        *([LOGIN_REQUIRED] if django.VERSION >= (5, 1) else []),
+        "django.contrib.messages.middleware.MessageMiddleware",
+    ],
+    TEMPLATES=[
+        {
+            "BACKEND": "django.template.backends.django.DjangoTemplates",
+            "APP_DIRS": True,
+            "OPTIONS": {
+                "context_processors": [
+                    "django.template.context_processors.request",
+                    "django.contrib.auth.context_processors.auth",
+                    "django.contrib.messages.context_processors.messages",
+                ]
+            },
+        }
+    ],
+    ROOT_URLCONF=Urls,
+    DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": DATABASE}},
+    DATA_UPLOAD_MAX_MEMORY_SIZE=3 * 1024 * 1024,
+    USE_TZ=True,
+    LIVEKIT_CONNECTOR=OPTIONS,
+)
+django.setup()
 
 from django.contrib import admin  # noqa: E402 - needs the apps
 from django.core.cache import cache  # noqa: E402
@@ -110,12 +110,28 @@ Urls.urlpatterns = [  # type: ignore[attr-defined]
 ]
 
 
+# The other folders' tests share the process, and to them this is no Django project.
+_PROJECT = django_settings._wrapped
+django_settings._wrapped = empty
+
+
+@contextmanager
+def project() -> Iterator[None]:
+    """Be a Django project for a while."""
+    django_settings._wrapped = _PROJECT
+    try:
+        yield
+    finally:
+        django_settings._wrapped = empty
+
+
 @pytest.fixture(autouse=True)
-def _afresh() -> Iterator[None]:
+def _afresh(_tables: None) -> Iterator[None]:
     """Start each test with an empty cache and without clients."""
-    cache.clear()
-    yield
-    clients.close()
+    with project():
+        cache.clear()
+        yield
+        clients.close()
 
 
 @pytest.fixture
@@ -182,11 +198,12 @@ def site() -> Iterator[str]:
     thread.join()
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="session")
 def _tables() -> Iterator[None]:
     """The tables of the call log and the admin; in a file, so that all threads see them."""
-    call_command("migrate", verbosity=0)
-    connection.close()
+    with project():
+        call_command("migrate", verbosity=0)
+        connection.close()
     yield
     shutil.rmtree(DATABASE.parent)
 

@@ -261,6 +261,20 @@ def test_timeouts(emulator: ConnectorEmulator, client: lk.ConnectorClient) -> No
         disconnect(client, abandoned, disconnect_reason=USER_INITIATED)
 
 
+def test_history_is_bounded(client_of: Callable[..., lk.ConnectorClient]) -> None:
+    with ConnectorEmulator(history=3) as emulator:
+        live = emulator.inbound_call()
+        for _ in range(5):
+            emulator.reject(emulator.inbound_call())
+        assert len(emulator.calls) == 3
+        assert emulator.calls[0] is live
+        client = client_of(emulator, retry=None)
+        for _ in range(5):
+            with pytest.raises(lk.NotFound):
+                disconnect(client, Call("wacid.UNKNOWN", live.progress))
+        assert len(emulator.requests) == 3
+
+
 def test_a_timeout_comes_by_itself(client_of: Callable[..., lk.ConnectorClient]) -> None:
     with ConnectorEmulator(timeouts=Timeouts(ring=0.05)) as emulator:
         call = dial(client_of(emulator), emulator)
@@ -339,6 +353,13 @@ def test_connect_waits_for_the_user(
     emulator.answer(call)
     waiting.result(5)
     assert call.state == "active"
+
+    ignored = dial(client, emulator, whatsapp_to_phone_number="4930", ringing_timeout=20)
+    waiting = in_background(lambda: connect_with(client, ignored, sdp), lambda: ignored.connecting)
+    emulator.advance(21)
+    with pytest.raises(lk.DeadlineExceeded, match="pick up"):
+        waiting.result(5)
+    assert ignored.ended_by is Event.NO_ANSWER
 
 
 def connect_with(client: lk.ConnectorClient, call: Call, sdp: dict[str, str]) -> None:
