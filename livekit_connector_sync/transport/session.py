@@ -6,6 +6,7 @@ import functools
 import os
 import ssl
 import threading
+import weakref
 from collections.abc import Mapping
 from typing import Any, Optional, Union
 from urllib.parse import urlsplit
@@ -165,7 +166,8 @@ def track_pools(adapter: HTTPAdapter) -> None:
     if "get_connection_with_tls_context" in vars(adapter):
         return
     get_pool = adapter.get_connection_with_tls_context
-    found: dict[tuple[Any, ...], Any] = {}
+    # Weak, so that a closed session's pools, and the connections in them, go with it.
+    found: weakref.WeakValueDictionary[tuple[Any, ...], Any] = weakref.WeakValueDictionary()
     keep = type(adapter) in (HTTPAdapter, Adapter)
 
     @functools.wraps(get_pool)

@@ -9,10 +9,12 @@ run is marked otherwise than as ```python.
 from __future__ import annotations
 
 import importlib.util
+import logging
 import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +65,17 @@ def names_of_webhooks(emulator: ConnectorEmulator) -> dict[str, str]:
     }
 
 
+@pytest.fixture
+def _logging_as_before() -> Iterator[None]:
+    """Undo what a snippet about logging sets for the whole process."""
+    root, ours = logging.getLogger(), logging.getLogger("livekit_connector_sync")
+    before = root.level, list(root.handlers), ours.level
+    yield
+    root.level, root.handlers[:] = before[0], before[1]
+    ours.setLevel(before[2])
+
+
+@pytest.mark.usefixtures("_logging_as_before")
 @each_document
 def test_python_snippets_run(document: Path, environment: ConnectorEmulator) -> None:
     names: dict[str, Any] = {"__name__": "__main__", **names_of_webhooks(environment)}

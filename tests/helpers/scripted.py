@@ -101,6 +101,12 @@ class ScriptedServer:
         for thread in self._threads:
             thread.join()
 
+    def hung_up_within(self, seconds: float) -> bool:
+        """Tell whether the clients end all their connections in so many seconds."""
+        for thread in self._threads[1:]:
+            thread.join(seconds)
+        return not any(thread.is_alive() for thread in self._threads[1:])
+
     def _accept(self) -> None:
         while True:
             try:

@@ -199,6 +199,14 @@ def test_a_closed_client_says_so(server) -> None:
         client.dial_whatsapp_call(DIAL)
 
 
+def test_closing_a_client_closes_its_connections(server) -> None:
+    client = lk.ConnectorClient(server.url, "key", SECRET)
+    client.dial_whatsapp_call(DIAL)
+    client.close()
+    assert server.hung_up_within(2)
+    assert client.channel  # still held: the connections do not wait for the collector
+
+
 # --- calls ------------------------------------------------------------------------------------
 
 
