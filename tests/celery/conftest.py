@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from helpers import workers
-from helpers.workers import Site, Switchboard, stop
+from helpers.workers import Site, Switchboard
 
 
 @pytest.fixture(scope="session")
@@ -52,9 +52,4 @@ def site(redis_url: str, switchboard: Switchboard, tmp_path: Path) -> Iterator[S
     running.configure()
     yield running
     switchboard.going_on.set()
-    for worker in running.workers:
-        if worker.process.poll() is None:
-            worker.process.terminate()
-    for worker in running.workers:
-        stop(worker.process)
-    running.app.close()
+    running.close()

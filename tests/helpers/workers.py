@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import signal
@@ -166,3 +167,17 @@ class Site:
         wait_until(lambda: " ready." in worker.log or process.poll() is not None, "a worker")
         assert process.poll() is None, worker.log
         return worker
+
+    def close(self) -> None:
+        """End the workers and the app's connections."""
+        for worker in self.workers:
+            if worker.process.poll() is None:
+                worker.process.terminate()
+        for worker in self.workers:
+            stop(worker.process)
+        # Results unsubscribe when they are collected, and would connect anew for it. They have to
+        # go first, then what Celery leaves open.
+        gc.collect()
+        self.app.backend.result_consumer.stop()
+        self.app.backend.client.connection_pool.disconnect()
+        self.app.close()
