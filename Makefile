@@ -16,8 +16,6 @@ LIVEKIT_PROTOCOL ?= 1.1.29
 READABLE := 'protobuf<7'
 # Tests with these marks need programs that are not Python packages: `make test-all` runs them.
 APART := redis or browser or node or nginx
-# Django is configured once a process, so its tests have one of their own.
-REST := --ignore tests/django
 
 .DEFAULT_GOAL := help
 .PHONY: help demo example test test-all lint types codegen-env codegen check-codegen protos check-upstream \
@@ -31,20 +29,18 @@ demo: .venv/.package  ## Place, connect and end a WhatsApp call against the emul
 
 ifneq ($(CODEGEN_PYTHON_BIN),)
 test: .venv/.dev .venv-codegen/.ready  ## Run the tests
-	@$(BIN)/pytest --no-header -q tests/django
-	@CODEGEN_PYTHON=$(CODEGEN_PYTHON) $(BIN)/pytest --no-header -m "not ($(APART))" $(REST)
+	@CODEGEN_PYTHON=$(CODEGEN_PYTHON) $(BIN)/pytest --no-header -m "not ($(APART))"
 else
 test: .venv/.dev
 	@echo "*** NO PYTHON 3.9 TO 3.12 FOUND: the tests of the generator are left out." >&2
-	@$(BIN)/pytest --no-header -q tests/django
-	@$(BIN)/pytest --no-header -m "not ($(APART) or codegen)" $(REST)
+	@$(BIN)/pytest --no-header -m "not ($(APART) or codegen)"
 endif
 
 example: .venv/.dev  ## Run the example site with the emulator (needs redis-server)
 	@$(BIN)/python examples/site/run.py
 
 test-all: test  ## Run the tests, and those that need redis, nginx, chromium or node
-	@$(BIN)/pytest --no-header -m "$(APART)" $(REST)
+	@$(BIN)/pytest --no-header -m "$(APART)"
 
 lint: .venv/.dev  ## Check style and format
 	@$(BIN)/ruff check --quiet .

@@ -74,6 +74,26 @@ def inbound(emulator: ConnectorEmulator, client: lk.ConnectorClient) -> None:
     tell(f"{call.user_name} hung up: the call has ended")
 
 
+def twilio(emulator: ConnectorEmulator, client: lk.ConnectorClient) -> None:
+    """Make a room ready for a call that Twilio places, and follow the call to its end."""
+    stream = client.connect_twilio_call(
+        twilio_call_direction="TWILIO_CALL_DIRECTION_OUTBOUND",
+        room_name="callback",
+        participant_identity="customer",
+    )
+    call = emulator.calls[-1]
+    scheme = stream.connect_url.partition("://")[0]
+    tell(f"room 'callback' waits for Twilio; its media stream goes to a {scheme} URL of ours")
+
+    emulator.answer(call)
+    expect(call, State.ACTIVE)
+    tell("Twilio's callee picked up: the participant is in the room")
+
+    emulator.hang_up(call)
+    expect(call, State.ENDED)
+    tell("the callee hung up: the call has ended")
+
+
 def main() -> None:
     with (
         ConnectorEmulator() as emulator,
@@ -82,6 +102,7 @@ def main() -> None:
         tell(f"a Connector service of our own runs at {emulator.url}")
         outbound(emulator, client)
         inbound(emulator, client)
+        twilio(emulator, client)
         tell(f"{len(emulator.requests)} requests, {len(emulator.calls)} calls, none left open")
 
 

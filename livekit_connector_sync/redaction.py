@@ -51,7 +51,9 @@ def scrub(text: str, secrets: Iterable[str], personal: Iterable[str] = ()) -> st
     """Return a text with every given value in it replaced by a placeholder."""
     for values, placeholder in ((secrets, SECRET), (personal, PERSONAL)):
         # The longest first: a value may hold another.
-        for value in sorted({v for v in values if len(v) >= _SHORTEST}, key=len, reverse=True):
+        # A value longer than the text is not in it; it may be megabytes.
+        fitting = {value for value in values if _SHORTEST <= len(value) <= len(text)}
+        for value in sorted(fitting, key=len, reverse=True):
             text = text.replace(value, placeholder)
             text = text.replace(json.dumps(value)[1:-1], placeholder)
     return text

@@ -25,7 +25,9 @@ DIALLED = lk.DialWhatsAppCallResponse(whatsapp_call_id="wacid.1", room_name="sup
 BODY = DIALLED.SerializeToString()
 OK = http(BODY)
 
-GRACE = 0.25  # seconds a call may outlast its timeout
+# Seconds by which a call may outlast its timeout here. The promise is a quarter of a second; a
+# call that does not keep it lasts many times longer, and a busy machine must fail no test.
+GRACE = 1.0
 
 
 def refused(
