@@ -216,7 +216,7 @@ class Adapter(HTTPAdapter):
         response = requests.Response.__new__(requests.Response)
         response.__dict__.update(_BLANK)
         response.status_code = resp.status
-        response.headers = CaseInsensitiveDict(resp.headers.itermerged())
+        response.headers = CaseInsensitiveDict(resp.headers)
         response.raw = resp
         response.reason = resp.reason
         response.url = req.url

@@ -281,15 +281,20 @@ def test_two_workers_place_every_queued_dial_once(
 ) -> None:
     # Greenlets acknowledge at once, and kombu's own limit is 10 connections for all of them.
     site.configure(broker_transport_options={"max_connections": 100})
+    concurrency = 2 if pool == "prefork" else 20
+    for _ in range(2):
+        site.start_worker(pool, concurrency=concurrency)
+    switchboard.going_on.clear()
     count = int(os.environ.get("DIALS", "200"))
     for n in range(count):
         dial_whatsapp_call.apply_async(
             kwargs={"whatsapp_to_phone_number": f"1555{n:05}99", "ringing_timeout": 3600},
             task_id=f"{pool}-{n}",
         )
+    # Held back until both workers dial with all they have, or one could be done before the other.
+    wait_until(lambda: len(switchboard.dials) >= 2 * concurrency, "both workers")
     started = time.monotonic()
-    for _ in range(2):
-        site.start_worker(pool, concurrency=2 if pool == "prefork" else 20)
+    switchboard.going_on.set()
     wait_until(lambda: len(switchboard.dials) >= count, "every dial", timeout=120)
     print(f"{count} dials by two {pool} workers: {time.monotonic() - started:.1f} s")
     tasks = [site.app.AsyncResult(f"{pool}-{n}") for n in range(count)]
