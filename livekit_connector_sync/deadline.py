@@ -27,7 +27,10 @@ class Deadline:
         """Return the seconds that are left, 0 once it has passed; None for no limit."""
         if self._end is None:
             return None
-        return min(max(self._end - time.monotonic(), 0.0), _LONGEST_WAIT)
+        left = self._end - time.monotonic()
+        if left <= 0:
+            return 0.0
+        return left if left < _LONGEST_WAIT else _LONGEST_WAIT
 
     @property
     def passed(self) -> bool:

@@ -21,14 +21,16 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from ..deadline import Deadline
-from .connection import Exchange
+from .connection import Exchange, NotSent
 from .environment import NO_SETTINGS, Environment
 from .exchange import Answer, TransportError, exchange_in_thread, not_sent, run_exchange
 from .session import (
+    Adapter,
     abandon_connections,
     check_paths,
     own_session,
     prepared_request,
+    refuse_missing_files,
     refuse_repeating,
     track_pools,
 )
@@ -121,7 +123,9 @@ class Transport:
             settings = self._settings(session, url)
             request = prepared_request(session, method, url, headers, body)
             adapter = session.get_adapter(url)
-        except (requests.RequestException, ValueError) as exc:
+            if not isinstance(adapter, Adapter):
+                refuse_missing_files(settings["verify"], settings["cert"])
+        except (requests.RequestException, NotSent, ValueError) as exc:
             failure = not_sent(exc)
         else:
             if isinstance(adapter, HTTPAdapter):

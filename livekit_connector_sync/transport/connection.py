@@ -54,7 +54,9 @@ _MOST_HEADERS = 128
 _LONGEST_LINE = 65536  # bytes
 _STATUS_LINE = re.compile(rb"(HTTP/1\.[01]) ([1-9][0-9]{2})(?: ([^\r\n]*))?\r?\n")
 _CHUNK_LINE = re.compile(rb"0*([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]*)?\r\n")
-_FIELD_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, section 5.6.2
+# RFC 9112, section 5; names as in RFC 9110, section 5.6.2.
+_FIELD_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):([^\r\n\0]*)\r?\n")
+_FOLDED_LINE = re.compile(rb"[ \t]([^\r\n\0]*)\r?\n")  # section 5.2
 
 
 class Exchange:
@@ -284,6 +286,24 @@ class _Dialling(HTTPConnection):
         raise error or OSError(f"{host} has no address")
 
 
+class _ResponseHeaders(http.client.HTTPMessage):
+    """Checked headers, which the base would check again each time that they are written or read.
+
+    Args:
+        fields: names and values.
+    """
+
+    def __init__(self, fields: list[tuple[str, str]]) -> None:
+        super().__init__()
+        self._fields = fields
+        for name, value in fields:
+            self.set_raw(name, value)
+
+    def items(self) -> list[tuple[str, str]]:
+        """Return the names and values."""
+        return self._fields
+
+
 class _Response(http.client.HTTPResponse):
     """An answer read by the letter of RFC 9112.
 
@@ -300,27 +320,31 @@ class _Response(http.client.HTTPResponse):
         """Read the status line and the headers of the final answer."""
         for _ in range(_MOST_INTERIM):
             version, status, reason = self._read_status()
-            headers = self._read_headers()
+            fields = self._read_fields()
             if not 100 <= status <= 199 or status == 101:
                 break
         else:
             raise http.client.HTTPException("too many interim answers")
-        self.version = 10 if version == "HTTP/1.0" else 11
+        self.version = 10 if version == b"HTTP/1.0" else 11
         self.code = self.status = status
         self.reason = reason.strip()
-        self.headers = self.msg = headers
-        self.chunked = headers.get("transfer-encoding", "").lower() == "chunked"
+        self.headers = self.msg = _ResponseHeaders(fields)
+        known = {name.lower(): value for name, value in fields}
+        self.chunked = known.get("transfer-encoding", "").lower() == "chunked"
         self.chunk_left = None
-        length = headers.get("content-length", "")
+        length = known.get("content-length", "")
         if "," in length or (self.chunked and self.version == 10):
             raise http.client.HTTPException("ambiguous framing")
         self.length = int(length) if not self.chunked and length.isdecimal() else None
         if status in (204, 304):
             self.length = 0
-        closes = self._check_close()  # type: ignore[attr-defined]
-        self.will_close = closes or (not self.chunked and self.length is None)
+        connection = known.get("connection", "").lower()
+        stays = "close" not in connection if self.version == 11 else "keep-alive" in connection
+        self.will_close = not stays or (not self.chunked and self.length is None)
+        if self.will_close:  # http.client closes the connection now, before the body is read
+            cast(_Reader, self.fp.raw).hold()
 
-    def _read_status(self) -> tuple[str, int, str]:
+    def _read_status(self) -> tuple[bytes, int, str]:
         line = self.fp.readline(_LONGEST_LINE)
         if not line:
             raise http.client.RemoteDisconnected("the connection closed without an answer")
@@ -328,26 +352,25 @@ class _Response(http.client.HTTPResponse):
         if found is None:
             raise http.client.HTTPException("malformed status line")
         version, status, reason = found.groups(b"")
-        return version.decode(), int(status), reason.decode("latin-1")
+        return version, int(status), reason.decode("latin-1")
 
-    def _read_headers(self) -> http.client.HTTPMessage:
-        headers = http.client.HTTPMessage()
-        name = value = ""
+    def _read_fields(self) -> list[tuple[str, str]]:
+        fields: list[tuple[str, str]] = []
         for _ in range(_MOST_HEADERS):
-            line = self._line().decode("latin-1").removesuffix("\n").removesuffix("\r")
-            if "\r" in line or "\0" in line:
-                raise http.client.HTTPException("malformed header line")
-            if line[:1] in (" ", "\t") and name:
-                value = f"{value} {line.strip()}"  # section 5.2: a folded line
+            line = self._line()
+            if line in (b"\r\n", b"\n"):
+                return fields
+            found = _FIELD_LINE.fullmatch(line)
+            if found is not None:
+                name, value = found.groups()
+                fields.append((name.decode(), value.strip(b" \t").decode("latin-1")))
                 continue
-            if name:
-                headers[name] = value
-            if not line:
-                return headers
-            name, colon, value = line.partition(":")
-            value = value.strip(" \t")
-            if not colon or not _FIELD_NAME.fullmatch(name):
+            found = _FOLDED_LINE.fullmatch(line)
+            if found is None or not fields:
                 raise http.client.HTTPException("malformed header line")
+            folded, begun = fields.pop()
+            more = found[1].strip(b" \t").decode("latin-1")
+            fields.append((folded, f"{begun} {more}"))
         raise http.client.HTTPException(f"more than {_MOST_HEADERS} header lines")
 
     def _get_chunk_left(self) -> Optional[int]:
@@ -362,7 +385,7 @@ class _Response(http.client.HTTPResponse):
             raise http.client.HTTPException("malformed chunk size")
         self.chunk_left = int(found[1], 16)
         if self.chunk_left == 0:
-            self._read_headers()  # the trailers
+            self._read_fields()  # the trailers
             self._close_conn()
             self.chunk_left = None
         return self.chunk_left
@@ -398,11 +421,14 @@ class _Reader(io.RawIOBase):
     def __init__(self, sock: Any, exchange: Exchange) -> None:
         self._sock = sock
         self._exchange = exchange
-        # Its reference keeps the socket open until the answer is read, as http.client wants it.
-        self._file = sock.makefile("rb", buffering=0)
+        self._held: Optional[io.RawIOBase] = None
 
     def readable(self) -> bool:
         return True
+
+    def hold(self) -> None:
+        """Keep the socket open until this is closed, although its connection gets closed."""
+        self._held = self._sock.makefile("rb", buffering=0)
 
     def end(self, buffered: io.BufferedReader) -> None:
         """End the connection too if a buffer holds more, which the next answer would follow."""
@@ -422,6 +448,6 @@ class _Reader(io.RawIOBase):
         return count
 
     def close(self) -> None:
-        if not self.closed:
-            self._file.close()
+        if self._held is not None:
+            self._held.close()
         super().close()

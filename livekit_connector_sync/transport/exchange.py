@@ -6,7 +6,6 @@ import contextvars
 import functools
 import http.client
 import io
-import os
 import re
 import socket
 import threading
@@ -105,13 +104,6 @@ def _send(
     settings: Mapping[str, Any],
     exchange: Exchange,
 ) -> requests.Response:
-    verify, cert = settings["verify"], settings["cert"]
-    if isinstance(verify, str) and not os.path.exists(verify):
-        reason = f"the CA bundle {verify!r} does not exist (verify, or REQUESTS_CA_BUNDLE)"
-        raise TransportError(reason, CONNECTING, maybe_sent=False)
-    if cert is not None and not all(map(os.path.exists, [cert] if isinstance(cert, str) else cert)):
-        reason = f"the client certificate {cert!r} does not exist (cert)"
-        raise TransportError(reason, CONNECTING, maybe_sent=False)
     deadline = exchange.deadline.remaining()
     connect = exchange.connect_deadline.remaining()
     if deadline == 0 or connect == 0:

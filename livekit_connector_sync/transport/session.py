@@ -47,7 +47,7 @@ class _Headers(CaseInsensitiveDict[str]):
     """Headers that urllib3, which copies them for each request, gets as a plain dict."""
 
     def copy(self) -> Any:
-        return dict(self.items())
+        return dict(self._store.values())  # type: ignore[attr-defined]  # as the base's own copy()
 
 
 class _NoCookies(RequestsCookieJar):
@@ -96,6 +96,8 @@ _DEFAULT_HEADERS = requests.utils.default_headers()
 
 def _session_headers(session: requests.Session) -> dict[str, Union[str, bytes]]:
     """Return what a caller has set on the session, without requests' defaults."""
+    if not session.headers:
+        return {}
     return {
         name: value
         for name, value in session.headers.items()
@@ -135,6 +137,18 @@ def check_paths(verify: Union[bool, str, None], cert: Union[str, tuple[str, str]
             _tls_context(True, cert)
         except (OSError, ValueError, TypeError) as exc:
             raise ValueError(f"cert={cert!r} is no usable client certificate: {exc}") from None
+
+
+def refuse_missing_files(verify: Union[bool, str], cert: Any) -> None:
+    """Refuse paths where nothing is: an adapter of the caller's opens them after it took a pool.
+
+    Raises:
+        NotSent: one is missing.
+    """
+    if isinstance(verify, str) and not os.path.exists(verify):
+        raise NotSent(f"the CA bundle {verify!r} does not exist (verify, or REQUESTS_CA_BUNDLE)")
+    if cert is not None and not all(map(os.path.exists, [cert] if isinstance(cert, str) else cert)):
+        raise NotSent(f"the client certificate {cert!r} does not exist (cert)")
 
 
 @functools.lru_cache(maxsize=32)
