@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 import threading
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Optional, Union
 
-from .. import ConnectorClient
+from .. import ConnectorClient, UnaryUnaryClientInterceptor
 from ..forking import reset_after_fork
 from .settings import DEFAULT_ALIAS, Settings
+
+if TYPE_CHECKING:
+    import requests
 
 __all__ = ["Clients", "make_client"]
 
@@ -97,6 +102,8 @@ def make_client(settings: Settings) -> ConnectorClient:
             timeout=settings.timeout,
             retry=settings.retry,
             failover=settings.failover,
+            session=_session(settings.session),
+            interceptors=[_interceptor(each) for each in settings.interceptors],
             verify=settings.verify,
             cert=settings.cert,
             proxies=settings.proxies,
@@ -104,3 +111,32 @@ def make_client(settings: Settings) -> ConnectorClient:
         )
     except ValueError as exc:
         raise ValueError(f"alias {settings.alias!r}: {exc}") from exc
+
+
+def _session(
+    given: Union[str, Callable[[], requests.Session], None],
+) -> Optional[requests.Session]:
+    if given is None:
+        return None
+    make = _imported("SESSION", given) if isinstance(given, str) else given
+    session: requests.Session = make()
+    return session
+
+
+def _interceptor(given: Union[str, UnaryUnaryClientInterceptor]) -> UnaryUnaryClientInterceptor:
+    found: Any = _imported("INTERCEPTORS", given) if isinstance(given, str) else given
+    interceptor: UnaryUnaryClientInterceptor = found() if isinstance(found, type) else found
+    return interceptor
+
+
+def _imported(option: str, path: str) -> Any:
+    """Return what a dotted path names.
+
+    Raises:
+        ValueError: nothing.
+    """
+    module, _, name = path.rpartition(".")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as exc:
+        raise ValueError(f"{option} names {path!r}, which cannot be imported: {exc}") from exc

@@ -11,15 +11,19 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Optional, Union
+from typing import TYPE_CHECKING, Any, Optional, Union
 
-from ..call import UNSET, Timeout
+from ..call import UNSET, Timeout, UnaryUnaryClientInterceptor
 from ..regions import FailoverPolicy
 from ..retry import RetryPolicy
 
-__all__ = ["DEFAULT_ALIAS", "OPTIONS", "Settings", "is_by_alias", "load"]
+if TYPE_CHECKING:
+    import requests
+
+__all__ = ["DEFAULT_ALIAS", "OPTIONS", "Settings", "is_by_alias", "load", "merged"]
 
 DEFAULT_ALIAS = "default"
 
@@ -56,6 +60,11 @@ class Settings:
     """Proxies by scheme, as in requests."""
     validate: bool = True
     """Check required fields before anything is sent."""
+    session: Union[str, Callable[[], requests.Session], None] = None
+    """Makes the requests.Session to send with: a function, or its dotted path."""
+    interceptors: tuple[Union[str, UnaryUnaryClientInterceptor], ...] = ()
+    """See every call, the first one first: interceptors, or the dotted paths of such or of their
+    classes."""
 
     whatsapp_phone_number_id: Optional[str] = None
     """Meta's id of the business number. Environment: WHATSAPP_PHONE_NUMBER_ID."""
@@ -79,6 +88,8 @@ class Settings:
     """Names of the agents that the Twilio view dispatches to every call's room."""
     allow_unverified_webhooks: bool = False
     """Take webhooks of a provider whose secret is not set, unverified. For development only."""
+    cache: str = "default"
+    """The Django cache that tells repeated webhooks; all processes must share it."""
 
     def webhook_keys(self) -> dict[str, str]:
         """Return the secrets that may sign LiveKit's webhooks, by API key."""
@@ -100,7 +111,7 @@ _ENVIRONMENT = {
     "META_VERIFY_TOKEN": "META_VERIFY_TOKEN",
     "TWILIO_AUTH_TOKEN": "TWILIO_AUTH_TOKEN",
 }
-_CREDENTIALS = ("TOKEN", "API_KEY", "API_SECRET")
+_KEYS = {"API_KEY", "API_SECRET"}
 
 
 def load(options: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Settings]:
@@ -116,7 +127,8 @@ def load(options: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Se
     by_alias = options if is_by_alias(options) else {DEFAULT_ALIAS: options}
     return {
         alias: _settings(
-            alias, _filled(given, environ) if alias == DEFAULT_ALIAS else _without_none(given)
+            alias,
+            merged(given, _from_environment(given, environ) if alias == DEFAULT_ALIAS else {}),
         )
         for alias, given in by_alias.items()
     }
@@ -135,30 +147,34 @@ def is_by_alias(options: Mapping[str, Any]) -> bool:
     )
 
 
-def _without_none(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return options without those that os.environ.get() did not find; None is a value of two."""
+def merged(given: Mapping[str, Any], fallback: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options with the fallback's in place of those that are not given.
+
+    What os.environ.get() did not find counts as not given. A token switches the fallback's key and
+    secret off, and these its token.
+    """
+    own = _without_empty(given)
+    off = {"TOKEN"} if own.keys() & _KEYS else _KEYS if "TOKEN" in own else set()
+    found = _without_empty(fallback)
+    return {**{name: value for name, value in found.items() if name not in off}, **own}
+
+
+def _without_empty(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options without those that are None, which is a value of two, or an empty text."""
     return {
         name: value
-        for name, value in given.items()
-        if value is not None or name in ("TIMEOUT", "RETRY")
+        for name, value in options.items()
+        if value != "" and (value is not None or name in ("TIMEOUT", "RETRY"))
     }
 
 
-def _filled(given: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
-    """Return options with the environment's in place of those that are not given.
-
-    Credentials are one option: what is given switches every one in the environment off.
-    """
-    filled = _without_none(given)
-    for option, variable in _ENVIRONMENT.items():
-        if not filled.get(option) and environ.get(variable):
-            filled[option] = environ[variable]
-    if not any(filled.get(option) for option in _CREDENTIALS):
-        options = ("TOKEN",) if environ.get("LIVEKIT_TOKEN") else ("API_KEY", "API_SECRET")
-        for option in options:
-            if environ.get(f"LIVEKIT_{option}"):
-                filled[option] = environ[f"LIVEKIT_{option}"]
-    return filled
+def _from_environment(given: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment's options: no credentials if one is given, else a token or a key."""
+    variables = dict(_ENVIRONMENT)
+    if not _without_empty(given).keys() & {"TOKEN", *_KEYS}:
+        names = {"TOKEN"} if environ.get("LIVEKIT_TOKEN") else _KEYS
+        variables.update({name: f"LIVEKIT_{name}" for name in names})
+    return {option: environ.get(variable, "") for option, variable in variables.items()}
 
 
 def _settings(alias: str, options: Mapping[str, Any]) -> Settings:
@@ -170,11 +186,15 @@ def _settings(alias: str, options: Mapping[str, Any]) -> Settings:
             raise ValueError(
                 f"{name} of alias {alias!r} must be {wanted}, not {type(value).__name__}"
             )
-    values: dict[str, Any] = {
-        name.lower(): tuple(value) if isinstance(value, list) else value
-        for name, value in options.items()
-    }
+    values = {name.lower(): _plain(value) for name, value in options.items()}
     return Settings(alias, **values)
+
+
+def _plain(value: Any) -> Any:
+    """Return a value with a tuple for a list and a text for a path."""
+    if isinstance(value, (list, tuple)):
+        return tuple(map(_plain, value))
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
 
 
 def _is_seconds(value: Any) -> bool:
@@ -193,8 +213,17 @@ def _is_list(value: Any) -> bool:
     return isinstance(value, (tuple, list)) and all(isinstance(item, str) for item in value)
 
 
+def _is_path(value: Any) -> bool:
+    return isinstance(value, (str, os.PathLike))
+
+
 def _is_certificate(value: Any) -> bool:
-    return isinstance(value, str) or (_is_list(value) and len(value) == 2)
+    pair = isinstance(value, (tuple, list)) and len(value) == 2 and all(map(_is_path, value))
+    return _is_path(value) or pair
+
+
+def _is_interceptor(value: Any) -> bool:
+    return isinstance(value, (str, UnaryUnaryClientInterceptor))
 
 
 _Kind = tuple[Callable[[Any], bool], str]
@@ -211,11 +240,19 @@ _KINDS: dict[str, _Kind] = {
         lambda value: isinstance(value, (bool, FailoverPolicy)),
         "True, False or a FailoverPolicy",
     ),
-    "VERIFY": (lambda value: isinstance(value, (bool, str)), "True, False or a path"),
+    "VERIFY": (lambda value: isinstance(value, bool) or _is_path(value), "True, False or a path"),
     "CERT": (_is_certificate, "a path, or a pair of paths"),
     "PROXIES": _TEXTS,
     "LIVEKIT_WEBHOOK_KEYS": _TEXTS,
     "AGENTS": (_is_list, "a list of texts"),
+    "SESSION": (
+        lambda value: isinstance(value, str) or callable(value),
+        "a function that returns a requests.Session, or its dotted path",
+    ),
+    "INTERCEPTORS": (
+        lambda value: isinstance(value, (tuple, list)) and all(map(_is_interceptor, value)),
+        "a list of interceptors, or of dotted paths",
+    ),
     "VALIDATE": _FLAG,
     "ALLOW_UNVERIFIED_WEBHOOKS": _FLAG,
 }

@@ -37,6 +37,7 @@ SIGNATURE_SETTINGS_HEADER = "X-Twilio-Webhooks-Signature-Settings"
 _HASHES = {"HMAC_SHA1": hashlib.sha1, "HMAC_SHA256": hashlib.sha256}
 _DEFAULT_PORTS = {"https": "443", "http": "80"}
 _MOST_PARAMETERS = 1000
+_OVER = ("completed", "busy", "failed", "no-answer", "canceled")
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,11 @@ class VoiceCall:
     def key(self) -> str:
         """The same for every delivery of this event, another for every other one."""
         return f"{self.call_sid}:{self.status}"
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the status is one of those that a call ends with."""
+        return self.status in _OVER
 
     def parameter(self, name: str) -> str:
         """Return the first value of a parameter, an empty text if it is missing."""

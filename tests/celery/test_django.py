@@ -108,6 +108,42 @@ with override_settings(CACHES={{"default": cache}}):
     assert "livekit_connector_claims to a Redis URL" in out
 
 
+def test_a_database_cache_that_forgets_is_refused(tmp_path: Path) -> None:
+    code = """
+from django.test import override_settings
+from livekit_connector_sync.contrib.celery.claims import DjangoCacheStore
+
+for entries in (300, 1_000_000):
+    cache = {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "claims"}
+    with override_settings(CACHES={"default": {**cache, "OPTIONS": {"MAX_ENTRIES": entries}}}):
+        try:
+            DjangoCacheStore("default")
+            print("taken")
+        except ValueError as exc:
+            print(exc)
+"""
+    refused, taken = run_in_site(code, tmp_path, "redis://127.0.0.1:1/0").splitlines()
+    assert "keeps 300 entries" in refused
+    assert "MAX_ENTRIES" in refused
+    assert taken == "taken"
+
+
+def test_a_cache_that_hides_that_it_is_down_claims_nothing(tmp_path: Path) -> None:
+    code = """
+from unittest import mock
+from livekit_connector_sync.contrib.celery.claims import Claims, DjangoCacheStore
+
+store = DjangoCacheStore("default")
+with mock.patch.object(store, "_caches", {"default": mock.Mock(**{"add.return_value": None,
+                                                                  "get.return_value": None})}):
+    try:
+        Claims(store, "t", 60).take(1)
+    except ConnectionError as exc:
+        print(exc)
+"""
+    assert "is it down?" in run_in_site(code, tmp_path, "redis://127.0.0.1:1/0")
+
+
 def test_the_settings_and_clients_are_django_s(switchboard: Switchboard, tmp_path: Path) -> None:
     code = """
 import json

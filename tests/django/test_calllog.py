@@ -10,6 +10,7 @@ from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.test import Client
 
+from livekit_connector_sync import Unavailable
 from livekit_connector_sync.contrib.django.calllog.models import CallRecord
 from livekit_connector_sync.contrib.django.views import (
     MetaWebhookView,
@@ -42,11 +43,12 @@ def test_any_order_ends_as_the_same_row(order: tuple[str, ...]) -> None:
 
 
 def test_a_twilio_call() -> None:
-    for view, form in (
-        (TwilioVoiceView(), {}),
-        (TwilioStatusView(), {"CallStatus": "completed", "CallDuration": "42"}),
-    ):
-        view.send(twilio.parse("", twilio_webhook("x", form=form).body), "default")
+    call = twilio.parse("", twilio_webhook("x").body)
+    TwilioVoiceView().send(call, "default", error=Unavailable("no line"))
+    (record,) = CallRecord.objects.all()
+    assert (record.status, record.error) == ("in-progress", "unavailable: no line")
+    form = {"CallStatus": "completed", "CallDuration": "42"}
+    TwilioStatusView().send(twilio.parse("", twilio_webhook("x", form=form).body), "default")
     (record,) = CallRecord.objects.all()
     assert (record.status, record.duration, record.direction) == ("completed", 42, "inbound")
     assert record.ended_at

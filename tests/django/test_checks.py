@@ -10,7 +10,7 @@ from django.core.checks import run_checks
 from django.urls import path
 from helpers.django_site import OPTIONS
 
-from livekit_connector_sync.contrib.django.views import MetaWebhookView
+from livekit_connector_sync.contrib.django.views import MetaWebhookView, TwilioVoiceView
 
 SHARED_CACHE = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache"}}
 
@@ -39,6 +39,10 @@ def test_a_good_project_has_nothing_to_be_told(configure: Callable[..., None]) -
         ({"URL": "ws://livekit.example"}, ["W001"]),
         ({"URL": "ws://127.0.0.1:7880"}, []),
         ({"WEBHOOK_URL": "http://calls.example"}, ["W001"]),
+        ({"WEBHOOK_URL": "calls.example"}, ["E005"]),
+        ({"WEBHOOK_URL": "https://calls.example/webhooks"}, ["E005"]),
+        ({"WEBHOOK_URL": "https://calls.example:8443/"}, []),
+        ({"CACHE": "nowhere"}, ["E006"]),
         ({"ALLOW_UNVERIFIED_WEBHOOKS": True}, ["E004"]),
         ({"META_APP_SECRET": None}, ["W003"]),
         ({"TWILIO_AUTH_TOKEN": None}, ["W003", "W003"]),  # two views
@@ -72,8 +76,47 @@ def test_the_limits_of_the_server(configure: Callable[..., None]) -> None:
     assert ids() == ["W005"]
     configure(DATA_UPLOAD_MAX_MEMORY_SIZE=None)
     assert ids() == []
-    configure(CACHES={"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}})
-    assert ids() == ["W007"]
+
+
+@pytest.mark.parametrize(
+    ("cache", "expected"),
+    [
+        ({"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}, ["W007"]),
+        (
+            {
+                "BACKEND": "django.core.cache.backends.filebased.FileBasedCache",
+                "LOCATION": "/nowhere",
+            },
+            ["W007"],
+        ),
+        ({"BACKEND": "django.core.cache.backends.db.DatabaseCache"}, ["W008"]),
+        (
+            {
+                "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+                "OPTIONS": {"MAX_ENTRIES": 100_000},
+            },
+            [],
+        ),
+    ],
+)
+def test_the_cache_that_tells_repeats(
+    cache: dict[str, Any], expected: list[str], configure: Callable[..., None]
+) -> None:
+    configure(CACHES={**SHARED_CACHE, "webhooks": cache})
+    assert ids() == []
+    configure(LIVEKIT_CONNECTOR={**OPTIONS, "CACHE": "webhooks"})
+    assert ids() == expected
+
+
+def test_how_views_are_routed(configure: Callable[..., None]) -> None:
+    class Routes:
+        urlpatterns = (
+            path("voice", TwilioVoiceView.as_view(timeout=30)),
+            path("hook", MetaWebhookView.as_view(alias="typo")),
+        )
+
+    configure(CACHES=SHARED_CACHE, ROOT_URLCONF=Routes)
+    assert ids() == ["E007", "W006"]
 
 
 def test_only_the_views_that_are_routed_need_a_secret(configure: Callable[..., None]) -> None:

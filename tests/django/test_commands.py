@@ -11,6 +11,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from helpers.django_site import OPTIONS
 
+from livekit_connector_sync.contrib.django import signals
 from livekit_connector_sync.emulator import ConnectorEmulator
 from livekit_connector_sync.testing import livekit_webhook, meta_webhook, twilio_webhook
 
@@ -56,9 +57,11 @@ def test_dial_places_a_call(use: Any) -> None:
 def test_replay_sends_the_signals_again(tmp_path: Path, received: Any) -> None:
     body = tmp_path / "body"
     old = meta_webhook("connect", "x", timestamp=1_700_000_000)
+    over = twilio_webhook("x", form={"CallStatus": "completed"})
     for provider, content, signal in (
         ("meta", old.body, "whatsapp_call_offered"),
         ("twilio", twilio_webhook("x").body, "twilio_call_received"),
+        ("twilio", over.body, "twilio_call_status"),
         ("livekit", livekit_webhook("room_started", "k", "s").body, "livekit_event"),
     ):
         body.write_bytes(content)
@@ -70,3 +73,25 @@ def test_replay_sends_the_signals_again(tmp_path: Path, received: Any) -> None:
         run("replay", "meta", str(body))
     with pytest.raises(CommandError, match="No such file"):
         run("replay", "meta", str(tmp_path / "missing"))
+
+
+def test_replay_is_for_the_alias_of_the_number_and_tells_who_failed(
+    tmp_path: Path, configure: Callable[..., None], received: Any, connected: Any
+) -> None:
+    configure(
+        LIVEKIT_CONNECTOR={
+            "default": {**OPTIONS, "WHATSAPP_PHONE_NUMBER_ID": "1"},
+            "sales": {**OPTIONS, "WHATSAPP_PHONE_NUMBER_ID": "2"},
+        }
+    )
+    body = tmp_path / "body"
+    body.write_bytes(meta_webhook("connect", "x", phone_number_id="2").body)
+    assert "alias sales" in run("replay", "meta", str(body))
+    assert received.all[-1][1]["alias"] == "sales"
+
+    def fail(**_: Any) -> None:
+        raise RuntimeError("a bug of the user's")
+
+    connected(signals.whatsapp_call_offered, fail)
+    with pytest.raises(CommandError, match=r"1 receivers failed.*a bug of the user's"):
+        run("replay", "meta", str(body))

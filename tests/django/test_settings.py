@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
+import requests
 from django.core.exceptions import ImproperlyConfigured
 
-from livekit_connector_sync import UNSET, Channel, ConnectorClient
+from livekit_connector_sync import UNSET, Channel, ConnectorClient, UnaryUnaryClientInterceptor
 from livekit_connector_sync.contrib.django import get_client, get_settings
+from livekit_connector_sync.emulator import ConnectorEmulator
 
 Configure = Callable[..., None]
 OPTIONS = {"URL": "https://dict.example", "API_KEY": "key", "API_SECRET": "dict-secret"}
@@ -61,6 +65,71 @@ def test_none_means_not_given_except_where_it_means_no_limit(
     assert get_settings().timeout is None
     configure(LIVEKIT_CONNECTOR=OPTIONS)
     assert get_settings().timeout is UNSET
+
+
+def test_an_empty_text_counts_as_not_given(configure: Configure) -> None:
+    configure(
+        LIVEKIT_CONNECTOR={**OPTIONS, "URL": ""}, LIVEKIT_CONNECTOR_URL="https://flat.example"
+    )
+    assert get_settings().url == "https://flat.example"
+
+
+def test_a_token_switches_the_flat_key_off(configure: Configure) -> None:
+    configure(
+        LIVEKIT_CONNECTOR={"URL": "https://dict.example", "TOKEN": "a.b.c"},
+        LIVEKIT_CONNECTOR_API_KEY="key",
+        LIVEKIT_CONNECTOR_API_SECRET="secret",
+    )
+    assert (get_settings().token, get_settings().api_key) == ("a.b.c", None)
+
+
+def test_a_path_may_be_an_object(configure: Configure, tmp_path: Path) -> None:
+    pair = [tmp_path / "cert.pem", tmp_path / "key.pem"]
+    configure(LIVEKIT_CONNECTOR={**OPTIONS, "VERIFY": tmp_path / "ca.pem", "CERT": pair})
+    assert get_settings().verify == str(tmp_path / "ca.pem")
+    assert get_settings().cert == (str(pair[0]), str(pair[1]))
+
+
+class Counting(UnaryUnaryClientInterceptor):
+    """Counts the calls of all its objects."""
+
+    calls: ClassVar[list[str]] = []
+
+    def intercept_unary_unary(self, continuation: Any, details: Any, request: Any) -> Any:
+        self.calls.append(details.method)
+        return continuation(details, request)
+
+
+def make_session() -> requests.Session:
+    session = requests.Session()
+    session.headers["X-Team"] = "support"
+    return session
+
+
+def test_a_session_and_interceptors_from_the_settings(
+    use: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "site_hooks", sys.modules[Counting.__module__])
+    monkeypatch.setattr(Counting, "calls", [])
+    with ConnectorEmulator() as emulator:
+        use(
+            emulator,
+            SESSION="site_hooks.make_session",
+            INTERCEPTORS=[Counting(), "site_hooks.Counting"],
+        )
+        get_client().connect_twilio_call(
+            room_name="r", twilio_call_direction="TWILIO_CALL_DIRECTION_INBOUND"
+        )
+        assert emulator.requests[0].headers["x-team"] == "support"
+    assert Counting.calls == ["livekit.Connector/ConnectTwilioCall"] * 2
+
+
+@pytest.mark.parametrize("option", ["SESSION", "INTERCEPTORS"])
+def test_a_dotted_path_to_nothing_is_named(option: str, configure: Configure) -> None:
+    path = "no.such.thing"
+    configure(LIVEKIT_CONNECTOR={**OPTIONS, option: path if option == "SESSION" else [path]})
+    with pytest.raises(ImproperlyConfigured, match=rf"{option} names 'no\.such\.thing'"):
+        get_client()
 
 
 def test_override_settings_reaches_the_client(configure: Configure) -> None:

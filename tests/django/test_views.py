@@ -10,21 +10,28 @@ from unittest import mock
 from xml.etree import ElementTree
 
 import pytest
+from django.core.cache.backends.base import BaseCache
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpResponse
 from django.test import Client, RequestFactory
 from django.urls import reverse
 from helpers.django_site import OPTIONS
 
-from livekit_connector_sync.contrib.django import signals
-from livekit_connector_sync.contrib.django.views import MetaWebhookView, TwilioVoiceView
+from livekit_connector_sync import Unavailable
+from livekit_connector_sync.contrib.django import RetryLater, signals
+from livekit_connector_sync.contrib.django.decorators import twilio_view
+from livekit_connector_sync.contrib.django.views import (
+    LiveKitWebhookView,
+    MetaWebhookView,
+    TwilioVoiceView,
+)
 from livekit_connector_sync.testing import (
     SignedRequest,
     livekit_webhook,
     meta_webhook,
     twilio_webhook,
 )
-from livekit_connector_sync.webhooks import meta
+from livekit_connector_sync.webhooks import meta, twiml
 
 META = "/webhooks/meta"
 SECRET = OPTIONS["META_APP_SECRET"]
@@ -123,10 +130,48 @@ def test_a_receiver_that_fails_is_logged_and_the_others_run(
     assert "a bug of the user's" in caplog.text
 
 
-def test_a_cache_that_is_down_stops_nobody(received: Any) -> None:
-    with mock.patch("django.core.cache.cache.add", side_effect=ConnectionError("down")):
-        assert post(meta_webhook("connect", SECRET)).status_code == 200
+class Down(BaseCache):
+    """A cache that is down: it says so, or hides it, as django-redis can be told to."""
+
+    def __init__(self, location: str, options: Any) -> None:
+        super().__init__(options)
+        self.hides = location == "hides"
+
+    def add(self, *args: Any, **kwargs: Any) -> bool:
+        if self.hides:
+            return False
+        raise ConnectionError("down")
+
+    def get(self, *args: Any, **kwargs: Any) -> None:
+        return None
+
+
+@pytest.mark.parametrize("how", ["says", "hides"])
+def test_a_cache_that_is_down_stops_nobody(
+    how: str, configure: Callable[..., None], received: Any
+) -> None:
+    down = {"BACKEND": f"{__name__}.Down", "LOCATION": how}
+    configure(
+        CACHES={"default": {**down, "LOCATION": "says"}, "webhooks": down},
+        LIVEKIT_CONNECTOR={**OPTIONS, "CACHE": "webhooks"},
+    )
+    assert post(meta_webhook("connect", SECRET)).status_code == 200
     assert received.names == ["whatsapp_call_offered"]
+
+
+def test_a_receiver_may_ask_for_the_event_again(connected: Any, received: Any) -> None:
+    brokers = [RetryLater("the broker is down"), None]
+
+    def send_task(**_: Any) -> None:
+        problem = brokers.pop(0)
+        if problem is not None:
+            raise problem
+
+    connected(signals.whatsapp_call_offered, send_task)
+    webhook = meta_webhook("connect", SECRET)
+    assert [post(webhook).status_code for _ in range(3)] == [503, 200, 200]
+    assert received.names == ["whatsapp_call_offered"] * 2
+    assert brokers == []
 
 
 def test_an_update_is_for_the_alias_of_its_number_in_the_same_app(
@@ -141,15 +186,16 @@ def test_an_update_is_for_the_alias_of_its_number_in_the_same_app(
                 "WHATSAPP_PHONE_NUMBER_ID": "3",
                 "META_APP_SECRET": "another app",
             },
+            "of no app": {**OPTIONS, "WHATSAPP_PHONE_NUMBER_ID": "5", "META_APP_SECRET": None},
         }
     )
-    for number in ("1", "2", "3", "4"):
+    for number in ("1", "2", "3", "4", "5"):
         webhook = meta_webhook(
             "connect", SECRET, phone_number_id=number, whatsapp_call_id=f"wacid.{number}"
         )
         assert post(webhook).status_code == 200
     aliases = [values["alias"] for _, values in received.all]
-    assert aliases == ["default", "sales", "default", "default"]
+    assert aliases == ["default", "sales", "default", "default", "of no app"]
     webhook = meta_webhook("connect", "another app", phone_number_id="3")
     assert post(webhook).status_code == 403
     assert post(webhook, "/webhooks/other/meta").status_code == 200
@@ -178,6 +224,24 @@ def test_what_as_view_is_given_wins_over_the_settings() -> None:
     assert view(request).status_code == 200
     query = {"hub.mode": "subscribe", "hub.challenge": "1", "hub.verify_token": "its own too"}
     assert view(rf.get(META, query)).content == b"1"
+
+
+@pytest.mark.parametrize(
+    ("options", "key", "status"),
+    [
+        ({"secret": "its own"}, "devkey", 200),
+        ({"keys": {"own key": "its own"}}, "own key", 200),
+        ({"keys": {"own key": "its own"}}, "devkey", 403),
+    ],
+)
+def test_what_as_view_is_given_verifies_livekits_webhooks(
+    options: dict[str, Any], key: str, status: int
+) -> None:
+    webhook = livekit_webhook("room_finished", key, "its own")
+    request = RequestFactory().post(
+        "/", webhook.body, content_type=webhook.content_type, **webhook.wsgi_environ
+    )
+    assert LiveKitWebhookView.as_view(**options)(request).status_code == status
 
 
 def test_the_handshake_echoes_the_challenge_as_plain_text() -> None:
@@ -236,10 +300,66 @@ def test_a_caller_hears_an_apology_whatever_goes_wrong(
     assert received.names == ["twilio_call_received"]
 
 
+def test_a_voice_view_tells_its_receivers_what_became_of_the_call(received: Any) -> None:
+    webhook = twilio_webhook(TOKEN, url=f"http://testserver{VOICE}")
+    with mock.patch.object(TwilioVoiceView, "connect", side_effect=Unavailable("no line")):
+        post(webhook, VOICE)
+    ((_, values),) = received.all
+    assert isinstance(values["error"], Unavailable)
+
+
+def test_an_is_due_that_fails_is_no_error_tone() -> None:
+    webhook = twilio_webhook(TOKEN, url=f"http://testserver{VOICE}")
+    with mock.patch.object(TwilioVoiceView, "connect", return_value="<Response/>"):
+        with mock.patch.object(TwilioVoiceView, "is_due", side_effect=RuntimeError("a bug")):
+            assert post(webhook, VOICE).content == b"<Response/>"
+
+
+def test_agents_and_origin_may_be_those_of_the_view() -> None:
+    webhook = twilio_webhook(TOKEN, url="https://calls.example/voice")
+    request = RequestFactory().post(
+        "/voice", webhook.body, content_type=webhook.content_type, **webhook.wsgi_environ
+    )
+    view = TwilioVoiceView.as_view(webhook_url="https://calls.example", agents=["sales"])
+    seen = []
+
+    def connect(self: TwilioVoiceView, call: Any) -> str:
+        seen.extend(agent.agent_name for agent in self.connector_request(call).agents)
+        return "<Response/>"
+
+    with mock.patch.object(TwilioVoiceView, "connect", connect):
+        assert view(request).status_code == 200
+    assert seen == ["sales"]
+
+
+def test_a_function_that_answers_twilio() -> None:
+    @twilio_view(apology="Pardon?")
+    def menu(request: Any, call: Any, step: int) -> str:
+        """A step of a menu."""
+        if call.parameter("Digits") == "0":
+            raise RuntimeError("a bug")
+        return twiml.say(f"{step}: {call.parameter('Digits')} & more")
+
+    assert (menu.__name__, menu.__doc__) == ("menu", "A step of a menu.")
+    assert menu.csrf_exempt  # type: ignore[attr-defined]
+
+    def call(digits: str, token: str = TOKEN) -> HttpResponse:
+        webhook = twilio_webhook(token, url="http://testserver/menu", form={"Digits": digits})
+        request = RequestFactory().post(
+            "/menu", webhook.body, content_type=webhook.content_type, **webhook.wsgi_environ
+        )
+        return menu(request, step=1)
+
+    assert said(call("7")) == "1: 7 & more"
+    assert said(call("0")) == "Pardon?"
+    assert call("7", "another token").status_code == 403
+
+
 def test_who_is_not_twilio_is_refused(received: Any, caplog: pytest.LogCaptureFixture) -> None:
     webhook = twilio_webhook("another token", url=f"http://testserver{VOICE}")
-    assert post(webhook, VOICE).status_code == 403
+    assert post(webhook, f"{VOICE}?From=%2B15551234567").status_code == 403
     assert "WEBHOOK_URL" in caplog.text
+    assert "15551234567" not in caplog.text
     del webhook.headers["X-Twilio-Signature"]
     assert post(webhook, VOICE).status_code == 403
     assert received.all == []

@@ -16,6 +16,9 @@ from typing import Any, Optional, Protocol
 
 __all__ = ["Claim", "Claims", "DjangoCacheStore", "RedisStore", "Store"]
 
+_ROUNDS = 3
+_FEWEST_ENTRIES = 100_000
+
 
 class Store(Protocol):
     """A store of texts that every worker reaches."""
@@ -121,11 +124,13 @@ class RedisStore:
 
     def add(self, key: str, value: str, ttl: int) -> Optional[str]:
         """Set a key unless it is set, for so many seconds; return what it was set to before."""
-        while not self._redis.set(key, value, nx=True, ex=ttl):
+        for _ in range(_ROUNDS):
+            if self._redis.set(key, value, nx=True, ex=ttl):
+                return None
             found: Optional[str] = self._redis.get(key)
             if found is not None:  # else it has expired this very moment
                 return found
-        return None
+        raise ConnectionError("Redis takes no key")
 
     def set(self, key: str, value: str, ttl: int) -> None:
         """Set a key for so many seconds."""
@@ -143,17 +148,25 @@ class DjangoCacheStore:
         alias: the cache's name in CACHES.
 
     Raises:
-        ValueError: the cache is one that processes do not share, or cannot claim a key in.
+        ValueError: the cache is one that processes do not share, or that forgets.
     """
 
     def __init__(self, alias: str) -> None:
         from django.core.cache import caches
 
-        backend = f"{type(caches[alias]).__module__}.{type(caches[alias]).__name__}"
+        cache: Any = caches[alias]
+        backend = f"{type(cache).__module__}.{type(cache).__name__}"
+        remedy = "set livekit_connector_claims to a Redis URL, or to another of CACHES"
         if backend.endswith(("LocMemCache", "DummyCache", "FileBasedCache")):
             raise ValueError(
                 f"claims cannot be kept in the cache {alias!r}: two processes can add the same key "
-                f"to a {backend}. Set another in CACHES, or livekit_connector_claims to a Redis URL"
+                f"to a {backend}; {remedy}"
+            )
+        if backend.endswith("DatabaseCache") and cache._max_entries < _FEWEST_ENTRIES:
+            raise ValueError(
+                f"claims cannot be kept in the cache {alias!r}: it keeps {cache._max_entries} "
+                "entries and then drops any third of them; raise its option MAX_ENTRIES to "
+                f"{_FEWEST_ENTRIES} or more, above the calls of a week, or {remedy}"
             )
         self._caches = caches
         self._alias = alias
@@ -161,11 +174,13 @@ class DjangoCacheStore:
     def add(self, key: str, value: str, ttl: int) -> Optional[str]:
         """Set a key unless it is set, for so many seconds; return what it was set to before."""
         cache = self._caches[self._alias]  # of this thread
-        while not cache.add(key, value, ttl):
+        for _ in range(_ROUNDS):
+            if cache.add(key, value, ttl):
+                return None
             found: Optional[str] = cache.get(key)
             if found is not None:  # else it has expired this very moment
                 return found
-        return None
+        raise ConnectionError(f"the cache {self._alias!r} takes no key: is it down?")
 
     def set(self, key: str, value: str, ttl: int) -> None:
         """Set a key for so many seconds."""

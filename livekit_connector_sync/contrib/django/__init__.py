@@ -19,5 +19,6 @@ except ModuleNotFoundError as exc:
     ) from exc
 
 from .conf import clients, get_client, get_settings
+from .delivery import RetryLater
 
-__all__ = ["clients", "get_client", "get_settings"]
+__all__ = ["RetryLater", "clients", "get_client", "get_settings"]

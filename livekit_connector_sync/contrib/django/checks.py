@@ -18,7 +18,7 @@ from django.urls.resolvers import URLPattern
 
 from ...call import Timeout, Unset
 from ..clients import make_client
-from ..settings import Settings
+from ..settings import OPTIONS, Settings
 from .conf import load_settings
 from .views import LiveKitWebhookView, MetaWebhookView, TwilioVoiceView, WebhookView
 
@@ -26,7 +26,9 @@ __all__ = ["check_project", "check_settings"]
 
 _META_LIMIT = 3 * 1024 * 1024  # bytes of a webhook
 _TWILIO_LIMIT = 15.0  # seconds for the answer to a webhook
-_OF_ONE_PROCESS = ("locmem.LocMemCache", "dummy.DummyCache")
+# FileBasedCache is shared, but two processes can add the same key to it.
+_NOT_SHARED = ("locmem.LocMemCache", "dummy.DummyCache", "filebased.FileBasedCache")
+_FEWEST_ENTRIES = 10_000
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -35,14 +37,19 @@ def check_project(app_configs: Any, **_: Any) -> list[CheckMessage]:
     try:
         by_alias = load_settings()
     except ImproperlyConfigured as exc:
-        return [Error(str(exc), hint="See the options in docs/django.md.", id=_id("E001"))]
+        return [Error(str(exc), hint=f"The options are {', '.join(OPTIONS)}.", id=_id("E001"))]
     views = _routed_views()
     messages = [
         message
         for settings in by_alias.values()
         for message in (*check_settings(settings), *_check_secrets(settings, views))
     ]
-    return [*messages, *_check_limits(by_alias, views), *_check_cache(views)]
+    return [
+        *messages,
+        *_check_aliases(by_alias, views),
+        *_check_limits(by_alias, views),
+        *_check_caches(by_alias, views),
+    ]
 
 
 def check_settings(settings: Settings) -> Iterator[CheckMessage]:
@@ -76,6 +83,12 @@ def check_settings(settings: Settings) -> Iterator[CheckMessage]:
                 "or wss://.",
                 id=_id("W001"),
             )
+    if settings.webhook_url and not re.fullmatch(r"https?://[^/?#@\s]+/?", settings.webhook_url):
+        yield Error(
+            f"WEBHOOK_URL of alias {settings.alias!r} is {settings.webhook_url!r}.",
+            hint='Write the origin alone, as "https://calls.example.com": paths are added to it.',
+            id=_id("E005"),
+        )
     if settings.allow_unverified_webhooks:
         yield (Warning if django_settings.DEBUG else Error)(
             f"ALLOW_UNVERIFIED_WEBHOOKS of alias {settings.alias!r} is on.",
@@ -93,14 +106,14 @@ def _check_secrets(settings: Settings, views: list[WebhookView]) -> Iterator[Che
             continue
         option = view.secret_option
         if isinstance(view, LiveKitWebhookView):
-            missing = not settings.webhook_keys()
+            missing = not (view.keys or settings.webhook_keys())
         else:
             missing = not getattr(settings, option.lower())
         if missing:
             yield Warning(
                 f"{option} of alias {settings.alias!r} is missing: {type(view).__name__} refuses "
                 "every webhook.",
-                hint=f"Set {option}, or route only the views that you use.",
+                hint=f"Set {option}; or route only the views that you use, or silence this id.",
                 id=_id("W003"),
             )
         if isinstance(view, MetaWebhookView) and not (
@@ -111,6 +124,19 @@ def _check_secrets(settings: Settings, views: list[WebhookView]) -> Iterator[Che
                 "the webhook's URL.",
                 hint="Set META_VERIFY_TOKEN to a text of your own, and give the same to Meta.",
                 id=_id("W004"),
+            )
+
+
+def _check_aliases(
+    by_alias: Mapping[str, Settings], views: list[WebhookView]
+) -> Iterator[CheckMessage]:
+    for view in views:
+        if view.alias not in by_alias:
+            yield Error(
+                f"{type(view).__name__} is routed for alias {view.alias!r}, which the settings "
+                "do not have.",
+                hint=f"They have {', '.join(map(repr, by_alias))}.",
+                id=_id("E007"),
             )
 
 
@@ -126,6 +152,14 @@ def _check_limits(
             "calls are lost.",
             id=_id("W005"),
         )
+    for view in views:
+        if isinstance(view, TwilioVoiceView) and view.timeout > _TWILIO_LIMIT:
+            yield Warning(
+                f"{type(view).__name__} is routed with a timeout of {view.timeout:g} seconds, and "
+                "Twilio waits 15.",
+                hint="Leave some of them to your receivers: 8 is the view's own.",
+                id=_id("W006"),
+            )
     for settings in by_alias.values():
         if _has(views, TwilioVoiceView) and _is_above(settings.timeout, _TWILIO_LIMIT):
             yield Warning(
@@ -136,15 +170,37 @@ def _check_limits(
             )
 
 
-def _check_cache(views: list[WebhookView]) -> Iterator[CheckMessage]:
-    backend = str(django_settings.CACHES.get("default", {}).get("BACKEND", ""))
-    if views and not django_settings.DEBUG and backend.endswith(_OF_ONE_PROCESS):
-        yield Warning(
-            f"The default cache is {backend.rpartition('.')[2]}, which processes do not share.",
-            hint="Webhooks come more than once, and another process would not notice: use "
-            "Redis, Memcached or the database cache.",
-            id=_id("W007"),
-        )
+def _check_caches(
+    by_alias: Mapping[str, Settings], views: list[WebhookView]
+) -> Iterator[CheckMessage]:
+    """Check that the caches which tell repeated webhooks can do so."""
+    if not views:
+        return
+    for name in dict.fromkeys(settings.cache for settings in by_alias.values()):
+        cache = django_settings.CACHES.get(name)
+        if cache is None:
+            yield Error(
+                f"CACHE names {name!r}, which is not in CACHES.",
+                hint=f"CACHES has {', '.join(map(repr, django_settings.CACHES))}.",
+                id=_id("E006"),
+            )
+            continue
+        backend = str(cache.get("BACKEND", ""))
+        if backend.endswith(_NOT_SHARED) and not django_settings.DEBUG:
+            yield Warning(
+                f"The cache {name!r} is a {backend.rpartition('.')[2]}, in which processes do not "
+                "notice each other's webhooks.",
+                hint="Webhooks come more than once: use Redis, Memcached or the database cache.",
+                id=_id("W007"),
+            )
+        entries = cache.get("OPTIONS", {}).get("MAX_ENTRIES", 300)
+        if backend.endswith("DatabaseCache") and entries < _FEWEST_ENTRIES:
+            yield Warning(
+                f"The cache {name!r} keeps {entries} entries and then drops any third of them.",
+                hint="Repeats of the webhooks among them would not be noticed: raise its option "
+                f"MAX_ENTRIES to {_FEWEST_ENTRIES} or more, or use Redis.",
+                id=_id("W008"),
+            )
 
 
 def _routed_views() -> list[WebhookView]:

@@ -12,7 +12,7 @@ from django.core.signals import setting_changed
 
 from ... import ConnectorClient
 from ..clients import Clients
-from ..settings import DEFAULT_ALIAS, Settings, is_by_alias, load
+from ..settings import DEFAULT_ALIAS, Settings, is_by_alias, load, merged
 
 __all__ = ["clients", "get_client", "get_settings", "load_settings"]
 
@@ -80,10 +80,10 @@ def get_settings(alias: str = DEFAULT_ALIAS) -> Settings:
 def _with_flat(options: Mapping[str, Any], flat: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return options with the flat ones in place of those that the default alias lacks."""
     if not is_by_alias(options):
-        return {**flat, **options}
+        return merged(options, flat)
     if not flat:
         return options
-    return {**options, DEFAULT_ALIAS: {**flat, **options.get(DEFAULT_ALIAS, {})}}
+    return {**options, DEFAULT_ALIAS: merged(options.get(DEFAULT_ALIAS, {}), flat)}
 
 
 def _forget(*, setting: str, **_: Any) -> None:

@@ -11,8 +11,8 @@ Every receiver gets:
 - `raw`: its payload as it came;
 - `alias`: the alias of LIVEKIT_CONNECTOR that it belongs to.
 
-Signals are sent robustly: what a receiver raises is logged and the provider gets its 200. Answer
-fast, and leave what is slow to a task.
+Signals are sent robustly: what a receiver raises is logged and the provider gets its 200, unless it
+is RetryLater. Answer fast, and leave what is slow to a task.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ whatsapp_call_status = Signal()
 whatsapp_other = Signal()
 """Another update of Meta's, such as a message or an error (meta.OtherUpdate)."""
 twilio_call_received = Signal()
-"""Somebody called a Twilio number (twilio.VoiceCall); the view has connected the call."""
+"""Somebody called a Twilio number (twilio.VoiceCall); `error` is None if the view has connected the
+call, and otherwise why the caller heard an apology."""
 twilio_call_status = Signal()
 """A call at Twilio has another status (twilio.VoiceCall)."""
 livekit_event = Signal()

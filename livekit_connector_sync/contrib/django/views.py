@@ -5,6 +5,7 @@ What a provider hears is chosen so that it neither repeats what we have nor give
 - 403 for a signature that is missing or wrong;
 - 200 for all that the provider did send: a duplicate, an event that came too late, a body that
   cannot be read, an event whose receiver failed. Each is logged.
+- 503 if a receiver raised RetryLater, so that the event comes again.
 - Twilio's callers always hear something: the room, or an apology.
 
 Subclass a view to change what it does, or pass its attributes to `as_view`.
@@ -13,7 +14,7 @@ Subclass a view to change what it does, or pass its attributes to `as_view`.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Optional, Union
 
 from django.core.exceptions import ImproperlyConfigured, RequestDataTooBig
@@ -29,7 +30,7 @@ from ...webhooks import Reason, WebhookError, livekit, meta, twilio, twiml
 from ..settings import DEFAULT_ALIAS
 from . import signals
 from .conf import clients, get_client, get_settings
-from .delivery import is_first_delivery
+from .delivery import RetryLater, forget, is_first_delivery
 
 try:
     from django.contrib.auth.decorators import login_not_required  # since Django 5.1
@@ -43,7 +44,9 @@ except ImportError:
 __all__ = [
     "LiveKitWebhookView",
     "MetaWebhookView",
+    "TwilioCallView",
     "TwilioStatusView",
+    "TwilioView",
     "TwilioVoiceView",
     "WebhookView",
 ]
@@ -91,10 +94,14 @@ class WebhookView(View):
             return HttpResponse(status=self.too_big_status)
         except WebhookError as exc:
             return self.refuse(exc)
+        status = 200
         for event, alias in events:
             if self.is_due(event):
-                self.send(event, alias)
-        return HttpResponse(status=200)
+                failures = self.send(event, alias)
+                if any(isinstance(failure, RetryLater) for failure in failures):
+                    self.forget(event)
+                    status = 503
+        return HttpResponse(status=status)
 
     def receive(self, request: HttpRequest, body: bytes) -> Iterable[tuple[Event, str]]:
         """Verify a request and return its events, each with the alias that it belongs to.
@@ -119,21 +126,37 @@ class WebhookView(View):
 
     def is_due(self, event: Event) -> bool:
         """Return whether an event is to be handled: it is not a duplicate."""
-        if is_first_delivery(self.endpoint, self.alias, event.key):
+        cache = get_settings(self.alias).cache
+        if is_first_delivery(cache, self.endpoint, self.alias, event.key):
             return True
         logger.info("%s webhook is a duplicate: %s", self.provider, event.key)
         return False
 
-    def send(self, event: Event, alias: str) -> None:
-        """Send an event's signals. Django logs what a receiver raises."""
-        for signal in (self.signal_of(event), signals.webhook_received):
-            signal.send_robust(
+    def forget(self, event: Event) -> None:
+        """Undo what `is_due` noted: the event will come again."""
+        forget(get_settings(self.alias).cache, self.endpoint, self.alias, event.key)
+
+    def send(self, event: Event, alias: str, **more: Any) -> list[Exception]:
+        """Send an event's signals; return what their receivers raised, which Django logs.
+
+        Args:
+            event: the event.
+            alias: the alias that it belongs to.
+            **more: further arguments for the receivers.
+        """
+        outcomes = [
+            outcome
+            for signal in (self.signal_of(event), signals.webhook_received)
+            for _, outcome in signal.send_robust(
                 sender=type(self),
                 provider=self.provider,
                 event=event,
                 raw=event.raw,
                 alias=alias,
+                **more,
             )
+        ]
+        return [outcome for outcome in outcomes if isinstance(outcome, Exception)]
 
     def the_secret(self) -> Optional[str]:
         """Return what verifies requests; None if they are taken unverified.
@@ -154,8 +177,8 @@ class WebhookView(View):
 class MetaWebhookView(WebhookView):
     """Meta's webhook: the GET handshake, and updates about WhatsApp calls.
 
-    An update is for the alias whose WHATSAPP_PHONE_NUMBER_ID it names, if that alias has the same
-    Meta app, else for the view's alias.
+    An update is for the alias whose WHATSAPP_PHONE_NUMBER_ID it names, unless that one has another
+    Meta app; else for the view's alias.
     """
 
     provider = "meta"
@@ -194,7 +217,7 @@ class MetaWebhookView(WebhookView):
         """Return the alias of the number that an event is about, among those of one Meta app."""
         own = get_settings(self.alias)
         for alias, settings in {self.alias: own, **clients.all_settings()}.items():
-            same_app = alias == self.alias or settings.meta_app_secret == secret
+            same_app = alias == self.alias or settings.meta_app_secret in (None, secret)
             if same_app and settings.whatsapp_phone_number_id == event.phone_number_id:
                 return alias
         return self.alias
@@ -218,11 +241,13 @@ class MetaWebhookView(WebhookView):
         return signals.whatsapp_other
 
 
-class _TwilioView(WebhookView):
+class TwilioView(WebhookView):
     """Verifies Twilio's signature over the URL that Twilio has."""
 
     provider = "twilio"
     secret_option = "TWILIO_AUTH_TOKEN"
+    webhook_url: Optional[str] = None
+    """The site's public origin; by default WEBHOOK_URL."""
 
     def get(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
         """Take a webhook that is configured as a GET."""
@@ -244,7 +269,7 @@ class _TwilioView(WebhookView):
 
     def public_url(self, request: HttpRequest) -> str:
         """Return the URL that Twilio requested: under WEBHOOK_URL, if that is set."""
-        origin = get_settings(self.alias).webhook_url
+        origin = self.webhook_url or get_settings(self.alias).webhook_url
         if origin:
             return f"{origin.rstrip('/')}{request.get_full_path()}"
         return str(request.build_absolute_uri())
@@ -252,12 +277,48 @@ class _TwilioView(WebhookView):
     def refuse(self, error: WebhookError) -> HttpResponse:
         """Answer a request that cannot be taken."""
         if error.reason is Reason.WRONG_SIGNATURE:
-            url = self.public_url(self.request)
+            url = self.public_url(self.request).partition("?")[0]  # the query may hold numbers
             logger.warning("behind a proxy? set WEBHOOK_URL: Twilio must have the URL %s", url)
         return super().refuse(error)
 
 
-class TwilioVoiceView(_TwilioView):
+class TwilioCallView(TwilioView):
+    """Answers Twilio about a call with TwiML: subclass it for a step of a menu, say."""
+
+    apology = "We are sorry, we cannot take your call right now. Please try again later."
+    """What a caller hears when something fails: an HTTP error would be an error tone."""
+
+    def post(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
+        """Answer a call."""
+        answer: Union[str, HttpResponse]
+        try:
+            ((call, alias),) = self.receive(request, request.body)
+            answer = self.answer_call(call, alias)
+        except WebhookError as exc:
+            refusal = self.refuse(exc)
+            answer = refusal if refusal.status_code != 200 else self.apologize()
+        except Exception:
+            logger.exception("twilio's webhook failed: the caller hears an apology")
+            answer = self.apologize()
+        if isinstance(answer, HttpResponse):
+            return answer
+        return HttpResponse(answer.encode(), content_type=twiml.CONTENT_TYPE)
+
+    def answer_call(self, call: twilio.VoiceCall, alias: str) -> Union[str, HttpResponse]:
+        """Return TwiML, or a response; `self.request` and `self.kwargs` are there too.
+
+        Args:
+            call: the call, verified.
+            alias: the alias that it belongs to.
+        """
+        raise NotImplementedError
+
+    def apologize(self) -> str:
+        """Return the TwiML for a call that cannot be answered."""
+        return twiml.say(self.apology)
+
+
+class TwilioVoiceView(TwilioCallView):
     """Twilio's voice webhook: connects the caller to a room, within the request.
 
     Override `connector_request` to choose the room, the participant and the agents.
@@ -267,29 +328,25 @@ class TwilioVoiceView(_TwilioView):
     timeout = 8.0
     """Seconds for ConnectTwilioCall: Twilio waits 15, and receivers take some. A shorter TIMEOUT
     of the alias wins."""
-    apology = "We are sorry, we cannot take your call right now. Please try again later."
-    """What a caller hears when the call cannot be connected."""
+    agents: Optional[Sequence[str]] = None
+    """Names of the agents for every call's room; by default AGENTS."""
 
-    def post(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
-        """Answer a call with TwiML."""
-        try:
-            ((call, alias),) = self.receive(request, request.body)
-        except WebhookError as exc:
-            refusal = self.refuse(exc)
-            return refusal if refusal.status_code != 200 else self._answer(self.apologize())
-        except Exception:  # an HTTP error would be an error tone to the caller
-            logger.exception("twilio call cannot be verified: the caller hears an apology")
-            return self._answer(self.apologize())
+    def answer_call(self, call: twilio.VoiceCall, alias: str) -> str:
+        """Connect a call, send its signals, and return the TwiML."""
+        error: Optional[Exception] = None
         try:
             answer = self.connect(call)
-        except Exception:
+        except Exception as exc:
             logger.exception("twilio call %s cannot be connected", call.call_sid)
-            answer = self.apologize()
-        # A repeat means that Twilio did not get the first answer. It needs a stream of its own:
-        # each takes one call.
-        if self.is_due(call):
-            self.send(call, alias)
-        return self._answer(answer)
+            answer, error = self.apologize(), exc
+        try:
+            # A repeat means that Twilio did not get the first answer. It needs a stream of its
+            # own: each takes one call.
+            if self.is_due(call):
+                self.send(call, alias, error=error)
+        except Exception:  # of an `is_due` that is not ours; the call goes on
+            logger.exception("the signals of twilio call %s were not sent", call.call_sid)
+        return answer
 
     def connect(self, call: twilio.VoiceCall) -> str:
         """Connect a call and return the TwiML for Twilio.
@@ -306,7 +363,7 @@ class TwilioVoiceView(_TwilioView):
 
     def connector_request(self, call: twilio.VoiceCall) -> ConnectTwilioCallRequest:
         """Return how to connect a call: by default a room of its own, and the alias's agents."""
-        agents = get_settings(self.alias).agents
+        agents = get_settings(self.alias).agents if self.agents is None else self.agents
         return ConnectTwilioCallRequest(
             twilio_call_direction=ConnectTwilioCallRequest.TWILIO_CALL_DIRECTION_INBOUND,
             room_name=f"call-{call.call_sid}",
@@ -315,19 +372,12 @@ class TwilioVoiceView(_TwilioView):
             agents=[RoomAgentDispatch(agent_name=name) for name in agents],
         )
 
-    def apologize(self) -> str:
-        """Return the TwiML for a call that cannot be connected."""
-        return twiml.say(self.apology)
-
     def signal_of(self, event: Any) -> Signal:
         """Return the signal of a call."""
         return signals.twilio_call_received
 
-    def _answer(self, document: str) -> HttpResponse:
-        return HttpResponse(document.encode(), content_type=twiml.CONTENT_TYPE)
 
-
-class TwilioStatusView(_TwilioView):
+class TwilioStatusView(TwilioView):
     """Twilio's status callback."""
 
     endpoint = "twilio-status"
@@ -343,22 +393,46 @@ class LiveKitWebhookView(WebhookView):
     provider = "livekit"
     endpoint = "livekit"
     secret_option = "API_SECRET"
+    keys: Optional[Mapping[str, str]] = None
+    """Secrets by API key that may sign; by default those of every alias's settings. `secret` in its
+    place is that of the alias's API_KEY."""
 
     def receive(
         self, request: HttpRequest, body: bytes
     ) -> Iterable[tuple[livekit.WebhookEvent, str]]:
         """Verify a request and return its event."""
-        aliases = {self.alias: get_settings(self.alias), **clients.all_settings()}
-        keys: dict[str, str] = {}
-        alias_of_key: dict[str, str] = {}
-        for alias, settings in aliases.items():
-            for key, secret in settings.webhook_keys().items():
-                keys.setdefault(key, secret)
-                alias_of_key.setdefault(key, alias)
+        keys = self.the_keys()
         if not keys and self.the_secret() is None:
             return [(livekit.parse(body), self.alias)]
-        key = livekit.verify(body, _header(request, livekit.SIGNATURE_HEADER), keys)
-        return [(livekit.parse(body), alias_of_key[key])]
+        key = livekit.verify(
+            body,
+            _header(request, livekit.SIGNATURE_HEADER),
+            {name: secret for name, (secret, _) in keys.items()},
+        )
+        return [(livekit.parse(body), keys[key][1])]
+
+    def the_keys(self) -> dict[str, tuple[str, str]]:
+        """Return the secrets that may sign, each with the alias that it stands for, by API key.
+
+        Raises:
+            ImproperlyConfigured: `secret` was given, and the alias has no API_KEY.
+        """
+        own = get_settings(self.alias)
+        given = self.keys
+        if given is None and self.secret:
+            if not own.api_key:
+                raise ImproperlyConfigured(
+                    f"{type(self).__name__} has a secret and alias {self.alias!r} no API_KEY: "
+                    "give the view `keys` instead"
+                )
+            given = {own.api_key: self.secret}
+        if given is not None:
+            return {key: (secret, self.alias) for key, secret in given.items()}
+        keys: dict[str, tuple[str, str]] = {}
+        for alias, settings in {self.alias: own, **clients.all_settings()}.items():
+            for key, secret in settings.webhook_keys().items():
+                keys.setdefault(key, (secret, alias))
+        return keys
 
     def signal_of(self, event: Any) -> Signal:
         """Return the signal of an event."""

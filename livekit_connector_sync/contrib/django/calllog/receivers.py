@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Optional
 
 from django.dispatch import receiver
 from django.utils import timezone
@@ -12,8 +12,6 @@ from .. import signals
 from .models import CallRecord
 
 __all__: list[str] = []
-
-_OVER = ("completed", "busy", "failed", "no-answer", "canceled")
 
 
 @receiver([signals.whatsapp_call_offered, signals.whatsapp_call_answered])
@@ -70,10 +68,27 @@ def _note_end(event: meta.CallTerminate, alias: str, **_: Any) -> None:
     )
 
 
-@receiver([signals.twilio_call_received, signals.twilio_call_status])
-def _note_twilio(event: twilio.VoiceCall, alias: str, **_: Any) -> None:
-    over = event.status in _OVER
+@receiver(signals.twilio_call_received)
+def _note_twilio_call(
+    event: twilio.VoiceCall, alias: str, error: Optional[Exception] = None, **_: Any
+) -> None:
+    # In Twilio's words the answered call goes on, with the room or with an apology.
+    _note_twilio(event, alias, status="in-progress", error=str(error) if error else "")
+
+
+@receiver(signals.twilio_call_status)
+def _note_twilio_status(event: twilio.VoiceCall, alias: str, **_: Any) -> None:
     duration = event.parameter("CallDuration")
+    _note_twilio(
+        event,
+        alias,
+        status=event.status,
+        ended_at=timezone.now() if event.is_over else None,
+        duration=int(duration) if event.is_over and duration.isdecimal() else None,
+    )
+
+
+def _note_twilio(event: twilio.VoiceCall, alias: str, **values: Any) -> None:
     CallRecord.objects.note(
         "twilio",
         event.call_sid,
@@ -82,9 +97,7 @@ def _note_twilio(event: twilio.VoiceCall, alias: str, **_: Any) -> None:
             direction="inbound" if event.direction == "inbound" else "outbound",
             from_number=event.from_number,
             to_number=event.to_number,
-            status=event.status,
-            ended_at=timezone.now() if over else None,
-            duration=int(duration) if over and duration.isdecimal() else None,
+            **values,
         ),
     )
 

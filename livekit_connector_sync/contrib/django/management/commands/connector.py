@@ -19,6 +19,7 @@ from livekit_connector_sync.contrib.django.views import (
     Event,
     LiveKitWebhookView,
     MetaWebhookView,
+    TwilioStatusView,
     TwilioVoiceView,
     WebhookView,
 )
@@ -107,16 +108,23 @@ class Command(BaseCommand):
             if options["file"] == "-"
             else Path(options["file"]).read_bytes()
         )
-        view, events = _read(options["provider"], body)
-        for event in events:
-            view.send(event, options["alias"])
-            self.stdout.write(f"sent {type(event).__name__} {event.key}")
+        view, events = _read(options["provider"], body, options["alias"])
+        failures: list[Exception] = []
+        for event, alias in events:
+            failures += view.send(event, alias)
+            self.stdout.write(f"sent {type(event).__name__} {event.key} to alias {alias}")
+        if failures:
+            raise CommandError(f"{len(failures)} receivers failed, the last with {failures[-1]!r}")
 
 
-def _read(provider: str, body: bytes) -> tuple[WebhookView, list[Event]]:
-    """Return the events in a body, and the view that has their signals."""
+def _read(provider: str, body: bytes, alias: str) -> tuple[WebhookView, list[tuple[Event, str]]]:
+    """Return the events in a body, each with its alias, and the view that has their signals."""
     if provider == "meta":
-        return MetaWebhookView(), list(meta.parse(body))
-    if provider == "twilio":
-        return TwilioVoiceView(), [twilio.parse("", body)]
-    return LiveKitWebhookView(), [livekit.parse(body)]
+        view = MetaWebhookView(alias=alias)
+        secret = get_settings(alias).meta_app_secret
+        return view, [(event, view.alias_of(event, secret)) for event in meta.parse(body)]
+    if provider == "livekit":
+        return LiveKitWebhookView(), [(livekit.parse(body), alias)]
+    call = twilio.parse("", body)
+    is_callback = call.is_over or call.parameter("CallbackSource")
+    return (TwilioStatusView() if is_callback else TwilioVoiceView()), [(call, alias)]
