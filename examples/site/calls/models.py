@@ -7,6 +7,8 @@ from typing import Any
 from django.db import models
 from django.utils import timezone
 
+BY_US, DECLINED, NO_ANSWER = "by us", "declined", "no answer"
+
 
 class Call(models.Model):
     """One call, from the first we hear of it to its end."""
@@ -18,6 +20,7 @@ class Call(models.Model):
         RINGING = "ringing", "Ringing"
         CONNECTING = "connecting", "Connecting"
         ACTIVE = "active", "On the line"
+        ENDING = "ending", "Hanging up"
         ENDED = "ended", "Ended"
         FAILED = "failed", "Failed"
 
@@ -57,7 +60,8 @@ class Call(models.Model):
     @property
     def can_hang_up(self) -> bool:
         """Whether there is something to end; LiveKit has no part in a call that only rings here."""
-        return bool(self.whatsapp_call_id) and not self.is_over and not self.can_accept
+        ending = self.is_over or self.state == self.State.ENDING
+        return bool(self.whatsapp_call_id) and not ending and not self.can_accept
 
     @property
     def pretty_number(self) -> str:

@@ -16,7 +16,7 @@ from livekit_connector_sync.contrib.django import signals
 from livekit_connector_sync.webhooks import meta
 
 from . import tasks
-from .models import Call, move
+from .models import BY_US, DECLINED, NO_ANSWER, Call, move
 
 
 def described(event: meta.CallConnect) -> dict[str, str]:
@@ -70,21 +70,21 @@ def answered(sender: object, event: meta.CallConnect, alias: str, **kwargs: Any)
 
 @receiver(signals.whatsapp_call_status)
 def progressed(sender: object, event: meta.CallStatus, **kwargs: Any) -> None:
-    """A phone rings, or its user declines."""
+    """A phone rings, or its user declines, whereupon the call ends."""
     calls = call_of(event)
     if event.status == "RINGING":
         move(calls, Call.State.RINGING)
     elif event.status == "REJECTED":
-        move(calls, Call.State.ENDED, note="declined", ended_at=timezone.now())
+        calls.filter(answered_at=None).update(note=DECLINED)
 
 
 @receiver(signals.whatsapp_call_ended)
 def ended(sender: object, event: meta.CallTerminate, alias: str, **kwargs: Any) -> None:
     """A call is over: let LiveKit go, unless we ended it."""
     calls = call_of(event)
-    was_ringing = calls.filter(state=Call.State.RINGING).exists()
-    note = "no answer" if was_ringing else "by the caller" if is_inbound(calls) else "by the callee"
-    if move(calls, Call.State.ENDED, note=note, ended_at=timezone.now()):
+    call = calls.first()
+    note = why_ended(call) if call else ""
+    if move(calls, Call.State.ENDED, note=note, ended_at=timezone.now()) and note != BY_US:
         disconnect_whatsapp_call.delay(
             alias=alias,
             whatsapp_call_id=event.whatsapp_call_id,
@@ -92,6 +92,10 @@ def ended(sender: object, event: meta.CallTerminate, alias: str, **kwargs: Any) 
         )
 
 
-def is_inbound(calls: QuerySet[Call]) -> bool:
-    """Return whether a user placed the call."""
-    return calls.filter(inbound=True).exists()
+def why_ended(call: Call) -> str:
+    """Return who or what ended a call, as far as we know."""
+    if call.state == Call.State.ENDING:
+        return BY_US
+    if call.state in (Call.State.QUEUED, Call.State.RINGING):
+        return DECLINED if call.note == DECLINED else NO_ANSWER
+    return "by the caller" if call.inbound else "by the callee"

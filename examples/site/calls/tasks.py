@@ -7,9 +7,10 @@ from typing import Any
 from celery import shared_task
 from django.utils import timezone
 
+from livekit_connector_sync import DeadlineExceeded, Unavailable
 from livekit_connector_sync.contrib.celery import UnknownOutcome
 
-from .models import Call, move
+from .models import BY_US, Call, move
 
 
 @shared_task(ignore_result=True)
@@ -29,9 +30,29 @@ def connected(pk: int) -> None:
 @shared_task(ignore_result=True)
 def failed(request: Any, exc: Exception, traceback: Any, pk: int) -> None:
     """Note why a call came to nothing."""
-    if isinstance(exc, UnknownOutcome):
+    calls = Call.objects.filter(pk=pk)
+    lost = isinstance(exc, (UnknownOutcome, DeadlineExceeded, Unavailable)) and exc.maybe_sent
+    if lost and calls.filter(inbound=False, answered_at=None).exists():
         note = "The line broke while we dialled: the phone may have rung."
     else:
-        note = getattr(exc, "message", "") or type(exc).__name__
-    calls = Call.objects.filter(pk=pk)
-    move(calls, Call.State.FAILED, note=note[:500], ended_at=timezone.now())
+        note = _reason(exc)
+    move(calls, Call.State.FAILED, note=note, ended_at=timezone.now())
+
+
+@shared_task(ignore_result=True)
+def hung_up(pk: int) -> None:
+    """Note that we ended a call; Meta's webhook may have been faster."""
+    move(Call.objects.filter(pk=pk), Call.State.ENDED, note=BY_US, ended_at=timezone.now())
+
+
+@shared_task(ignore_result=True)
+def still_on(request: Any, exc: Exception, traceback: Any, pk: int) -> None:
+    """Note that a call could not be ended, so that somebody presses the button again."""
+    calls = Call.objects.filter(pk=pk, state=Call.State.ENDING)
+    note = f"Not hung up: {_reason(exc)}"[:500]
+    calls.filter(answered_at=None).update(state=Call.State.RINGING, note=note)
+    calls.exclude(answered_at=None).update(state=Call.State.ACTIVE, note=note)
+
+
+def _reason(exc: Exception) -> str:
+    return (getattr(exc, "message", "") or type(exc).__name__)[:500]

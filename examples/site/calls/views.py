@@ -10,7 +10,6 @@ from django.conf import settings
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
 from livekit_connector_sync.contrib.celery import (
@@ -80,8 +79,12 @@ def accept(request: HttpRequest, pk: int) -> HttpResponse:
 def hang_up(request: HttpRequest, pk: int) -> HttpResponse:
     """End a call."""
     call = get_object_or_404(Call, pk=pk, whatsapp_call_id__isnull=False)
-    if move(Call.objects.filter(pk=pk), Call.State.ENDED, ended_at=timezone.now(), note="by us"):
-        disconnect_whatsapp_call.delay(whatsapp_call_id=call.whatsapp_call_id)
+    if move(Call.objects.filter(pk=pk), Call.State.ENDING, note=""):
+        disconnect_whatsapp_call.apply_async(
+            kwargs={"whatsapp_call_id": call.whatsapp_call_id},
+            link=tasks.hung_up.si(pk),
+            link_error=tasks.still_on.s(pk),
+        )
     return redirect("inbox")
 
 

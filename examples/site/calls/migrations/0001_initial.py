@@ -36,6 +36,7 @@ class Migration(migrations.Migration):
                             ("ringing", "Ringing"),
                             ("connecting", "Connecting"),
                             ("active", "On the line"),
+                            ("ending", "Hanging up"),
                             ("ended", "Ended"),
                             ("failed", "Failed"),
                         ],
