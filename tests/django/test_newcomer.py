@@ -59,7 +59,7 @@ def manage(project: Path, *arguments: str) -> str:
         command, cwd=project, env=environment, text=True, capture_output=True, timeout=60
     )
     assert result.returncode == 0, result.stderr
-    return result.stdout
+    return result.stdout + result.stderr
 
 
 @pytest.fixture
@@ -129,6 +129,10 @@ def test_an_empty_project_takes_calls(project: Path, emulator: ConnectorEmulator
     assert emulator.calls[-1].connect_url in reply.body
     assert emulator.wait_for_webhooks()
     assert {webhook.results for webhook in emulator.webhooks} == {("200",)}
+
+
+def test_the_documents_own_test_passes(project: Path) -> None:
+    assert "Ran 1 test" in manage(project, "test", "calls")
 
 
 def test_every_python_file_of_the_document_imports(project: Path) -> None:
