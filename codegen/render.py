@@ -76,7 +76,12 @@ def finish_stub(text: str) -> str:
     """Return a `.pyi` of mypy-protobuf's as it goes into the package.
 
     Its DESCRIPTORs are narrower than those in the stubs of protobuf itself, which pyright reports.
+    Its enums' values are a type of their own, while messages take any int, as those of `enums.py`.
     """
+    text = text.replace(
+        'ValueType = typing.NewType("ValueType", builtins.int)',
+        "ValueType: typing_extensions.TypeAlias = builtins.int",
+    )
     return f"# pyright: reportIncompatibleVariableOverride=false\n{text}"
 
 

@@ -23,7 +23,7 @@ else:
 DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
 class _JobRestartPolicy:
-    ValueType = typing.NewType("ValueType", builtins.int)
+    ValueType: typing_extensions.TypeAlias = builtins.int
     V: typing_extensions.TypeAlias = ValueType
 
 class _JobRestartPolicyEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_JobRestartPolicy.ValueType], builtins.type):

@@ -18,7 +18,7 @@ else:
 DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
 class _ConnectorType:
-    ValueType = typing.NewType("ValueType", builtins.int)
+    ValueType: typing_extensions.TypeAlias = builtins.int
     V: typing_extensions.TypeAlias = ValueType
 
 class _ConnectorTypeEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_ConnectorType.ValueType], builtins.type):

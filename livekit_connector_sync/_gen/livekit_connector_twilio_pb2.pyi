@@ -28,7 +28,7 @@ class ConnectTwilioCallRequest(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     class _TwilioCallDirection:
-        ValueType = typing.NewType("ValueType", builtins.int)
+        ValueType: typing_extensions.TypeAlias = builtins.int
         V: typing_extensions.TypeAlias = ValueType
 
     class _TwilioCallDirectionEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[ConnectTwilioCallRequest._TwilioCallDirection.ValueType], builtins.type):
@@ -91,8 +91,8 @@ class ConnectTwilioCallRequest(google.protobuf.message.Message):
     participant_metadata: builtins.str
     """Text of your own attached to the participant, often JSON. Personal: not logged."""
     destination_country: builtins.str
-    """Country in which the phone is, as two letters of ISO 3166-1, such as "US". LiveKit routes the
-    call through a region near it. Default: near where this request arrives.
+    """Country in which the call terminates, as two letters of ISO 3166-1, such as "US". LiveKit
+    routes the call by it. Default: near where this request arrives.
     """
     @property
     def agents(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[livekit_connector_sync._gen.livekit_agent_dispatch_pb2.RoomAgentDispatch]:

@@ -176,9 +176,10 @@ class ConnectorStub:
         `terminate`, call DisconnectWhatsAppCall with USER_INITIATED.
 
         Errors: `already_exists` if the call is accepted already, as after a webhook that was
-        delivered twice: ignore it; `not_found` if the caller hung up; `invalid_argument` for
-        a missing field, an SDP that is no offer or a refusal by Meta; `deadline_exceeded` if
-        `wait_until_answered` is set and no one joined the room in time.
+        delivered twice: ignore it; `not_found` or `failed_precondition` if the caller hung
+        up; `invalid_argument` for a missing field, an SDP that is no offer or a refusal by
+        Meta; `deadline_exceeded` if `wait_until_answered` is set and no one joined the room
+        in time.
         """
         self.ConnectTwilioCall: UnaryUnaryMultiCallable[
             livekit_connector_twilio_pb2.ConnectTwilioCallRequest,
@@ -286,9 +287,10 @@ class ConnectorServicer(Servicer):
         `terminate`, call DisconnectWhatsAppCall with USER_INITIATED.
 
         Errors: `already_exists` if the call is accepted already, as after a webhook that was
-        delivered twice: ignore it; `not_found` if the caller hung up; `invalid_argument` for
-        a missing field, an SDP that is no offer or a refusal by Meta; `deadline_exceeded` if
-        `wait_until_answered` is set and no one joined the room in time.
+        delivered twice: ignore it; `not_found` or `failed_precondition` if the caller hung
+        up; `invalid_argument` for a missing field, an SDP that is no offer or a refusal by
+        Meta; `deadline_exceeded` if `wait_until_answered` is set and no one joined the room
+        in time.
         """
         raise self.unimplemented(_ACCEPT_WHATSAPP_CALL)
 
@@ -590,9 +592,10 @@ class ConnectorClient(ServiceClient):
         `terminate`, call DisconnectWhatsAppCall with USER_INITIATED.
 
         Errors: `already_exists` if the call is accepted already, as after a webhook that was
-        delivered twice: ignore it; `not_found` if the caller hung up; `invalid_argument` for
-        a missing field, an SDP that is no offer or a refusal by Meta; `deadline_exceeded` if
-        `wait_until_answered` is set and no one joined the room in time.
+        delivered twice: ignore it; `not_found` or `failed_precondition` if the caller hung
+        up; `invalid_argument` for a missing field, an SDP that is no offer or a refusal by
+        Meta; `deadline_exceeded` if `wait_until_answered` is set and no one joined the room
+        in time.
 
         Takes a request message, or the message's fields as keywords.
 
@@ -622,11 +625,12 @@ class ConnectorClient(ServiceClient):
                 Personal: not logged.
             participant_attributes: Attributes of your own attached to the participant, text
                 to text, such as `{"ticket": "4711"}`. Personal: not logged.
-            destination_country: Country in which the caller is, as two letters of ISO 3166-1,
-                such as "US". LiveKit routes the call through a region near it. Default: near
-                where this request arrives.
-            ringing_timeout: How long to wait for the agent to join the room, such as 30
-                seconds; it counts only with `wait_until_answered`. Default: LiveKit's.
+            destination_country: Country in which the call terminates, as two letters of ISO
+                3166-1, such as "US". LiveKit routes the call by it. Default: near where this
+                request arrives.
+            ringing_timeout: How long to wait at most for the call to be answered, such as 30
+                seconds; with `wait_until_answered`, for the other side to join the room.
+                Default: LiveKit's.
             wait_until_answered: True to return only once the other side, such as the agent,
                 has joined the room, or with an error. The call's timeout then covers the
                 wait. Default: return once the call is accepted.
@@ -760,9 +764,9 @@ class ConnectorClient(ServiceClient):
                 Personal: not logged.
             participant_attributes: Attributes of your own attached to the participant, text
                 to text, such as `{"ticket": "4711"}`. Personal: not logged.
-            destination_country: Country in which the phone is, as two letters of ISO 3166-1,
-                such as "US". LiveKit routes the call through a region near it. Default: near
-                where this request arrives.
+            destination_country: Country in which the call terminates, as two letters of ISO
+                3166-1, such as "US". LiveKit routes the call by it. Default: near where this
+                request arrives.
             timeout: seconds for the whole call, retries included; None for no limit; by
                 default the channel's.
             retry: the retry policy of this call; None for a single attempt; by default the

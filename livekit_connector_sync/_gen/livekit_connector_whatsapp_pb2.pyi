@@ -24,7 +24,7 @@ else:
 DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
 class _WhatsAppCallDirection:
-    ValueType = typing.NewType("ValueType", builtins.int)
+    ValueType: typing_extensions.TypeAlias = builtins.int
     V: typing_extensions.TypeAlias = ValueType
 
 class _WhatsAppCallDirectionEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_WhatsAppCallDirection.ValueType], builtins.type):
@@ -179,7 +179,7 @@ class DisconnectWhatsAppCallRequest(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     class _DisconnectReason:
-        ValueType = typing.NewType("ValueType", builtins.int)
+        ValueType: typing_extensions.TypeAlias = builtins.int
         V: typing_extensions.TypeAlias = ValueType
 
     class _DisconnectReasonEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[DisconnectWhatsAppCallRequest._DisconnectReason.ValueType], builtins.type):
@@ -344,8 +344,8 @@ class AcceptWhatsAppCallRequest(google.protobuf.message.Message):
     participant_metadata: builtins.str
     """Text of your own attached to the participant, often JSON. Personal: not logged."""
     destination_country: builtins.str
-    """Country in which the caller is, as two letters of ISO 3166-1, such as "US". LiveKit routes the
-    call through a region near it. Default: near where this request arrives.
+    """Country in which the call terminates, as two letters of ISO 3166-1, such as "US". LiveKit
+    routes the call by it. Default: near where this request arrives.
     """
     wait_until_answered: builtins.bool
     """True to return only once the other side, such as the agent, has joined the room, or with an
@@ -367,8 +367,8 @@ class AcceptWhatsAppCallRequest(google.protobuf.message.Message):
 
     @property
     def ringing_timeout(self) -> google.protobuf.duration_pb2.Duration:
-        """How long to wait for the agent to join the room, such as 30 seconds; it counts only with
-        `wait_until_answered`. Default: LiveKit's.
+        """How long to wait at most for the call to be answered, such as 30 seconds; with
+        `wait_until_answered`, for the other side to join the room. Default: LiveKit's.
         """
 
     def __init__(

@@ -140,7 +140,14 @@ def messages(client: lk.ConnectorClient) -> str:
         whatsapp_call_id="c", disconnect_reason=lk.DisconnectReason.USER_INITIATED
     )
     url: lk.ConnectTwilioCallResponse = client.connect_twilio_call(lk.ConnectTwilioCallRequest())
-    agent = lk.RoomAgentDispatch(agent_name="a")
+    agent = lk.RoomAgentDispatch(
+        agent_name="a", restart_policy=lk.JobRestartPolicy.JRP_NEVER, deployment="blue"
+    )
+    agent.restart_policy = lk.JobRestartPolicy.JRP_ON_FAILURE
+    never: bool = agent.restart_policy == lk.JobRestartPolicy.JRP_NEVER
+    twilio = lk.ConnectTwilioCallRequest(
+        twilio_call_direction=lk.TwilioCallDirection.TWILIO_CALL_DIRECTION_OUTBOUND
+    )
     policy = lk.JobRestartPolicy(agent.restart_policy)
     restarted: bool = policy is lk.JobRestartPolicy.JRP_ON_FAILURE
     call = lk.WhatsAppCall(whatsapp_call_id="c")
