@@ -1,22 +1,38 @@
 """Calls from start to end, without an account: the client against the emulator on this machine.
 
-Each line is printed after what it tells was seen to have happened; otherwise the demo ends with
-an error.
+What an app learns of a call it learns from webhooks; those of the emulator come to a small server
+in this process. Each line is printed after what it tells was seen to have happened; otherwise the
+demo ends with an error.
 """
 
 from __future__ import annotations
 
+import contextlib
+import queue
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Union
+from xml.etree import ElementTree
 
 import livekit_connector_sync as lk
-from livekit_connector_sync.emulator import Call, ConnectorEmulator, State
+from livekit_connector_sync.emulator import (
+    Call,
+    ConnectorEmulator,
+    MetaWebhooks,
+    State,
+    TwilioWebhooks,
+)
+from livekit_connector_sync.webhooks import meta, twilio, twiml
 
 BUSINESS = {
     "whatsapp_phone_number_id": "106540352242922",
     "whatsapp_api_key": "an-access-token-of-meta",
     "whatsapp_cloud_api_version": "23.0",
 }
+APP_SECRET, AUTH_TOKEN = "the secret of the Meta app", "the auth token at Twilio"
 START = time.monotonic()
 
 
@@ -29,7 +45,63 @@ def expect(call: Call, state: State) -> None:
         sys.exit(f"demo: {call!r} should be {state}")
 
 
-def outbound(emulator: ConnectorEmulator, client: lk.ConnectorClient) -> None:
+class App:
+    """What a web framework would be: takes webhooks, verified, and answers at once."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.client: lk.ConnectorClient
+        self.events: queue.Queue[meta.Event] = queue.Queue()
+
+    def take(self, path: str, headers: dict[str, str], body: bytes) -> bytes:
+        """Take a webhook and return the answer's body."""
+        if path == "/meta":
+            for event in meta.receive(body, headers.get(meta.SIGNATURE_HEADER), APP_SECRET):
+                self.events.put(event)
+            return b""
+        signature = headers.get(twilio.SIGNATURE_HEADER)
+        call = twilio.receive(f"{self.url}{path}", body, signature, AUTH_TOKEN)
+        stream = self.client.connect_twilio_call(
+            twilio_call_direction="TWILIO_CALL_DIRECTION_INBOUND",
+            room_name="reception",
+            participant_identity=call.call_sid,
+        )
+        return twiml.connect_stream(stream.connect_url).encode()
+
+    def next_event(self, call: Call) -> Union[meta.CallConnect, meta.CallTerminate]:
+        """Wait for the next event of a call; its statuses are for the record only."""
+        while True:
+            event = self.events.get(timeout=10)
+            if isinstance(event, (meta.CallConnect, meta.CallTerminate)):
+                if event.whatsapp_call_id != call.whatsapp_call_id:
+                    sys.exit(f"demo: a webhook of another call came: {event}")
+                return event
+
+
+@contextlib.contextmanager
+def listening(app: App) -> Iterator[None]:
+    """Serve an app on a free port of this machine."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            answer = app.take(self.path, dict(self.headers.items()), body)
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        app.url = f"http://127.0.0.1:{server.server_port}"
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield
+        server.shutdown()
+
+
+def outbound(emulator: ConnectorEmulator, client: lk.ConnectorClient, app: App) -> None:
     """Dial a person on WhatsApp, connect the call when they answer, and end it."""
     dialled = client.dial_whatsapp_call(
         **BUSINESS,
@@ -44,9 +116,11 @@ def outbound(emulator: ConnectorEmulator, client: lk.ConnectorClient) -> None:
     tell(f"dialled {call.user_number}: it rings; call {dialled.whatsapp_call_id}")
 
     emulator.answer(call)
-    tell(f"the person picked up; Meta's webhook brings an SDP {call.sdp.type}")
+    answered = app.next_event(call)
+    assert isinstance(answered, meta.CallConnect)
+    tell(f"the person picked up: Meta's webhook came, with an SDP {answered.sdp.type}")
 
-    client.connect_whatsapp_call(whatsapp_call_id=dialled.whatsapp_call_id, sdp=call.sdp)
+    client.connect_whatsapp_call(whatsapp_call_id=answered.whatsapp_call_id, sdp=answered.sdp)
     expect(call, State.ACTIVE)
     tell(f"connected to room {dialled.room_name!r} as {call.participant_identity!r}")
 
@@ -54,55 +128,72 @@ def outbound(emulator: ConnectorEmulator, client: lk.ConnectorClient) -> None:
         whatsapp_call_id=dialled.whatsapp_call_id, whatsapp_api_key=BUSINESS["whatsapp_api_key"]
     )
     expect(call, State.ENDED)
-    tell("hung up: the call has ended")
+    assert isinstance(app.next_event(call), meta.CallTerminate)
+    tell("hung up: the call has ended, as Meta's webhook says too")
 
 
-def inbound(emulator: ConnectorEmulator, client: lk.ConnectorClient) -> None:
+def inbound(emulator: ConnectorEmulator, client: lk.ConnectorClient, app: App) -> None:
     """Accept the call of a person who rings the business on WhatsApp, who then hangs up."""
     call = emulator.inbound_call(from_name="Alex Doe")
+    offered = app.next_event(call)
+    assert isinstance(offered, meta.CallConnect)
     expect(call, State.RINGING)
-    tell(f"{call.user_name} calls; Meta's webhook brings an SDP {call.sdp.type}")
+    tell(f"{offered.contact_name} calls: Meta's webhook came, with an SDP {offered.sdp.type}")
 
     accepted = client.accept_whatsapp_call(
-        **BUSINESS, whatsapp_call_id=call.whatsapp_call_id, sdp=call.sdp, room_name="support"
+        **BUSINESS,
+        whatsapp_call_id=offered.whatsapp_call_id,
+        sdp=offered.sdp,
+        room_name="support",
     )
     expect(call, State.ACTIVE)
     tell(f"accepted into room {accepted.room_name!r}")
 
     emulator.hang_up(call)
-    expect(call, State.ENDED)
-    tell(f"{call.user_name} hung up: the call has ended")
-
-
-def twilio(emulator: ConnectorEmulator, client: lk.ConnectorClient) -> None:
-    """Make a room ready for a call that Twilio places, and follow the call to its end."""
-    stream = client.connect_twilio_call(
-        twilio_call_direction="TWILIO_CALL_DIRECTION_OUTBOUND",
-        room_name="callback",
-        participant_identity="customer",
+    ended = app.next_event(call)
+    assert isinstance(ended, meta.CallTerminate)
+    client.disconnect_whatsapp_call(
+        whatsapp_call_id=ended.whatsapp_call_id, disconnect_reason="USER_INITIATED"
     )
+    expect(call, State.ENDED)
+    tell(f"{offered.contact_name} hung up: the call has ended, and LiveKit has let it go")
+
+
+def phone(emulator: ConnectorEmulator) -> None:
+    """Somebody calls the business's Twilio number; Twilio asks the app, and connects the call."""
+    reply = emulator.twilio_call(from_phone_number="+15557654321")
+    stream = ElementTree.fromstring(reply.body).find("./Connect/Stream")
     call = emulator.calls[-1]
-    scheme = stream.connect_url.partition("://")[0]
-    tell(f"room 'callback' waits for Twilio; its media stream goes to a {scheme} URL of ours")
+    if stream is None or stream.get("url") != call.connect_url:
+        sys.exit(f"demo: the app answered Twilio with {reply.body}")
+    tell(f"a phone rings at Twilio: our TwiML sends its audio to room {call.room_name!r}")
 
     emulator.answer(call)
     expect(call, State.ACTIVE)
-    tell("Twilio's callee picked up: the participant is in the room")
+    tell("Twilio opened the stream: the caller is in the room")
 
     emulator.hang_up(call)
     expect(call, State.ENDED)
-    tell("the callee hung up: the call has ended")
+    tell("the caller hung up: the call has ended")
 
 
 def main() -> None:
-    with (
-        ConnectorEmulator() as emulator,
-        lk.ConnectorClient(emulator.url, emulator.api_key, emulator.api_secret) as client,
-    ):
-        tell(f"a Connector service of our own runs at {emulator.url}")
-        outbound(emulator, client)
-        inbound(emulator, client)
-        twilio(emulator, client)
+    app = App()
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(listening(app))
+        emulator = stack.enter_context(
+            ConnectorEmulator(
+                meta=MetaWebhooks(f"{app.url}/meta", APP_SECRET),
+                twilio=TwilioWebhooks(f"{app.url}/twilio", AUTH_TOKEN),
+            )
+        )
+        app.client = client = stack.enter_context(
+            lk.ConnectorClient(emulator.url, emulator.api_key, emulator.api_secret)
+        )
+        tell(f"LiveKit's Connector, Meta and Twilio are emulated at {emulator.url}")
+        outbound(emulator, client, app)
+        inbound(emulator, client, app)
+        phone(emulator)
         tell(f"{len(emulator.requests)} requests, {len(emulator.calls)} calls, none left open")
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import shlex
 import signal
 import sys
 import time
@@ -47,18 +49,28 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = emulator.add_argument
     add("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
-    add("--port", type=int, default=7890, help="first port, 0 for a free one (default %(default)s)")
+    add("--port", type=int, default=7890, help="first port, 0 for free ones (default %(default)s)")
     add("--regions", type=int, default=1, metavar="N", help="listeners on following ports")
     add("--api-key", default="devkey", metavar="KEY", help="project key (default %(default)s)")
     add("--api-secret", default=DEFAULT_API_SECRET, metavar="SECRET", help="project secret")
     for option, default, what in (
         ("meta-webhook", "", "your app's webhook for Meta's calls updates"),
         ("meta-app-secret", MetaWebhooks.app_secret, "signs Meta's webhooks"),
+        ("meta-verify-token", MetaWebhooks.verify_token, "sent in Meta's handshake"),
         ("livekit-webhook", "", "your app's webhook for LiveKit's events"),
         ("twilio-voice-url", "", "your app's webhook for Twilio's calls"),
         ("twilio-auth-token", TwilioWebhooks.auth_token, "signs Twilio's webhook"),
     ):
         add(f"--{option}", default=default, metavar=option.rpartition("-")[2].upper(), help=what)
+    add(
+        "--duplicates",
+        type=int,
+        default=0,
+        metavar="N",
+        help="deliver every webhook of Meta and LiveKit N more times",
+    )
+    add("--meta-status-as-list", action="store_true", help="write a terminate's status as a list")
+    add("--meta-omit-direction", action="store_true", help="leave the direction out of connect")
     add("--certificate", nargs=2, metavar=("CERT", "KEY"), help="serve https and wss")
     return parser
 
@@ -71,8 +83,15 @@ def _run_emulator(arguments: argparse.Namespace) -> int:
             host=arguments.host,
             port=arguments.port,
             regions=arguments.regions,
-            meta=MetaWebhooks(arguments.meta_webhook, arguments.meta_app_secret),
-            livekit=LiveKitWebhooks(arguments.livekit_webhook),
+            meta=MetaWebhooks(
+                arguments.meta_webhook,
+                arguments.meta_app_secret,
+                arguments.meta_verify_token,
+                status_as_list=arguments.meta_status_as_list,
+                omit_direction=arguments.meta_omit_direction,
+                duplicates=arguments.duplicates,
+            ),
+            livekit=LiveKitWebhooks(arguments.livekit_webhook, arguments.duplicates),
             twilio=TwilioWebhooks(arguments.twilio_voice_url, arguments.twilio_auth_token),
             certificate=tuple(arguments.certificate) if arguments.certificate else None,
         )
@@ -86,24 +105,29 @@ def _run_emulator(arguments: argparse.Namespace) -> int:
         _follow(emulator)
     except KeyboardInterrupt:
         print("\nStopped.", flush=True)
+    except BrokenPipeError:  # as with `| head`: nobody reads on
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # ending takes a moment, and no second Ctrl-C
         emulator.close()
         signal.signal(signal.SIGTERM, previous)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     return 0
 
 
 def _exports(emulator: ConnectorEmulator) -> str:
     """Return what to paste into the shell in which the app runs."""
-    lines = [
-        f"export LIVEKIT_URL={emulator.url}",
-        f"export LIVEKIT_API_KEY={emulator.api_key}",
-        f"export LIVEKIT_API_SECRET={emulator.api_secret}",
-    ]
+    values = {
+        "LIVEKIT_URL": emulator.url,
+        "LIVEKIT_API_KEY": emulator.api_key,
+        "LIVEKIT_API_SECRET": emulator.api_secret,
+    }
     if emulator.meta.url:
-        lines.append(f"export META_APP_SECRET={emulator.meta.app_secret}")
-        lines.append(f"export META_VERIFY_TOKEN={emulator.meta.verify_token}")
+        values["META_APP_SECRET"] = emulator.meta.app_secret
+        values["META_VERIFY_TOKEN"] = emulator.meta.verify_token
     if emulator.twilio.voice_url:
-        lines.append(f"export TWILIO_AUTH_TOKEN={emulator.twilio.auth_token}")
+        values["TWILIO_AUTH_TOKEN"] = emulator.twilio.auth_token
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in values.items()]
     regions = [f"  region-{index}  {url}" for index, url in enumerate(emulator.region_urls)]
     return "\n".join(
         (

@@ -1,14 +1,16 @@
 """A pytest plugin: a running emulator and a client of it as fixtures.
 
-def test_dial(connector_emulator, connector_client):
-    connector_client.dial_whatsapp_call(...)
-    assert connector_emulator.calls[-1].state == "ringing"
+    def test_dial(connector_emulator, connector_client):
+        connector_client.dial_whatsapp_call(...)
+        assert connector_emulator.calls[-1].state == "ringing"
+
+Override `connector_emulator_options` to have it otherwise, such as with webhooks to your app.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -19,11 +21,19 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def connector_emulator() -> Iterator[ConnectorEmulator]:
+def connector_emulator_options() -> dict[str, Any]:
+    """What `connector_emulator` is made with: the keywords of ConnectorEmulator."""
+    return {}
+
+
+@pytest.fixture
+def connector_emulator(
+    connector_emulator_options: dict[str, Any],
+) -> Iterator[ConnectorEmulator]:
     """A running emulator of the Connector API, for one test."""
     from livekit_connector_sync.emulator import ConnectorEmulator
 
-    with ConnectorEmulator() as emulator:
+    with ConnectorEmulator(**connector_emulator_options) as emulator:
         yield emulator
 
 
@@ -33,5 +43,6 @@ def connector_client(connector_emulator: ConnectorEmulator) -> Iterator[Connecto
     from livekit_connector_sync import ConnectorClient
 
     emulator = connector_emulator
-    with ConnectorClient(emulator.url, emulator.api_key, emulator.api_secret) as client:
+    # Whatever proxy the developer has, it does not lead to this machine.
+    with ConnectorClient(emulator.url, emulator.api_key, emulator.api_secret, proxies={}) as client:
         yield client

@@ -25,7 +25,6 @@ from .errors import (
     Internal,
     Malformed,
     PermissionDenied,
-    ResourceExhausted,
     StatusCode,
     TwirpError,
     Unauthenticated,
@@ -124,6 +123,8 @@ def decode_request(method: MethodInfo[Any, Any], content_type: str, body: bytes)
             raise Malformed(f"the body is no {name} in protobuf") from None
     elif media_type == JSON:
         try:
+            if body.lstrip(b" \t\r\n")[:1] != b"{":  # json_format takes a list for an empty object
+                raise ValueError("not an object")
             json_format.Parse(body.decode("utf-8"), request, ignore_unknown_fields=True)
         except (json_format.ParseError, ValueError, RecursionError):
             # protobuf's own text is left out: it quotes the body, which may hold a secret.
@@ -150,7 +151,7 @@ def error_response(error: TwirpError) -> Response:
     """Return the answer that carries an error: its code, message and metadata as JSON."""
     document: dict[str, Any] = {"code": str(error.code), "msg": error.message}
     if error.metadata:
-        document["meta"] = error.metadata
+        document["meta"] = {str(name): str(text) for name, text in error.metadata.items()}
     return _response(status_for(error.code), JSON, json.dumps(document).encode("utf-8"))
 
 
@@ -268,19 +269,39 @@ class TwirpApplication:
             if name.startswith("HTTP_")
         }
         headers["content-type"] = environ.get("CONTENT_TYPE", "")
-        length = environ.get("CONTENT_LENGTH") or "0"
-        if not length.isdecimal() or int(length) > self._max_body:
-            answer = error_response(ResourceExhausted(f"the body is over {self._max_body} bytes"))
+        try:
+            body = self._read_body(environ)
+        except Malformed as error:
+            answer = error_response(error)
         else:
-            answer = self.respond(
-                environ["REQUEST_METHOD"],
-                environ.get("PATH_INFO", ""),
-                headers,
-                environ["wsgi.input"].read(int(length)),
-            )
+            method, path = environ["REQUEST_METHOD"], environ.get("PATH_INFO", "")
+            answer = self.respond(method, path, headers, body)
         phrase = http.HTTPStatus(answer.status).phrase
         start_response(f"{answer.status} {phrase}", list(answer.headers.items()))
         return [answer.body]
+
+    def _read_body(self, environ: dict[str, Any]) -> bytes:
+        """Return a request's body.
+
+        Raises:
+            Malformed: it is too large, or nobody says where it ends.
+        """
+        length, source = environ.get("CONTENT_LENGTH") or "", environ["wsgi.input"]
+        too_large = Malformed(f"the body is over {self._max_body} bytes")
+        if length:
+            digits = length.isascii() and length.isdigit() and len(length) <= 18
+            if not digits or int(length) > self._max_body:
+                raise too_large
+            declared: bytes = source.read(int(length))
+            return declared
+        if environ.get("wsgi.input_terminated"):  # the server takes chunked bodies apart
+            body: bytes = source.read(self._max_body + 1)
+            if len(body) > self._max_body:
+                raise too_large
+            return body
+        if "HTTP_TRANSFER_ENCODING" in environ:
+            raise Malformed("send a Content-Length: this server does not read chunked bodies")
+        return b""
 
     def _call(
         self, http_method: str, path: str, headers: Mapping[str, str], body: bytes

@@ -53,15 +53,15 @@ class FakeChannel:
     """A channel that sends nothing: it notes every call and answers from a table.
 
     Args:
-        answers: by RPC name ("DialWhatsAppCall"): a response message, an exception to raise, a
-            function from request to response, or a sequence of these, used up one by one. An RPC
-            that is not in it answers with an empty response.
+        answers: by RPC ("DialWhatsAppCall", or "dial_whatsapp_call"): a response message, an
+            exception to raise, a function from request to response, or a sequence of these, used
+            up one by one. An RPC that is not in it answers with an empty response.
     """
 
     def __init__(self, answers: Optional[Mapping[str, Any]] = None) -> None:
         self.requests: list[FakeRequest] = []
         self._answers = {
-            name: list(answer) if isinstance(answer, Sequence) else answer
+            _plain(name): list(answer) if isinstance(answer, Sequence) else answer
             for name, answer in (answers or {}).items()
         }
 
@@ -78,7 +78,7 @@ class FakeChannel:
         details: ClientCallDetails,
     ) -> tuple[Response, Call]:
         self.requests.append(FakeRequest(method.full_name, request, details))
-        answer = self._answers.get(method.name)
+        answer = self._answers.get(_plain(method.name))
         if isinstance(answer, list):
             if not answer:
                 raise AssertionError(f"FakeChannel has no further answer for {method.name}")
@@ -94,6 +94,11 @@ class FakeChannel:
                 f"{method.response_type.__name__}, not {type(response).__name__}"
             )
         return response, Call()
+
+
+def _plain(rpc: str) -> str:
+    """Return an RPC's name without what tells the stub's spelling from the client's."""
+    return rpc.replace("_", "").lower()
 
 
 @dataclass(frozen=True)
@@ -209,7 +214,7 @@ def meta_webhook(
 def twilio_webhook(
     auth_token: str,
     *,
-    url: str = "http://testserver/webhooks/twilio",
+    url: str = "http://testserver/webhooks/twilio/voice",
     call_sid: str = "CA00000000000000000000000000000001",
     from_phone_number: str = "+15551234567",
     to_phone_number: str = "+15550783881",

@@ -19,6 +19,7 @@ from .refusals import META_ERRORS, Callee, MetaError
 
 __all__ = ["Connector", "new_call_id"]
 
+_LONGEST_CALLBACK_DATA = 512  # characters, Meta's limit
 _METHODS = {method.full_name: method for method in gen.ConnectorServicer.METHODS}
 
 
@@ -58,6 +59,8 @@ class Connector(gen.ConnectorServicer):
     ) -> gen.DialWhatsAppCallResponse:
         """Ring a user's phone."""
         check_request(_METHODS[context.method], request)
+        _check_callback_data(request.whatsapp_biz_opaque_callback_data)
+        ringing_timeout = _seconds(request.ringing_timeout)
         callee = self._callee(request)
         with self._changed:
             live = self._exchange.live(request.whatsapp_phone_number_id)
@@ -80,9 +83,11 @@ class Connector(gen.ConnectorServicer):
                 room_name=request.room_name or f"whatsapp-{call_id}",
                 participant_identity=request.participant_identity or f"whatsapp-{call_id}",
                 participant_name=request.participant_name,
+                participant_metadata=request.participant_metadata,
+                participant_attributes=dict(request.participant_attributes),
                 agents=tuple(request.agents),
                 callback_data=request.whatsapp_biz_opaque_callback_data,
-                ringing_timeout=_seconds(request.ringing_timeout),
+                ringing_timeout=ringing_timeout,
             )
             self._exchange.place(call, Event.DIAL)
             if callee is Callee.ANSWER:
@@ -98,7 +103,9 @@ class Connector(gen.ConnectorServicer):
     ) -> gen.AcceptWhatsAppCallResponse:
         """Bridge an inbound call into a room."""
         check_request(_METHODS[context.method], request)
-        _check_sdp_type(request.sdp, "offer")
+        _check_sdp(request.sdp, "offer")
+        _check_callback_data(request.whatsapp_biz_opaque_callback_data)
+        limit = _seconds(request.ringing_timeout) or self._timeouts.join
         call = self._exchange.get(request.whatsapp_call_id)
         self._exchange.apply(
             call,
@@ -106,11 +113,12 @@ class Connector(gen.ConnectorServicer):
             room_name=request.room_name or f"whatsapp-{call.id}",
             participant_identity=request.participant_identity or f"whatsapp-{call.id}",
             participant_name=request.participant_name,
+            participant_metadata=request.participant_metadata,
+            participant_attributes=dict(request.participant_attributes),
             agents=tuple(request.agents),
             callback_data=request.whatsapp_biz_opaque_callback_data,
         )
         if request.wait_until_answered:
-            limit = _seconds(request.ringing_timeout) or self._timeouts.join
             self._exchange.wait_joined(call, limit)
         return gen.AcceptWhatsAppCallResponse(room_name=call.room_name)
 
@@ -119,7 +127,7 @@ class Connector(gen.ConnectorServicer):
     ) -> gen.ConnectWhatsAppCallResponse:
         """Connect a dialled call with the user's SDP."""
         check_request(_METHODS[context.method], request)
-        _check_sdp_type(request.sdp, "answer")
+        _check_sdp(request.sdp, "answer")
         call = self._exchange.get(request.whatsapp_call_id)
         limit = call.ringing_timeout or self._timeouts.join
         if request.wait_until_answered and call.state is State.RINGING:
@@ -143,8 +151,14 @@ class Connector(gen.ConnectorServicer):
     ) -> gen.ConnectTwilioCallResponse:
         """Make a session whose URL Twilio connects to."""
         check_request(_METHODS[context.method], request)
-        enum = gen.ConnectTwilioCallRequest.TwilioCallDirection
-        inbound = request.twilio_call_direction == enum.Value("TWILIO_CALL_DIRECTION_INBOUND")
+        if request.twilio_call_direction not in gen.TwilioCallDirection.__members__.values():
+            raise InvalidArgument(
+                f"twilio_call_direction has no value {request.twilio_call_direction}",
+                {"argument": "twilio_call_direction"},
+            )
+        inbound = (
+            request.twilio_call_direction == gen.TwilioCallDirection.TWILIO_CALL_DIRECTION_INBOUND
+        )
         with self._changed:
             session = f"TW_{_token(self._dice, 16)}"
             call = Call(
@@ -153,6 +167,8 @@ class Connector(gen.ConnectorServicer):
                 room_name=request.room_name,
                 participant_identity=request.participant_identity or session,
                 participant_name=request.participant_name,
+                participant_metadata=request.participant_metadata,
+                participant_attributes=dict(request.participant_attributes),
                 agents=tuple(request.agents),
                 connect_url=self._stream_url(session),
             )
@@ -170,12 +186,24 @@ def _token(dice: random.Random, length: int) -> str:
 
 
 def _seconds(duration: Duration) -> float:
-    return duration.seconds + duration.nanos / 1e9
+    seconds = duration.seconds + duration.nanos / 1e9
+    if seconds < 0:
+        raise InvalidArgument(
+            "ringing_timeout must not be negative", {"argument": "ringing_timeout"}
+        )
+    return seconds
 
 
-def _check_sdp_type(description: gen.SessionDescription, wanted: str) -> None:
-    if description.type and description.type != wanted:
+def _check_sdp(description: gen.SessionDescription, wanted: str) -> None:
+    if description.type != wanted:
         raise InvalidArgument(
             f"incorrect sdp type: sdp.type must be {wanted!r}, not {description.type!r}",
             {"argument": "sdp"},
         )
+    if not description.sdp:
+        raise InvalidArgument("sdp.sdp is empty", {"argument": "sdp"})
+
+
+def _check_callback_data(text: str) -> None:
+    if len(text) > _LONGEST_CALLBACK_DATA:
+        raise META_ERRORS[100].as_twirp()

@@ -7,10 +7,11 @@ import functools
 import random
 import ssl
 import threading
+import time
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Optional, Union
-from urllib.parse import urlencode
+from typing import NamedTuple, Optional, Union
+from urllib.parse import parse_qsl, urlencode
 
 from .. import _gen as gen
 from ..errors import NotFound
@@ -22,14 +23,14 @@ from . import twilio as twilio_side
 from .changes import Changes
 from .clock import Clock
 from .connector import Connector, new_call_id
-from .exchange import Call, Exchange
+from .exchange import LONGEST_WAIT, Call, Exchange
 from .http_server import HTTPListener, HTTPRequest, Takeover
 from .journal import Journal, RecordedRequest
 from .lifecycle import Direction, Event, Progress, Provider, State, Timeouts
-from .livekit import LiveKitWebhooks
-from .media_stream import accept_stream, is_upgrade
+from .livekit import LiveKitWebhooks, Rooms
+from .media_stream import Stream, accept_stream, is_upgrade
 from .meta import MetaWebhooks
-from .outbox import Delivery, Outbox, send
+from .outbox import Delivery, Outbox, Rules, send
 from .page import Page
 from .refusals import Callee, DialRule, MetaError, callee_of
 from .routes import Region, Regions, Routes
@@ -40,6 +41,17 @@ __all__ = ["DEFAULT_API_SECRET", "ConnectorEmulator"]
 DEFAULT_API_SECRET = "devsecret-of-the-connector-emulator"
 _HISTORY = 20_000
 _TWILIO_PATH = "/twilio/"
+
+
+class Newest(NamedTuple):
+    """What happened last, the newest first, and how many of each there have been."""
+
+    calls: list[Call]
+    requests: list[RecordedRequest]
+    webhooks: list[Delivery]
+    call_count: int
+    request_count: int
+    webhook_count: int
 
 
 class ConnectorEmulator:
@@ -96,6 +108,8 @@ class ConnectorEmulator:
     ) -> None:
         if regions < 1:
             raise ValueError(f"regions must be 1 or more, not {regions}")
+        if not 0 <= port <= 65535 - (regions - 1 if port else 0):
+            raise ValueError(f"port must be 0 to 65535, with room for {regions}, not {port}")
         self.api_key = api_key
         self.api_secret = api_secret
         self.meta = meta or MetaWebhooks()
@@ -109,6 +123,7 @@ class ConnectorEmulator:
         self._dice = dice or random.Random()
         self._changed = Changes()
         self._closing = threading.Event()
+        self._started = False
         self._listeners: list[HTTPListener] = []
         self._timer: Optional[threading.Thread] = None
         timeouts = timeouts or Timeouts()
@@ -117,26 +132,41 @@ class ConnectorEmulator:
         self._exchange = Exchange(
             self._changed, self._clock, timeouts, self._announce, agent_joins, history
         )
-        self._meta_outbox = Outbox(
-            "meta",
-            self.meta.url,
-            self._meta_headers,
-            meta_side.RETRY_DELAYS,
-            self.meta.duplicates,
-            self._changed,
-            self._clock,
-            history,
-        )
-        self._livekit_outbox = Outbox(
-            "livekit",
-            self.livekit.url,
-            self._livekit_headers,
-            livekit_side.RETRY_DELAYS,
-            self.livekit.duplicates,
-            self._changed,
-            self._clock,
-            history,
-        )
+
+        def outbox(sender: str, url: str, rules: Rules) -> Outbox:
+            shared = (self._changed, self._clock, self._note_delivery, history)
+            return Outbox(sender, url, rules, *shared)
+
+        self._outboxes = {
+            "meta": outbox(
+                "meta",
+                self.meta.url,
+                Rules(
+                    self._meta_headers,
+                    meta_side.is_taken,
+                    retry_delays=meta_side.RETRY_DELAYS,
+                    duplicates=self.meta.duplicates,
+                ),
+            ),
+            "livekit": outbox(
+                "livekit",
+                self.livekit.url,
+                Rules(
+                    self._livekit_headers,
+                    livekit_side.is_taken,
+                    livekit_side.is_final,
+                    livekit_side.RETRY_DELAYS,
+                    self.livekit.duplicates,
+                ),
+            ),
+            "twilio": outbox(
+                "twilio",
+                self.twilio.voice_url,
+                Rules(self._twilio_headers, lambda result: result == "200"),
+            ),
+        }
+        self._rooms = Rooms(self._dice)
+        self._streams: dict[str, Stream] = {}
         self._regions = Regions()
         connector = Connector(
             self._exchange,
@@ -147,7 +177,7 @@ class ConnectorEmulator:
             max_calls,
             self._stream_url,
         )
-        self._page = Page(self)
+        self._page = Page(self, host)
         authorizer = TokenAuthorizer(api_key, api_secret)
         self._routes = Routes(
             TwirpApplication(connector, authorize=authorizer),
@@ -181,11 +211,12 @@ class ConnectorEmulator:
         """Open the listeners.
 
         Raises:
-            OSError: a port is taken.
+            OSError: a port is taken, or the certificate cannot be read.
             RuntimeError: the emulator was started before.
         """
-        if self._timer is not None:
+        if self._started:
             raise RuntimeError("an emulator starts once: make another one")
+        self._started = True
         tls = None
         if self._certificate is not None:
             tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -194,9 +225,9 @@ class ConnectorEmulator:
             for index, (host, port) in enumerate(self._addresses):
                 handler = functools.partial(self._routes.answer, index)
                 self._listeners.append(HTTPListener(host, port, handler, tls))
-        except OSError:
+        except OSError as exc:
             self.close()
-            raise
+            raise OSError(exc.errno, f"{exc.strerror or exc}: {host} port {port}") from exc
         self._regions.all = tuple(
             Region(index, f"region-{index}", listener.origin)
             for index, listener in enumerate(self._listeners)
@@ -210,8 +241,8 @@ class ConnectorEmulator:
         self._exchange.close()
         for listener in self._listeners:
             listener.close()
-        self._meta_outbox.close()
-        self._livekit_outbox.close()
+        for outbox in self._outboxes.values():
+            outbox.close()
         if self._timer is not None:
             self._timer.join()
 
@@ -235,18 +266,34 @@ class ConnectorEmulator:
     @property
     def requests(self) -> list[RecordedRequest]:
         """All RPCs received, failed ones included, the newest last."""
-        return self._journal.requests()
+        return self._journal.newest()[::-1]
 
     @property
     def webhooks(self) -> list[Delivery]:
-        """All webhooks of Meta and LiveKit with their results, in the order of their making."""
-        deliveries = self._meta_outbox.deliveries() + self._livekit_outbox.deliveries()
-        return sorted(deliveries, key=lambda delivery: (delivery.created, delivery.number))
+        """All webhooks of Meta, LiveKit and Twilio with their results, the newest last."""
+        return self._webhooks(None)[::-1]
 
     @property
     def dropped_regions(self) -> frozenset[int]:
         """The indexes of the regions that are down."""
         return self._regions.dropped
+
+    def newest(self, limit: int) -> Newest:
+        """Return what happened last, the newest first, and how much there has been in all.
+
+        Args:
+            limit: how many requests, webhooks and ended calls to return; live calls come all.
+        """
+        with self._changed:
+            calls, call_count = self._exchange.newest(limit)
+            return Newest(
+                calls,
+                self._journal.newest(limit),
+                self._webhooks(limit),
+                call_count,
+                self._journal.received_count,
+                sum(outbox.count for outbox in self._outboxes.values()),
+            )
 
     def wait_for_change(self, seen: int, timeout: float) -> int:
         """Wait until anything changes.
@@ -407,13 +454,12 @@ class ConnectorEmulator:
         """
         with self._changed:
             return self._changed.wait_for(
-                lambda: self._meta_outbox.idle() and self._livekit_outbox.idle(), timeout
+                lambda: all(outbox.idle() for outbox in self._outboxes.values()), timeout
             )
 
     def redeliver(self, webhook: Delivery) -> None:
-        """Send a webhook once more, as Meta and LiveKit do when they miss the app's answer."""
-        outbox = self._meta_outbox if webhook.sender == "meta" else self._livekit_outbox
-        outbox.put(webhook.body)
+        """Send a webhook once more, as senders do when they miss the app's answer."""
+        self._outboxes[webhook.sender].put(webhook.body, webhook.call_id, duplicates=0)
 
     def verify_meta_webhook(self) -> bool:
         """Make Meta's GET handshake with the developer's webhook.
@@ -434,8 +480,10 @@ class ConnectorEmulator:
         }
         joint = "&" if "?" in self.meta.url else "?"
         status, body = send("GET", f"{self.meta.url}{joint}{urlencode(query)}", {})
-        self._journal.note(self._clock.now(), f"meta handshake: {status}")
-        return status == "200" and body == challenge.encode()
+        verified = status == "200" and body == challenge.encode()
+        words = "verified" if verified else f"not verified: {status}, without the challenge"
+        self._journal.note(self._clock.now(), f"meta handshake with {self.meta.url}: {words}")
+        return verified
 
     def twilio_call(
         self, *, from_phone_number: str = "+15551234567", to_phone_number: str = "+15550783881"
@@ -452,20 +500,15 @@ class ConnectorEmulator:
         Raises:
             ValueError: `twilio` has no voice_url.
         """
-        url = self.twilio.voice_url
-        if not url:
+        if not self.twilio.voice_url:
             raise ValueError("no app to call: pass twilio=TwilioWebhooks(voice_url=...)")
         call_sid = f"CA{self._dice.getrandbits(128):032x}"
         form = twilio_side.voice_form(self.twilio, call_sid, from_phone_number, to_phone_number)
-        headers = {
-            "Content-Type": "application/x-www-form-urlencoded",
-            "X-Twilio-Signature": twilio_side.signature(url, form, self.twilio.auth_token),
-            "User-Agent": "TwilioProxy/1.1",
-        }
-        status, body = send("POST", url, headers, urlencode(form).encode())
-        self._journal.note(self._clock.now(), f"twilio voice webhook: {status}")
-        reply = body.decode("utf-8", "replace")
-        return TwilioReply(int(status) if status.isdigit() else 0, reply, call_sid)
+        body = urlencode(form).encode()
+        status, answer = self._outboxes["twilio"].deliver(body, call_sid)
+        if not status.isdigit():
+            return TwilioReply(0, "", call_sid)
+        return TwilioReply(int(status), answer.decode("utf-8", "replace"), call_sid)
 
     # -- wiring ----------------------------------------------------------------------------
 
@@ -474,9 +517,25 @@ class ConnectorEmulator:
         self._journal.note(at, f"{call.id}: {event}, now {call.state}")
         if call.provider is Provider.WHATSAPP:
             for body in meta_side.bodies(call, event, at, self.meta):
-                self._meta_outbox.put(body)
-        for body in livekit_side.bodies(call, event, at, self._dice):
-            self._livekit_outbox.put(body)
+                self._outboxes["meta"].put(body, call.id)
+        for body in self._rooms.bodies(call, event, at):
+            self._outboxes["livekit"].put(body, call.id)
+        if call.state is State.ENDED and call.id in self._streams:
+            self._streams.pop(call.id).close()
+
+    def _note_delivery(self, delivery: Delivery) -> None:
+        """Note the result of a webhook; called under the lock."""
+        result = delivery.results[-1]
+        reason = "" if result.isdigit() else f": {delivery.answer}"
+        again = ", will be sent again" if delivery.due is not None and not delivery.taken else ""
+        line = f"{delivery.sender} {delivery.title} to {delivery.url}: {result}{reason}{again}"
+        self._journal.note(self._clock.now(), line)
+
+    def _webhooks(self, limit: Optional[int]) -> list[Delivery]:
+        """Return the last webhooks of all senders, the newest first."""
+        found = [d for outbox in self._outboxes.values() for d in outbox.newest(limit)]
+        found.sort(key=lambda delivery: (delivery.created, delivery.number), reverse=True)
+        return found[:limit]
 
     def _meta_headers(self, body: bytes) -> dict[str, str]:
         return {
@@ -485,8 +544,17 @@ class ConnectorEmulator:
             "X-Hub-Signature-256": meta_side.signature(body, self.meta.app_secret),
         }
 
+    def _twilio_headers(self, body: bytes) -> dict[str, str]:
+        form = dict(parse_qsl(body.decode(), keep_blank_values=True))
+        url, token = self.twilio.voice_url, self.twilio.auth_token
+        return {
+            "Content-Type": "application/x-www-form-urlencoded",
+            "X-Twilio-Signature": twilio_side.signature(url, form, token),
+            "User-Agent": "TwilioProxy/1.1",
+        }
+
     def _livekit_headers(self, body: bytes) -> dict[str, str]:
-        now = self._clock.now()
+        now = time.time()  # by the app's clock, which `advance` does not move
         return {
             "Content-Type": "application/webhook+json",
             "User-Agent": "LiveKit",
@@ -497,7 +565,7 @@ class ConnectorEmulator:
         while not self._closing.is_set():
             with self._changed:
                 pause = self._exchange.run_due()
-                self._changed.wait(pause)
+                self._changed.wait(LONGEST_WAIT if pause is None else min(pause, LONGEST_WAIT))
 
     def _offer(self) -> gen.SessionDescription:
         return sdp.offer(self._dice)
@@ -527,14 +595,16 @@ class ConnectorEmulator:
         if not is_upgrade(request):
             return Response(200, {"Content-Type": "text/xml"}, twilio_side.twiml(call.connect_url))
 
-        def start() -> bool:
-            with contextlib.suppress(ValueError):  # another stream was first
+        def start(stream: Stream) -> bool:
+            with contextlib.suppress(ValueError), self._changed:  # another stream was first
                 self.answer(call)
+                self._streams[call.id] = stream
                 return True
             return False
 
         def end() -> None:
-            with contextlib.suppress(ValueError):  # hung up already
+            with contextlib.suppress(ValueError), self._changed:  # hung up already
+                self._streams.pop(call.id, None)  # it says goodbye itself
                 self.hang_up(call)
 
         return accept_stream(request, start, end)

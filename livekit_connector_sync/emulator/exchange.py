@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Callable, Optional, Union
 
@@ -27,7 +28,9 @@ from .lifecycle import (
     transition,
 )
 
-__all__ = ["Call", "Exchange"]
+__all__ = ["LONGEST_WAIT", "Call", "Exchange"]
+
+LONGEST_WAIT = 3600.0  # seconds of one wait on a lock, which overflows at 292 years
 
 
 @dataclass(eq=False)
@@ -46,6 +49,8 @@ class Call:
         room_name: the room of the call, empty until LiveKit has a part in it.
         participant_identity: the identity of the call's participant.
         participant_name: the name of the call's participant.
+        participant_metadata: the metadata of the call's participant.
+        participant_attributes: the attributes of the call's participant.
         agents: the agents that the request dispatched.
         callback_data: whatsapp_biz_opaque_callback_data of the request.
         ringing_timeout: seconds, as the request set it; 0 if it did not.
@@ -63,6 +68,8 @@ class Call:
     room_name: str = ""
     participant_identity: str = ""
     participant_name: str = ""
+    participant_metadata: str = ""
+    participant_attributes: Mapping[str, str] = field(default_factory=dict)
     agents: tuple[RoomAgentDispatch, ...] = ()
     callback_data: str = ""
     ringing_timeout: float = 0.0
@@ -159,6 +166,29 @@ class Exchange:
         with self._changed:
             return [self._calls[key] for key in self._live_per_number.get(phone_number_id, ())]
 
+    def newest(self, limit: int) -> tuple[list[Call], int]:
+        """Return all live calls and some of those that have ended, and how many calls there are.
+
+        Args:
+            limit: how many ended calls to return.
+
+        Returns:
+            The calls, the newest first.
+        """
+        with self._changed:
+            live = {key for keys in self._live_per_number.values() for key in keys}
+            found: list[Call] = []
+            for call in reversed(self._calls.values()):
+                if call.id in live:
+                    live.discard(call.id)
+                    found.append(call)
+                elif limit > 0:
+                    limit -= 1
+                    found.append(call)
+                elif not live:
+                    break
+            return found, len(self._calls)
+
     def place(self, call: Call, event: Event) -> Call:
         """Add a call, which rings.
 
@@ -247,7 +277,7 @@ class Exchange:
             if remaining <= 0:
                 self._move(call, Event.NOT_JOINED, self._clock.now(), {})
                 raise DeadlineExceeded(f"nobody answered within {timeout:g} s: the call has ended")
-            self._changed.wait(remaining)
+            self._changed.wait(min(remaining, LONGEST_WAIT))
 
     def _move(self, call: Call, event: Event, at: float, changes: dict[str, object]) -> None:
         call.progress = transition(call.progress, event)
@@ -274,7 +304,7 @@ class Exchange:
 
     def _forget_oldest(self) -> None:
         while len(self._calls) >= self._history:
-            over = (call for call in self._calls.values() if call.state is State.ENDED)
+            over = (call for call in self._calls.values() if call.progress.released)
             oldest = next(over, None)
             if oldest is None:
                 return

@@ -20,6 +20,7 @@ from ..server import Response
 __all__ = ["HTTPListener", "HTTPRequest", "Takeover"]
 
 _MAX_BODY = 4 * 1024 * 1024  # bytes
+_PATIENCE = 75.0  # seconds between two reads of a connection
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,8 @@ class HTTPListener:
     ) -> None:
         self._server = _Server((host, port), handler, tls)
         self.port = int(self._server.server_address[1])
-        self.origin = f"{'https' if tls else 'http'}://{host}:{self.port}"
+        name = f"[{host}]" if ":" in host else host
+        self.origin = f"{'https' if tls else 'http'}://{name}:{self.port}"
         self._thread = threading.Thread(
             target=self._server.serve_forever,
             kwargs={"poll_interval": 0.02},
@@ -100,13 +102,15 @@ class _Server(HTTPServer):
         self._tls = tls
         self._lock = threading.Lock()
         self._connections: dict[threading.Thread, Optional[socket.socket]] = {}
+        if ":" in address[0]:
+            self.address_family = socket.AF_INET6
         super().__init__(address, _Connection)
 
     def server_bind(self) -> None:
         # HTTPServer would look up the host's name here, which can take seconds.
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.socket.bind(self.server_address)
-        self.server_address = self.socket.getsockname()
+        self.server_address = self.socket.getsockname()[:2]
         self.server_name, self.server_port = str(self.server_address[0]), self.server_address[1]
 
     def process_request(self, request: Any, client_address: Any) -> None:
@@ -162,9 +166,15 @@ class _Connection(BaseHTTPRequestHandler):
     server_version = "livekit-connector-emulator"
     sys_version = ""
     disable_nagle_algorithm = True
+    timeout = _PATIENCE
+    error_content_type = "text/plain"
+    error_message_format = "%(message)s\n"
 
     def _handle(self) -> None:
         try:
+            if self.request_version == "HTTP/0.9":
+                self.request_version = "HTTP/1.0"  # so that the answer gets its headers
+                raise _BadRequest(400, "HTTP/0.9 is not spoken here\n")
             body = self._read_body()
         except _BadRequest as exc:
             status, text = exc.args
@@ -179,6 +189,7 @@ class _Connection(BaseHTTPRequestHandler):
             return
         self.close_connection = True
         if isinstance(answer, Takeover):
+            self.connection.settimeout(None)
             answer.serve(self.connection)
 
     def __getattr__(self, name: str) -> Any:
@@ -205,9 +216,9 @@ class _Connection(BaseHTTPRequestHandler):
         if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
             return self._read_chunks()
         length = self.headers.get("Content-Length") or "0"
-        if not length.isdecimal():
+        if not (length.isascii() and length.isdigit()):
             raise _BadRequest(400, "Content-Length is not a number\n")
-        if int(length) > _MAX_BODY:
+        if len(length) > 18 or int(length) > _MAX_BODY:
             raise _BadRequest(413, f"the body is over {_MAX_BODY} bytes\n")
         return self._read_exactly(int(length))
 
@@ -237,17 +248,19 @@ class _Connection(BaseHTTPRequestHandler):
         return data
 
     def _send(self, answer: Response) -> None:
+        has_body = answer.status >= 200 and answer.status not in (204, 304)  # RFC 9110, 6.4.1
         self.send_response(answer.status)
         for name, value in answer.headers.items():
             if name.lower() != "content-length":
                 self.send_header(name, value)
-        self.send_header("Content-Length", str(len(answer.body)))
+        if has_body:
+            self.send_header("Content-Length", str(len(answer.body)))
         if self.close_connection:
             self.send_header("Connection", "close")
         # One write for head and body: two would be two packets, since Nagle is off.
         buffer: list[bytes] = self._headers_buffer
         buffer.append(b"\r\n")
-        if self.command != "HEAD":
+        if has_body and self.command != "HEAD":
             buffer.append(answer.body)
         self.flush_headers()
 

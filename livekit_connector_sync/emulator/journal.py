@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -27,6 +28,7 @@ class RecordedRequest:
         time: when, in seconds since 1970 by the emulator's clock.
         outcome: "ok", the error's Twirp code, "HTTP 451" or the like, or "dropped"; None while
             the RPC is still being served.
+        message: the error's text; empty without an error.
     """
 
     method: str
@@ -36,6 +38,7 @@ class RecordedRequest:
     region: int
     time: float
     outcome: Optional[str] = None
+    message: str = ""
 
 
 class Journal:
@@ -54,10 +57,15 @@ class Journal:
         self._received = 0
         self._noted = 0
 
-    def requests(self) -> list[RecordedRequest]:
-        """Return the requests, the newest last."""
+    def newest(self, limit: Optional[int] = None) -> list[RecordedRequest]:
+        """Return the last requests, the newest first; by default all that are kept."""
         with self._changed:
-            return list(self._requests.values())
+            return list(itertools.islice(reversed(self._requests.values()), limit))
+
+    @property
+    def received_count(self) -> int:
+        """How many requests there have been."""
+        return self._received
 
     def received(self, request: RecordedRequest) -> int:
         """Note a request; return its number."""
@@ -69,14 +77,14 @@ class Journal:
             self._changed.changed()
             return self._received
 
-    def finished(self, number: int, outcome: str) -> None:
+    def finished(self, number: int, outcome: str, message: str = "") -> None:
         """Note how a request ended."""
         with self._changed:
             request = self._requests.get(number)
             if request is not None:
-                self._requests[number] = replace(request, outcome=outcome)
+                self._requests[number] = replace(request, outcome=outcome, message=message)
                 name = request.method.rpartition("/")[2]
-                self.note(request.time, f"{name}: {outcome}")
+                self.note(request.time, f"{name}: {outcome}{': ' + message if message else ''}")
 
     def note(self, at: float, line: str) -> None:
         """Note an event."""

@@ -153,7 +153,7 @@ _ENDINGS = {
     Event.HANG_UP: (State.RINGING, State.ANSWERED, State.ACTIVE),
     Event.DISCONNECT: (State.RINGING, State.ANSWERED, State.ACTIVE),
 }
-_BY_USER = (Event.HANG_UP, Event.REJECT, Event.BUSY)
+_BY_USER = (Event.HANG_UP, Event.REJECT, Event.BUSY, Event.NO_ANSWER)
 
 
 def transition(progress: Progress, event: Event) -> Progress:
@@ -168,6 +168,8 @@ def transition(progress: Progress, event: Event) -> Progress:
     if event in (Event.ACCEPT, Event.CONNECT):
         return _bridge(progress, event)
     if event is Event.DISCONNECT:
+        if _is_twilio(progress):
+            raise NotFound("call not found: a Twilio call is ended at Twilio")
         if not progress.bridged or progress.released:
             raise NotFound("call not found: it is not accepted, or disconnected already")
         if progress.state is State.ENDED:
@@ -175,8 +177,8 @@ def transition(progress: Progress, event: Event) -> Progress:
     if event is Event.RELEASE and progress.state is State.ENDED and not progress.released:
         return replace(progress, released=True)
     if progress.state in _ENDINGS.get(event, ()):
-        # Meta tells the app, not LiveKit, that the user ended a call; everything else LiveKit
-        # did itself or, with Twilio, saw as the end of its own stream.
+        # Meta tells the app, not LiveKit, that the user ended a call or did not answer; everything
+        # else LiveKit did itself or, with Twilio, saw as the end of its own stream.
         theirs = event in _BY_USER and progress.provider is Provider.WHATSAPP
         return replace(
             progress,

@@ -16,9 +16,28 @@ from .twilio import stream_event
 if TYPE_CHECKING:
     from websockets.server import ServerProtocol
 
-__all__ = ["accept_stream", "is_upgrade"]
+__all__ = ["Stream", "accept_stream", "is_upgrade"]
 
 _MAX_MESSAGE = 1024 * 1024  # bytes
+
+
+class Stream:
+    """A stream under way, that others may end.
+
+    Args:
+        connection: its socket.
+    """
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self.closing = False
+
+    def close(self) -> None:
+        """Have the stream's own thread say goodbye: it sees the end of what it reads."""
+        self.closing = True
+        with contextlib.suppress(OSError):
+            # The plain socket's own method: that of a TLS socket would take the TLS layer away.
+            socket.socket.shutdown(self._connection, socket.SHUT_RD)
 
 
 def is_upgrade(request: HTTPRequest) -> bool:
@@ -27,7 +46,7 @@ def is_upgrade(request: HTTPRequest) -> bool:
 
 
 def accept_stream(
-    request: HTTPRequest, started: Callable[[], bool], ended: Callable[[], None]
+    request: HTTPRequest, started: Callable[[Stream], bool], ended: Callable[[], None]
 ) -> Union[Response, Takeover]:
     """Return the answer to a request for a WebSocket: the handshake and then the stream.
 
@@ -45,6 +64,7 @@ def accept_stream(
         return Response(501, {"Content-Type": "text/plain"}, text)
 
     def serve(connection: socket.socket) -> None:
+        stream = Stream(connection)
         protocol = ServerProtocol(max_size=_MAX_MESSAGE)
         protocol.receive_data(request.raw_head)
         for event in protocol.events_received():
@@ -53,9 +73,14 @@ def accept_stream(
         running = False
         try:
             while _flush(connection, protocol):
-                data = connection.recv(65536)
+                data = _received(connection, stream)
                 if data:
                     protocol.receive_data(data)
+                elif stream.closing:
+                    running = False
+                    protocol.send_close(1000)
+                    _flush(connection, protocol)
+                    return
                 else:
                     protocol.receive_eof()
                 for event in protocol.events_received():
@@ -63,7 +88,7 @@ def accept_stream(
                         continue
                     message = stream_event(bytes(event.data))
                     if message == "start" and not running:
-                        running = started()
+                        running = started(stream)
                         if not running:
                             protocol.send_close(1008)
                     elif message == "stop" and running:
@@ -75,6 +100,16 @@ def accept_stream(
                 ended()
 
     return Takeover(serve)
+
+
+def _received(connection: socket.socket, stream: Stream) -> bytes:
+    """Return what came, nothing at the end."""
+    try:
+        return connection.recv(65536)
+    except OSError:
+        if stream.closing:
+            return b""
+        raise
 
 
 def _flush(connection: socket.socket, protocol: ServerProtocol) -> bool:

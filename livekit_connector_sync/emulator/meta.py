@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Optional
 
 from .lifecycle import Direction, Event
+from .outbox import checked_url
 
 if TYPE_CHECKING:
     from .exchange import Call
 
-__all__ = ["MetaWebhooks", "bodies", "envelope", "signature"]
+__all__ = ["MetaWebhooks", "bodies", "envelope", "is_taken", "signature"]
 
 RETRY_DELAYS = (0.0, 10.0, 60.0, 600.0, 3600.0, 21600.0, *(86400.0,) * 6)
 """Seconds between deliveries of an update that was not taken: at once, then up to a week."""
@@ -38,6 +39,9 @@ class MetaWebhooks:
             webhooks have a plain text.
         omit_direction: leave the direction out of connect, as Meta's first sample does.
         duplicates: how many more times to deliver each update.
+
+    Raises:
+        ValueError: the url is none.
     """
 
     url: str = ""
@@ -48,6 +52,14 @@ class MetaWebhooks:
     status_as_list: bool = False
     omit_direction: bool = False
     duplicates: int = 0
+
+    def __post_init__(self) -> None:
+        checked_url("MetaWebhooks.url", self.url)
+
+
+def is_taken(result: str) -> bool:
+    """Return whether a delivery's result says that the app took it."""
+    return result == "200"
 
 
 def signature(body: bytes, app_secret: str) -> str:

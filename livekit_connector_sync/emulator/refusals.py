@@ -81,6 +81,7 @@ META_ERRORS: Mapping[int, MetaError] = {
     )
 }
 """Meta's refusals, by code."""
+_BY_ENDING = {str(code): error for code, error in META_ERRORS.items() if code >= 100_000}
 
 
 def callee_of(
@@ -97,6 +98,8 @@ def callee_of(
     decided = rule(request) if rule is not None else None
     if decided is None:
         decided = numbers.get(number)
-    if decided is None and number[-6:].isdigit() and len(number) > 6:
-        decided = META_ERRORS.get(int(number[-6:]))
-    return Callee.RING if decided is None else decided
+    if decided is None and len(number) > 6:
+        decided = _BY_ENDING.get(number[-6:])
+    if decided is None:
+        return Callee.RING
+    return decided if isinstance(decided, MetaError) else Callee(decided)

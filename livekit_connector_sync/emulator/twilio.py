@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from typing import Optional, Union
 from xml.sax.saxutils import quoteattr
 
+from .outbox import checked_url
+
 __all__ = ["TwilioReply", "TwilioWebhooks", "signature", "stream_event", "twiml", "voice_form"]
 
 
@@ -26,11 +28,17 @@ class TwilioWebhooks:
         voice_url: the developer's webhook for incoming calls; empty to send nothing.
         auth_token: signs every request (X-Twilio-Signature).
         account_sid: the Twilio account.
+
+    Raises:
+        ValueError: the url is none.
     """
 
     voice_url: str = ""
     auth_token: str = field(default="emulated-auth-token", repr=False)
     account_sid: str = "AC00000000000000000000000000000000"
+
+    def __post_init__(self) -> None:
+        checked_url("TwilioWebhooks.voice_url", self.voice_url)
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,7 @@ def test_a_person_places_and_takes_calls(
 
     def user_does(action: str) -> None:
         with urllib.request.urlopen(f"{phone}/emulator/events", timeout=10) as events:
-            calls = json.loads(events.readline()[len("data: ") :])["calls"]
+            calls = json.loads(events.readline()[len("data: ") :])["live"]
         body = json.dumps({"action": action, "target": calls[0]["id"] if calls else ""})
         headers = {"Content-Type": "application/json", "X-Emulator-Action": "1"}
         request = urllib.request.Request(f"{phone}/emulator/action", body.encode(), headers)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Callable
 from urllib.parse import parse_qs, urlsplit
 
@@ -24,6 +26,14 @@ class WebhookApp:
     statuses: list[int] = field(default_factory=list)
     verify_token: str = ""
     reply: bytes = b""
+    held_back: threading.Event = field(default_factory=threading.Event)
+
+    def wait_for(self, count: int) -> None:
+        """Wait until so many webhooks have come."""
+        deadline = time.monotonic() + 5
+        while len(self.received) < count and time.monotonic() < deadline:
+            time.sleep(0.005)
+        assert len(self.received) == count
 
 
 @pytest.fixture
@@ -56,11 +66,13 @@ def client(
 @pytest.fixture
 def app() -> Iterator[WebhookApp]:
     state = WebhookApp()
+    state.held_back.set()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             state.received.append(({k.lower(): v for k, v in self.headers.items()}, body))
+            state.held_back.wait(10)
             self.answer(state.statuses.pop(0) if state.statuses else 200, state.reply)
 
         def do_GET(self) -> None:
@@ -69,19 +81,21 @@ def app() -> Iterator[WebhookApp]:
             self.answer(200 if right else 403, query["hub.challenge"][0].encode() if right else b"")
 
         def answer(self, status: int, body: bytes) -> None:
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            with contextlib.suppress(OSError):  # the emulator is closed meanwhile
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
 
         def log_message(self, format: str, *args: Any) -> None:
             pass
 
-    server = HTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     state.url = f"http://127.0.0.1:{server.server_address[1]}/webhooks"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield state
+    state.held_back.set()
     server.shutdown()
     server.server_close()
     thread.join()

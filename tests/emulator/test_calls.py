@@ -129,6 +129,15 @@ def test_unknown_calls(emulator: ConnectorEmulator, client: lk.ConnectorClient) 
         disconnect(client, unknown)
     with pytest.raises(lk.NotFound):  # Meta knows the call, LiveKit not yet
         disconnect(client, offered)
+    client.connect_twilio_call(
+        twilio_call_direction="TWILIO_CALL_DIRECTION_INBOUND", room_name="desk"
+    )
+    session = emulator.calls[-1]
+    with pytest.raises(lk.NotFound):
+        client.disconnect_whatsapp_call(
+            whatsapp_call_id=session.id, whatsapp_api_key="graph-secret"
+        )
+    assert session.state == "ringing"
 
 
 def test_disconnect_needs_the_key_unless_the_user_ended_the_call(
@@ -163,12 +172,45 @@ def test_the_service_checks_requests_too(
     assert emulator.requests[-1].outcome == "invalid_argument"
 
 
-def test_the_sdp_must_be_of_the_right_type(
-    emulator: ConnectorEmulator, client: lk.ConnectorClient
+@pytest.mark.parametrize(
+    ("sdp", "text"),
+    [
+        ({"type": "answer", "sdp": "v=0"}, "'offer'"),
+        ({"sdp": "v=0"}, "'offer'"),
+        ({"type": "offer"}, "empty"),
+    ],
+)
+def test_the_sdp_must_be_an_offer(
+    emulator: ConnectorEmulator, client: lk.ConnectorClient, sdp: dict[str, str], text: str
 ) -> None:
     call = emulator.inbound_call()
-    with pytest.raises(lk.InvalidArgument, match="'offer'"):
-        accept(client, call, sdp={"type": "answer", "sdp": "v=0"})
+    with pytest.raises(lk.InvalidArgument, match=text):
+        accept(client, call, sdp=sdp)
+    assert call.state == "ringing"
+
+
+def test_what_a_field_may_hold(
+    emulator: ConnectorEmulator, client_of: Callable[..., lk.ConnectorClient]
+) -> None:
+    client = client_of(emulator)
+    past = lk.DialWhatsAppCallRequest(**DIAL)
+    past.ringing_timeout.seconds = -5
+    with pytest.raises(lk.InvalidArgument, match="ringing_timeout"):
+        client.dial_whatsapp_call(past)
+    with pytest.raises(lk.InvalidArgument, match="#100"):
+        client.dial_whatsapp_call(**DIAL, whatsapp_biz_opaque_callback_data="x" * 513)
+    unknown = lk.ConnectTwilioCallRequest(room_name="desk", twilio_call_direction=7)
+    with pytest.raises(lk.InvalidArgument, match="twilio_call_direction"):
+        client.connect_twilio_call(unknown)
+    assert emulator.calls == []
+    # The longest that a Duration holds is no reason to stop the clock of the others.
+    forever = dial(client, emulator, ringing_timeout=315_576_000_000)
+    emulator.reject(dial(client, emulator, whatsapp_to_phone_number="4930"))
+    brief = dial(client, emulator, whatsapp_to_phone_number="4931", ringing_timeout=0.02)
+    deadline = time.monotonic() + 5
+    while brief.state != "ended" and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert (brief.ended_by, forever.state) == (Event.NO_ANSWER, "ringing")
 
 
 def test_tokens(emulator: ConnectorEmulator) -> None:
@@ -199,13 +241,16 @@ def test_what_meta_refuses(emulator: ConnectorEmulator, client: lk.ConnectorClie
         dial(client, emulator)
     with pytest.raises(lk.InvalidArgument, match=r"138006.*permission"):
         dial(client, emulator, whatsapp_to_phone_number="15550138006")
+    dial(client, emulator, whatsapp_to_phone_number="15550000100")  # 100 is a code too
     emulator.numbers["4930111"] = META_ERRORS[138005]
     with pytest.raises(lk.InvalidArgument, match="138005"):
         dial(client, emulator, whatsapp_to_phone_number="4930111")
     emulator.dial_rule = lambda request: MetaError(1, "no") if request.room_name == "x" else None
     with pytest.raises(lk.InvalidArgument, match=r"\(#1\) no"):
         dial(client, emulator, whatsapp_to_phone_number="4930222", room_name="x")
-    assert len(emulator.calls) == 1
+    emulator.dial_rule = lambda request: "busy"  # type: ignore[assignment,return-value]
+    assert dial(client, emulator, whatsapp_to_phone_number="4930333").ended_by is Event.BUSY
+    assert len(emulator.calls) == 3
 
 
 def test_capacity(client_of: Callable[..., lk.ConnectorClient]) -> None:
@@ -244,6 +289,7 @@ def test_timeouts(emulator: ConnectorEmulator, client: lk.ConnectorClient) -> No
     offered = emulator.inbound_call()
     emulator.advance(13)
     assert unanswered.ended_by is Event.NO_ANSWER
+    disconnect(client, unanswered, disconnect_reason=USER_INITIATED)  # as Meta's terminate asks
     assert offered.state == "ringing"
     emulator.advance(60)
     assert offered.ended_by is Event.NO_ANSWER
@@ -392,7 +438,11 @@ def test_requests_are_recorded_as_they_came(
     assert record.request == lk.DialWhatsAppCallRequest(**DIAL)
     assert record.headers["x-trace"] == "7"
     assert record.body == lk.DialWhatsAppCallRequest(**DIAL).SerializeToString()
-    assert (record.region, record.outcome) == (0, "ok")
+    assert (record.region, record.outcome, record.message) == (0, "ok", "")
+    with pytest.raises(lk.InvalidArgument):
+        client.dial_whatsapp_call(**DIAL)
+    assert emulator.requests[-1].outcome == "invalid_argument"
+    assert "138003" in emulator.requests[-1].message
     assert "graph-secret" not in repr(record)
     assert "Bearer" not in repr(record)
 

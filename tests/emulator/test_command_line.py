@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import re
 import signal
+import socket
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -53,6 +55,49 @@ def test_emulator_until_interrupted(number: signal.Signals) -> None:
 def test_what_cannot_start_says_why(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["emulator", "--regions", "0"]) == 1
     assert "regions must be 1 or more" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--port", "99999"], ["--port", "-1"], ["--port", "65535", "--regions", "2"]],
+)
+def test_a_port_that_is_none(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["emulator", *arguments]) == 1
+    assert f"not {arguments[1]}" in capsys.readouterr().err
+
+
+def test_a_port_that_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        assert cli.main(["emulator", "--port", port]) == 1
+    assert f"port {port}" in capsys.readouterr().err
+
+
+def test_nobody_who_reads_on() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "livekit_connector_sync.emulator", "--port", "0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    with process, contextlib.ExitStack() as cleanup:
+        cleanup.callback(process.kill)
+        url = next(line for line in process.stdout if "LIVEKIT_URL" in line).partition("=")[2]
+        process.stdout.close()
+        with contextlib.suppress(OSError):
+            for _ in range(2):
+                urllib.request.urlopen(
+                    urllib.request.Request(
+                        f"{url.strip()}/emulator/action",
+                        b'{"action": "inbound"}',
+                        {"X-Emulator-Action": "1"},
+                    ),
+                    timeout=5,
+                ).close()
+        assert process.wait(10) == 0
+        assert process.stderr.read() == ""
 
 
 def test_help(capsys: pytest.CaptureFixture[str]) -> None:

@@ -139,14 +139,13 @@ def test_the_old_headers(emulator: ConnectorEmulator) -> None:
 
 
 def test_settings_regions(emulator: ConnectorEmulator) -> None:
-    status, headers, body = send(emulator.url, "GET", "/settings/regions", bearer(emulator))
+    status, headers, body = send(emulator.url, "GET", "/settings/regions", {})
     assert status == 200
     assert headers["cache-control"] == "max-age=0"
     assert json.loads(body)["regions"] == [
         {"region": f"region-{index}", "url": url, "distance": str(index)}
         for index, url in enumerate(emulator.region_urls)
     ]
-    assert send(emulator.url, "GET", "/settings/regions", {})[0] == 401
     mock = {"X-Lk-Mock": json.dumps({**SKIP, "regionsStatus": 500})}
     assert send(emulator.url, "GET", "/settings/regions", mock)[0] == 500
 
@@ -190,6 +189,7 @@ def test_keep_alive_and_chunks(emulator: ConnectorEmulator) -> None:
     [
         (b"Content-Length: 99999999\r\n\r\n", b"413"),
         (b"Content-Length: x\r\n\r\n", b"400"),
+        (b"Content-Length: " + b"9" * 5000 + b"\r\n\r\n", b"413"),
         (b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", b"400"),
         (b"Transfer-Encoding: chunked\r\n\r\nfffffff\r\n", b"413"),
     ],
@@ -230,6 +230,37 @@ def test_odd_targets(emulator: ConnectorEmulator, target: bytes) -> None:
     assert answer.startswith(b"HTTP/1.1 404 ")
 
 
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [(b"GET /\r\n", b"HTTP/1.1 400"), (b"GET / HTTP/9.9\r\n\r\n", b""), (b"\xff\r\n\r\n", b"")],
+)
+def test_what_is_no_request(emulator: ConnectorEmulator, sent: bytes, status: bytes) -> None:
+    answer = raw(emulator, sent)
+    assert answer.startswith(status)
+    assert b"<" not in answer  # no HTML of http.server's
+
+
+@pytest.mark.parametrize("status", [204, 304])
+def test_an_answer_that_has_no_body(emulator: ConnectorEmulator, status: int) -> None:
+    mock = {**SKIP, "failRegions": [0], "failStatus": status}
+    sent = (
+        f"POST {DIAL} HTTP/1.1\r\nHost: x\r\nX-Lk-Mock: {json.dumps(mock)}\r\n"
+        "Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+    ).encode()
+    assert raw(emulator, sent + sent).count(b"\r\n\r\nHTTP/1.1 ") == 1
+
+
+def test_an_address_of_version_6() -> None:
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            pass
+    except OSError:
+        return  # this machine has none
+    with ConnectorEmulator(host="::1") as emulator:
+        assert emulator.url.startswith("http://[::1]:")
+        assert send(emulator.url, "GET", "/_test/health", {})[2] == b"ok"
+
+
 def test_other_paths(emulator: ConnectorEmulator) -> None:
     assert send(emulator.url, "GET", "/nowhere", {})[0] == 404
     assert send(emulator.url, "POST", "/twirp/livekit.Egress/ListEgress", JSON)[0] == 404
@@ -268,10 +299,34 @@ def test_the_pages_actions_are_for_the_page_only(emulator: ConnectorEmulator) ->
     assert send(emulator.url, "POST", path, header, answer)[0] == 409
 
 
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Host": "localhost:80"}, 200),
+        ({"Host": "[::1]:7890"}, 200),
+        ({"Host": "evil.example"}, 403),
+        ({"Host": "evil.example", "Origin": "http://evil.example"}, 403),
+        ({"Host": "127.0.0.1", "Origin": "http://127.0.0.1"}, 200),
+        ({"Host": "127.0.0.1", "Origin": "http://evil.example"}, 403),
+        ({"Host": "127.0.0.1", "Origin": "null"}, 403),
+        ({"Host": "["}, 403),
+    ],
+)
+def test_the_page_has_no_name_that_others_can_give_it(
+    emulator: ConnectorEmulator, headers: dict[str, str], status: int
+) -> None:
+    action = json.dumps({"action": "inbound"}).encode()
+    headers = {"X-Emulator-Action": "1", **headers}
+    before = len(emulator.calls)
+    assert send(emulator.url, "POST", "/emulator/action", headers, action)[0] == status
+    assert send(emulator.url, "GET", "/", headers)[0] == status
+    assert len(emulator.calls) - before == (status == 200)
+
+
 def test_the_pages_events(emulator: ConnectorEmulator) -> None:
     parts = urlsplit(emulator.url)
     with socket.create_connection((parts.hostname, parts.port), timeout=5) as connection:
-        connection.sendall(b"GET /emulator/events HTTP/1.1\r\nHost: x\r\n\r\n")
+        connection.sendall(b"GET /emulator/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
         with connection.makefile("rb") as stream:
             assert stream.readline() == b"HTTP/1.1 200 OK\r\n"
             while b"data: " not in (line := stream.readline()):
@@ -280,6 +335,6 @@ def test_the_pages_events(emulator: ConnectorEmulator) -> None:
             call = emulator.inbound_call(from_phone_number="4930001122")
             while call.id.encode() not in (line := stream.readline()):
                 pass
-    newest = json.loads(line[6:])["calls"][0]
+    newest = json.loads(line[6:])["live"][0]
     assert (newest["state"], newest["user"]) == ("ringing", "...1122")
     assert newest["actions"] == ["reject", "hang_up"]

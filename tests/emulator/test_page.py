@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any, Callable
@@ -10,7 +11,7 @@ from typing import Any, Callable
 import pytest
 
 import livekit_connector_sync as lk
-from livekit_connector_sync.emulator import ConnectorEmulator
+from livekit_connector_sync.emulator import ConnectorEmulator, MetaWebhooks, TwilioWebhooks
 
 pytestmark = pytest.mark.browser
 
@@ -43,11 +44,18 @@ def text(browser: Any) -> str:
     return str(browser.execute_script("return document.body.innerText"))
 
 
+def find(browser: Any, selector: str) -> Any:
+    until(browser, lambda: bool(browser.find_elements("css selector", selector)))
+    return browser.find_element("css selector", selector)
+
+
 def press(browser: Any, selector: str) -> None:
-    # Looked up and pressed in one step: the page redraws itself at every change.
-    found = f"document.querySelector({selector!r})"
-    until(browser, lambda: bool(browser.execute_script(f"return !!{found}")))
-    browser.execute_script(f"{found}.click()")
+    """Press a button as a person does: with a moment between the mouse's down and up."""
+    from selenium.webdriver import ActionChains
+
+    button = find(browser, selector)
+    mouse = ActionChains(browser, duration=0).move_to_element(button).click_and_hold()
+    mouse.pause(0.1).release().perform()
 
 
 def test_an_inbound_call_from_button_to_button(browser: Any) -> None:
@@ -59,10 +67,8 @@ def test_an_inbound_call_from_button_to_button(browser: Any) -> None:
         press(browser, "#inbound")
         until(browser, lambda: len(emulator.calls) == 1)
         (call,) = emulator.calls
-        until(
-            browser,
-            lambda: f"ringing\ninbound whatsapp ...{call.user_number[-4:]}" in text(browser),
-        )
+        shown = f"inbound whatsapp ...{call.user_number[-4:]}\nwaits for AcceptWhatsAppCall"
+        until(browser, lambda: f"ringing\n{shown}" in text(browser))
         client.accept_whatsapp_call(
             whatsapp_phone_number_id=call.phone_number_id,
             whatsapp_api_key="graph-secret",
@@ -73,7 +79,7 @@ def test_an_inbound_call_from_button_to_button(browser: Any) -> None:
         )
         until(browser, lambda: "active" in text(browser) and "AcceptWhatsAppCall" in text(browser))
         press(browser, f'[data-call="{call.id}"] [data-action="hang_up"]')
-        until(browser, lambda: "ended by hang_up" in text(browser))
+        until(browser, lambda: "ended: the user hung up" in text(browser))
         assert call.state == "ended"
         shown = text(browser)
         assert "graph-secret" not in shown
@@ -88,6 +94,72 @@ def test_an_inbound_call_from_button_to_button(browser: Any) -> None:
         width = "document.documentElement.scrollWidth"
         assert browser.execute_script(f"return {width} <= window.innerWidth")
         assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
+
+
+def test_clicks_focus_and_selection_survive_what_happens_meanwhile(browser: Any) -> None:
+    from selenium.webdriver import ActionChains, Keys
+
+    def active() -> str:
+        return str(browser.execute_script("return document.activeElement.dataset.target"))
+
+    with ConnectorEmulator(regions=3) as emulator:
+        busy = threading.Event()
+
+        def others_call() -> None:
+            while not busy.wait(0.02):
+                emulator.reject(emulator.inbound_call())
+
+        call = emulator.inbound_call()
+        browser.get(emulator.url)
+        thread = threading.Thread(target=others_call)
+        thread.start()
+        try:
+            for region in (2, 1):
+                find(browser, f'[data-action="drop_region"][data-target="{region}"]').send_keys("")
+                browser.execute_script(
+                    f"document.querySelector('#regions [data-target=\"{region}\"]').focus()"
+                )
+                seen = len(emulator.calls)
+                until(browser, lambda seen=seen: len(emulator.calls) > seen + 5)
+                assert active() == str(region)
+                ActionChains(browser).send_keys(Keys.ENTER).perform()
+                until(browser, lambda region=region: region in emulator.dropped_regions)
+            assert emulator.dropped_regions == {1, 2}
+            press(browser, f'[data-call="{call.id}"] [data-action="hang_up"]')
+            until(browser, lambda: call.state == "ended")
+        finally:
+            busy.set()
+            thread.join()
+        assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
+
+
+def test_what_the_app_is_told_and_asked(browser: Any) -> None:
+    """Webhooks of Meta and Twilio by button, and what the app did with them."""
+    nobody = "http://127.0.0.1:9/hook"
+    meta, twilio = MetaWebhooks(nobody), TwilioWebhooks(nobody)
+    with (
+        ConnectorEmulator(meta=meta, twilio=twilio) as emulator,
+        lk.ConnectorClient(emulator.url, emulator.api_key, emulator.api_secret) as client,
+    ):
+        browser.get(emulator.url)
+        until(browser, lambda: f"export LIVEKIT_URL={emulator.url}" in text(browser))
+        press(browser, "#verify")
+        until(browser, lambda: "did not answer Meta's handshake" in text(browser))
+        press(browser, "#twilio")
+        until(browser, lambda: "does not answer Twilio's voice webhook" in text(browser))
+        press(browser, "#inbound")
+        until(browser, lambda: "will be sent again" in text(browser))
+        assert "Connection refused" in text(browser)
+        press(browser, '[data-action="redeliver"]')
+        until(browser, lambda: len(emulator.webhooks) == 3)
+        with pytest.raises(lk.InvalidArgument):
+            client.dial_whatsapp_call(
+                whatsapp_phone_number_id="1",
+                whatsapp_to_phone_number="15550138006",
+                whatsapp_api_key="graph-secret",
+                whatsapp_cloud_api_version="23.0",
+            )
+        until(browser, lambda: "No approved call permission" in text(browser))
 
 
 def test_light_and_dark(browser: Any) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import threading
+from typing import Any, Optional
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import pytest
@@ -48,6 +50,9 @@ application = TwirpApplication(Fake())
         ("POST", DIAL, JSON, b"\xff", 400, "malformed"),
         ("POST", DIAL, JSON, b"[" * 100_000, 400, "malformed"),
         ("POST", DIAL, JSON, b'{"room_name": 1}', 400, "malformed"),
+        ("POST", DIAL, JSON, b"[]", 400, "malformed"),
+        ("POST", DIAL, JSON, b'"x"', 400, "malformed"),
+        ("POST", DIAL, JSON, b"", 400, "malformed"),
         ("POST", DIAL.replace("Dial", "Accept"), JSON, b"{}", 501, "unimplemented"),
     ],
 )
@@ -95,6 +100,15 @@ def test_errors_of_a_servicer(code: str, status: int) -> None:
     assert json.loads(answer.body) == {"code": code, "msg": "no", "meta": {"why": "because"}}
 
 
+def test_metadata_is_text_on_the_wire() -> None:
+    class Odd(lk.ConnectorServicer):
+        def DialWhatsAppCall(self, request: Any, context: Any) -> Any:
+            raise lk.NotFound("no", {"count": 3, "what": object})  # type: ignore[dict-item]
+
+    answer = TwirpApplication(Odd()).respond("POST", DIAL, PROTOBUF, b"")
+    assert json.loads(answer.body)["meta"] == {"count": "3", "what": str(object)}
+
+
 @pytest.mark.parametrize("number", ["bug", "type"])
 def test_a_servicers_bug_is_internal_and_says_nothing_else(
     number: str, caplog: pytest.LogCaptureFixture
@@ -115,6 +129,37 @@ def test_json_takes_both_spellings_and_answers_in_the_protos(name: str) -> None:
     assert json.loads(answer.body) == {"whatsapp_call_id": "", "room_name": "sales"}
 
 
+BODY = lk.DialWhatsAppCallRequest(room_name="sales").SerializeToString()
+
+
+@pytest.mark.parametrize(
+    ("environ", "status", "room"),
+    [
+        ({"CONTENT_LENGTH": str(len(BODY))}, 200, "sales"),
+        ({"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input_terminated": True}, 200, "sales"),
+        ({"HTTP_TRANSFER_ENCODING": "chunked"}, 400, None),
+        ({"CONTENT_LENGTH": "-1"}, 400, None),
+        ({"CONTENT_LENGTH": "9" * 5000}, 400, None),
+        ({"CONTENT_LENGTH": "\u00b2"}, 400, None),
+        ({}, 200, ""),
+    ],
+)
+def test_where_a_body_ends_under_wsgi(
+    environ: dict[str, Any], status: int, room: Optional[str]
+) -> None:
+    seen: list[str] = []
+    request = {
+        "REQUEST_METHOD": "POST",
+        "PATH_INFO": DIAL,
+        "CONTENT_TYPE": PROTOBUF["Content-Type"],
+        "wsgi.input": io.BytesIO(BODY),
+    }
+    (body,) = application({**request, **environ}, lambda line, _: seen.append(line))
+    assert seen[0].startswith(str(status))
+    if room is not None:
+        assert lk.DialWhatsAppCallResponse.FromString(body).room_name == room
+
+
 def test_under_a_wsgi_server_with_tokens() -> None:
     class Quiet(WSGIRequestHandler):
         def log_message(self, format: str, *args: object) -> None:
@@ -128,8 +173,8 @@ def test_under_a_wsgi_server_with_tokens() -> None:
         try:
             with lk.ConnectorClient(url, "key", "secret", validate=False) as client:
                 assert client.dial_whatsapp_call(room_name="sales").room_name == "sales"
-                with pytest.raises(lk.ResourceExhausted, match="1000 bytes"):
-                    client.dial_whatsapp_call(room_name="s" * 2000, retry=None)
+                with pytest.raises(lk.Malformed, match="1000 bytes"):
+                    client.dial_whatsapp_call(room_name="s" * 2000)
             with lk.ConnectorClient(url, "key", "wrong", validate=False) as client:
                 with pytest.raises(lk.Unauthenticated):
                     client.dial_whatsapp_call(room_name="sales")

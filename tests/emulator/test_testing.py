@@ -49,6 +49,13 @@ def test_fake_channel_answers_from_its_table() -> None:
     assert first.details.timeout == 3.0
 
 
+@pytest.mark.parametrize("name", ["DialWhatsAppCall", "DialWhatsappCall", "dial_whatsapp_call"])
+def test_fake_channel_takes_either_spelling(name: str) -> None:
+    channel = FakeChannel({name: lk.DialWhatsAppCallResponse(room_name="sales")})
+    client = lk.ConnectorClient.from_channel(channel, validate=False)
+    assert client.dial_whatsapp_call(room_name="x").room_name == "sales"
+
+
 def test_fake_channel_answers_empty_by_default_and_refuses_nonsense() -> None:
     client = lk.ConnectorClient.from_channel(FakeChannel({"DisconnectWhatsAppCall": "yes"}))
     assert client.connect_twilio_call(twilio_call_direction=0, room_name="desk").connect_url == ""
@@ -103,11 +110,22 @@ def test_the_plugins_fixtures(tmp_path: Path) -> None:
         "        whatsapp_to_phone_number='15551230000', whatsapp_api_key='graph-secret',\n"
         "        whatsapp_cloud_api_version='23.0')\n"
         "    assert connector_emulator.calls[-1].state == 'ringing'\n"
+        "    assert len(connector_emulator.region_urls) == 2\n"
+    )
+    (tmp_path / "conftest.py").write_text(
+        "import pytest\n"
+        "@pytest.fixture\n"
+        "def connector_emulator_options():\n"
+        "    return {'regions': 2}\n"
     )
     plugin = ["-p", "livekit_connector_sync.pytest_plugin", "-W", "error", "-q"]
     run = subprocess.run(
         [sys.executable, "-m", "pytest", *plugin, str(tmp_path)],
-        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        env={
+            **os.environ,
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+            "HTTP_PROXY": "http://127.0.0.1:1",
+        },
         capture_output=True,
         text=True,
         cwd=Path(__file__).parents[2],

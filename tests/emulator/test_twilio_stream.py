@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from xml.etree import ElementTree
 
 import pytest
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosedOK, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 import livekit_connector_sync as lk
@@ -61,6 +61,16 @@ def test_a_stream_that_breaks_off(session: Call) -> None:
         say(stream, "start")
         wait_for(session, "active")
     wait_for(session, "ended")
+
+
+def test_a_stream_that_is_hung_up(session: Call, emulator: ConnectorEmulator) -> None:
+    with connect(session.connect_url) as stream:
+        say(stream, "start")
+        wait_for(session, "active")
+        say(stream, "media")
+        emulator.hang_up(session)
+        with pytest.raises(ConnectionClosedOK):
+            stream.recv(timeout=5)
 
 
 def test_a_session_serves_one_stream(session: Call) -> None:

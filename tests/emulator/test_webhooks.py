@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import time
 from typing import Any, Callable
 from urllib.parse import parse_qsl
 
@@ -169,10 +170,74 @@ def test_a_repeat_on_demand(app: Any) -> None:
 
 
 def test_an_app_that_is_not_there() -> None:
-    with ConnectorEmulator(meta=MetaWebhooks("http://127.0.0.1:9/")) as emulator:
-        emulator.inbound_call()
+    with ConnectorEmulator(meta=MetaWebhooks("http://127.0.0.1:9/caf\u00e9")) as emulator:
+        call = emulator.inbound_call()
         assert emulator.wait_for_webhooks()
-        assert emulator.webhooks[0].results[0] == "ConnectionRefusedError"
+        (webhook,) = emulator.webhooks
+        assert webhook.results[0] == "ConnectionRefusedError"
+        assert "refused" in webhook.answer
+        assert webhook.call_id == call.id
+        lines = [line for _, line in emulator.events_after(0, 1)[0]]
+        assert any("meta calls connect to http" in line and "refused" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["localhost:8000/x", "ftp://localhost/", "http://", "http://h:99999/x", "http://h:0/", "/x"],
+)
+def test_a_url_that_is_none_is_named(url: str) -> None:
+    for make in (MetaWebhooks, LiveKitWebhooks, TwilioWebhooks):
+        with pytest.raises(ValueError, match=rf"{make.__name__}\.(voice_)?url"):
+            make(url)
+
+
+def test_the_webhooks_of_a_call_come_in_order_and_hold_up_no_other_call(
+    app: Any, client_of: Callable[..., lk.ConnectorClient]
+) -> None:
+    app.held_back.clear()
+    with ConnectorEmulator(meta=MetaWebhooks(app.url)) as emulator:
+        slow = emulator.inbound_call()
+        others = [emulator.inbound_call() for _ in range(3)]
+        emulator.hang_up(slow)
+        app.wait_for(4)  # the connect of all four, at once; the terminate waits its turn
+        assert sorted(kinds(app)) == ["connect"] * 4
+        app.held_back.set()
+        assert emulator.wait_for_webhooks()
+        assert kinds(app)[-1] == "terminate"
+    ids = {update["calls"][0]["id"] for update in updates(app)}
+    assert ids == {slow.id, *(call.id for call in others)}
+
+
+def test_closing_waits_for_no_app(app: Any) -> None:
+    app.held_back.clear()
+    with ConnectorEmulator(meta=MetaWebhooks(app.url)) as emulator:
+        emulator.inbound_call()
+        app.wait_for(1)
+        started = time.monotonic()
+    assert time.monotonic() - started < 5
+    app.held_back.set()
+
+
+@pytest.mark.parametrize(
+    ("statuses", "results"),
+    [([204], ("204",)), ([401], ("401",)), ([503, 429], ("503", "429", "200"))],
+)
+def test_what_livekit_delivers_again(
+    app: Any, statuses: list[int], results: tuple[str, ...]
+) -> None:
+    app.statuses = statuses
+    with ConnectorEmulator(livekit=LiveKitWebhooks(app.url)) as emulator:
+        with lk.ConnectorClient(emulator.url, emulator.api_key, emulator.api_secret) as client:
+            client.connect_twilio_call(
+                twilio_call_direction="TWILIO_CALL_DIRECTION_INBOUND", room_name="desk"
+            )
+        for _ in results:
+            assert emulator.wait_for_webhooks()
+            emulator.advance(10)
+        assert emulator.wait_for_webhooks()
+        (webhook,) = emulator.webhooks
+        assert webhook.results == results
+        assert webhook.taken is (results[-1] != "401")
 
 
 def test_metas_handshake(app: Any) -> None:
@@ -190,6 +255,7 @@ def test_livekit_tells_of_room_and_participant(
 ) -> None:
     with ConnectorEmulator(livekit=LiveKitWebhooks(app.url)) as emulator:
         client = client_of(emulator)
+        emulator.advance(3600)  # the app's clock stays where it is
         call = emulator.inbound_call()
         client.accept_whatsapp_call(
             **ACCEPT,
@@ -197,6 +263,8 @@ def test_livekit_tells_of_room_and_participant(
             sdp=call.sdp,
             room_name="desk",
             participant_identity="caller",
+            participant_metadata="a customer",
+            participant_attributes={"ticket": "4711"},
         )
         emulator.hang_up(call)
         emulator.advance(31)
@@ -216,6 +284,7 @@ def test_livekit_tells_of_room_and_participant(
     assert len({event.id for event in events}) == 4
     joined = events[1].participant
     assert (joined.identity, joined.kind) == ("caller", 7)
+    assert (joined.metadata, dict(joined.attributes)) == ("a customer", {"ticket": "4711"})
     assert list(joined.kind_details) == [2]
     assert app.received[0][0]["content-type"] == "application/webhook+json"
 
@@ -231,6 +300,47 @@ def test_livekit_tells_of_a_twilio_session(
         assert emulator.wait_for_webhooks()
     names = [json.loads(body)["event"] for _, body in app.received]
     assert names == ["room_started", "participant_joined", "participant_left", "room_finished"]
+
+
+def test_a_room_lives_as_long_as_one_of_its_calls(
+    app: Any, client_of: Callable[..., lk.ConnectorClient]
+) -> None:
+    with ConnectorEmulator(livekit=LiveKitWebhooks(app.url)) as emulator:
+        client = client_of(emulator)
+
+        def accept(**fields: Any) -> Call:
+            call = emulator.inbound_call()
+            client.accept_whatsapp_call(
+                **ACCEPT,
+                whatsapp_call_id=call.whatsapp_call_id,
+                sdp=call.sdp,
+                room_name="desk",
+                **fields,
+            )
+            assert emulator.wait_for_webhooks()
+            return call
+
+        def end(call: Call) -> None:
+            client.disconnect_whatsapp_call(
+                whatsapp_call_id=call.whatsapp_call_id, whatsapp_api_key="graph-secret"
+            )
+            assert emulator.wait_for_webhooks()
+
+        first, second = accept(), accept(agents=[{"agent_name": "bot"}])
+        end(first)
+        end(second)
+        accept()
+    events = [json.loads(body) for _, body in app.received]
+    assert [event["event"] for event in events] == [
+        *("room_started", "participant_joined"),
+        *("participant_joined", "participant_joined", "participant_left"),
+        *("participant_left", "participant_left", "room_finished"),
+        *("room_started", "participant_joined"),
+    ]
+    assert events[3]["participant"]["kind"] == "AGENT"
+    sids = [event["room"]["sid"] for event in events]
+    assert len(set(sids[:8])) == 1
+    assert sids[8] not in sids[:8]
 
 
 def test_twilios_signature_is_that_of_its_documentation() -> None:
@@ -249,7 +359,10 @@ def test_twilio_calls_the_app(app: Any) -> None:
     app.reply = b"<Response/>"
     with ConnectorEmulator(twilio=TwilioWebhooks(app.url, auth_token="tok")) as emulator:
         reply = emulator.twilio_call(from_phone_number="+4930123")
+        (webhook,) = emulator.webhooks
     assert (reply.status, reply.body) == (200, "<Response/>")
+    assert (webhook.sender, webhook.call_id, webhook.taken) == ("twilio", reply.call_sid, True)
+    assert webhook.answer == "<Response/>"
     ((headers, body),) = app.received
     form = dict(parse_qsl(body.decode()))
     assert (form["From"], form["CallSid"]) == ("+4930123", reply.call_sid)
