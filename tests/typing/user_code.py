@@ -154,9 +154,8 @@ def messages(client: lk.ConnectorClient) -> str:
     direction = lk.WhatsAppCallDirection(call.direction)
     inbound: bool = direction is lk.WhatsAppCallDirection.WHATSAPP_CALL_DIRECTION_INBOUND
     kind: int = lk.ConnectorType.Value("WhatsApp")
-    return (
-        f"{accepted} {connected} {disconnected} {url} {inbound} {restarted} {kind} {lk.__version__}"
-    )
+    said = f"{accepted} {connected} {disconnected} {url} {inbound} {restarted} {never} {twilio}"
+    return f"{said} {kind} {lk.__version__}"
 
 
 def other_credentials() -> list[lk.Channel]:
