@@ -5,7 +5,6 @@ Pure. Everything that can be wrong with names is refused here, before a file is 
 
 from __future__ import annotations
 
-import keyword
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Optional, Union
@@ -159,7 +158,7 @@ class Enum:
 
 @dataclass(frozen=True)
 class Method:
-    """An RPC."""
+    """An RPC; `secret_fields` are those of its request's that hold a secret, however deep."""
 
     name: str
     client_name: str
@@ -167,6 +166,7 @@ class Method:
     request: Message
     response: Message
     facts: MethodFacts
+    secret_fields: tuple[str, ...] = ()
     deprecated: bool = False
 
 
@@ -263,8 +263,12 @@ class _Builder:
         Raises:
             CodegenError: the flat namespace cannot have one of them.
         """
-        owners: dict[str, list[str]] = {}
+        owners = {name: [f"the package's own {name}"] for name in ("ProtoEnum", "mark_sensitive")}
         for file in self.files:
+            module = names.file_name(file.name)
+            reason = names.unusable_module(module)
+            if reason:
+                raise CodegenError(f"{file.name}: the module's name {module} is {reason}")
             for service in file.service:
                 for kind in ("Client", "Servicer", "Stub"):
                     words = f"{kind.lower()} of {service.name} in {file.name}"
@@ -272,6 +276,11 @@ class _Builder:
         paths = {}
         for kind, found in (("message", self.descriptors), ("enum", self.enum_descriptors)):
             for name, (file, _, path) in found.items():
+                reason = names.unusable_class(path)
+                if reason:
+                    raise CodegenError(
+                        f"{file.name}: {kind} {path} cannot be generated: its name is {reason}"
+                    )
                 nested = kind == "message" and "." in path
                 if not nested and not file.name.startswith(_WELL_KNOWN):
                     inside = [part.title() for part in file.package.split(".")[1:]]
@@ -282,8 +291,6 @@ class _Builder:
         for name, users in owners.items():
             if len(users) > 1:
                 raise CodegenError(f"{' and '.join(users)} would both be exported as {name}")
-            if keyword.iskeyword(name):
-                raise CodegenError(f"{users[0]} cannot be generated: its name is a Python keyword")
         return {name: exports[export_path] for name, (export_path, _) in paths.items()}
 
     def _check_sensitivity(self) -> None:
@@ -362,6 +369,7 @@ class _Builder:
             request=self._message(method.input_type),
             response=self._message(method.output_type),
             facts=facts,
+            secret_fields=self._secret_fields(method.input_type, ()),
             deprecated=method.options.deprecated,
         )
 
@@ -385,6 +393,25 @@ class _Builder:
             ),
             secret=tuple(name for name, mark in marks.items() if mark == "SECRET"),
             pii=tuple(name for name, mark in marks.items() if mark == "PII"),
+        )
+
+    def _secret_fields(self, name: str, outer: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the fields of a message that hold a secret, themselves or in a message of theirs.
+
+        Args:
+            name: the message.
+            outer: the messages that it is in, as messages may hold themselves.
+        """
+        secret = self._message(name).secret
+        return tuple(
+            field.name
+            for field in self.descriptors[name][1].field
+            if field.name in secret
+            or (
+                field.type == _KIND.TYPE_MESSAGE
+                and field.type_name not in outer
+                and self._secret_fields(field.type_name, (*outer, name))
+            )
         )
 
     def _message_export(self, name: str) -> str:

@@ -14,9 +14,11 @@ __all__ = [
     "export_names",
     "file_name",
     "is_import_path",
+    "unusable_class",
     "unusable_constant",
     "unusable_field",
     "unusable_method",
+    "unusable_module",
     "unusable_rpc",
 ]
 
@@ -27,7 +29,7 @@ CALL_OPTIONS = ("request", "timeout", "retry", "extra_headers")
 """The parameters that every client method has beside the request's fields."""
 _CLIENT_ATTRIBUTES = ("close", "channel", "from_channel")
 _SERVICER_ATTRIBUTES = ("METHODS", "unimplemented")
-_ENUM_ATTRIBUTES = ("mro", "name", "value", "Name", "Value")
+_ENUM_ATTRIBUTES = ("mro", "name", "value", "Name", "Value", "keys", "values", "items", *dir(int))
 
 
 def client_method(rpc: str) -> str:
@@ -86,9 +88,19 @@ def export_names(
             depth[path] += 1
 
 
+def unusable_module(module: str) -> str:
+    """Say why no module can have a name; empty if one can."""
+    return "" if module.isidentifier() else "no Python identifier"
+
+
+def unusable_class(path: str) -> str:
+    """Say why there can be no class of a dotted name; empty if there can."""
+    return "a Python keyword" if any(map(keyword.iskeyword, path.split("."))) else ""
+
+
 def unusable_rpc(rpc: str) -> str:
     """Say why no stub or servicer can have an RPC's name; empty if they can."""
-    return _unusable(rpc, _SERVICER_ATTRIBUTES, "a name of the servicer's own")
+    return _unusable(rpc, _SERVICER_ATTRIBUTES, "a name of the servicer's own") or _hidden(rpc)
 
 
 def unusable_method(method: str) -> str:
@@ -98,15 +110,20 @@ def unusable_method(method: str) -> str:
 
 def unusable_field(field: str) -> str:
     """Say why no client method can have a parameter of this name; empty if it can."""
-    return _unusable(field, ("self", *CALL_OPTIONS), "a call option")
+    return _unusable(field, ("self", "_fields", *CALL_OPTIONS), "a name of the method's own")
 
 
 def unusable_constant(constant: str) -> str:
     """Say why no Python enum can have a member of this name; empty if it can."""
-    return _unusable(constant, _ENUM_ATTRIBUTES, "a name of the enum's own")
+    reason = _unusable(constant, _ENUM_ATTRIBUTES, "a name of the enum's own")
+    return reason or _hidden(constant)
 
 
 def _unusable(name: str, taken: Iterable[str], reason: str) -> str:
     if keyword.iskeyword(name):
         return "a Python keyword"
     return reason if name in taken else ""
+
+
+def _hidden(name: str) -> str:
+    return "hidden by its underscore" if name.startswith("_") else ""

@@ -288,15 +288,14 @@ def _client_method(imports: _Imports, package: str, method: Method, constant: st
         [_parameter(imports, package, field) for field in method.request.fields],
     )
     lines += [f"    ){returns}", *docstring(_client_doc(method), "        ")]
-    lines += ["        return self._call(", f"            {constant},", "            request,"]
-    if method.request.fields:
-        lines.append("            {")
-        for field in method.request.fields:
-            lines.append(f'                "{field.name}": {field.name},')
-        lines.append("            },")
-    else:
-        lines.append("            {},")
-    return [*lines, *(f"            {o}," for o in _OPTION_DOCS), "        )"]
+    imports.add("typing", "Any")
+    pairs: list[Node] = [f'"{field.name}": {field.name}' for field in method.request.fields]
+    lines += lay_out(group("_fields: dict[str, Any] = {", pairs, "}"), "        ")
+    if method.secret_fields:
+        lines.append("        # So that no frame of an error's traceback holds them.")
+        lines.append(f"        del {', '.join(method.secret_fields)}")
+    call = group("return self._call(", [constant, "request", "_fields", *_OPTION_DOCS], ")")
+    return [*lines, *lay_out(call, "        ")]
 
 
 def _parameters(request: list[str], fields: list[list[str]]) -> list[str]:

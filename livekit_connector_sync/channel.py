@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import re
+import threading
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Optional, Union
@@ -88,6 +90,7 @@ class Channel:
         self._throttle = RetryThrottle()
         self._transport_options = (session, verify, cert, proxies)
         self._transport: Optional[Transport] = None
+        self._lock = threading.Lock()
         self._closed = False
         if self._transport_options != (None, None, None, None):
             self._open_transport()  # so that a wrong option is refused now
@@ -115,6 +118,7 @@ class Channel:
 
     def reset_after_fork(self) -> None:
         """Start afresh in a forked child; called by itself."""
+        self._lock = threading.Lock()
         self._throttle.reset_after_fork()
         if self._transport is not None:
             self._transport.reset_after_fork()
@@ -151,7 +155,7 @@ class Channel:
         # Here, as the frames that an execution raises through hold the token.
         transport.check_session()
         retry = self._retry if isinstance(details.retry, Unset) else details.retry
-        outcome = Execution(
+        execution = Execution(
             method,
             message,
             endpoint=self._endpoint,
@@ -161,9 +165,14 @@ class Channel:
             policy=_SINGLE_ATTEMPT if retry is None else retry,
             timeout=effective_timeout(method, message, details.timeout, self._timeout),
             metadata=checked_metadata(details.metadata),
-        ).run()
-        # Raised here, so that no frame of the traceback that a user, a log or a crash report gets
-        # to see holds headers or a serialised request.
+        )
+        try:
+            outcome = execution.run()
+        except BaseException as exc:  # from a signal, such as Celery's time limit, or a user's hook
+            traceback.clear_frames(exc.__traceback__)
+            raise
+        # Raised here: no frame of the traceback that a user, a log or a crash report gets to see
+        # holds headers or a serialised request.
         if isinstance(outcome, TwirpError):
             raise outcome
         return outcome
@@ -172,9 +181,10 @@ class Channel:
         # Imported at the first call: `requests` is slow to import, and gevent must patch before.
         from .transport import Transport
 
-        # Threads that come here at once make one too many, without a connection: it is dropped.
-        self._transport = Transport(*self._transport_options)
-        return self._transport
+        with self._lock:
+            if self._transport is None:
+                self._transport = Transport(*self._transport_options)
+            return self._transport
 
 
 def normalized_url(url: str) -> str:

@@ -57,4 +57,8 @@ def checked_timeout(timeout: object) -> Optional[float]:
         raise ValueError(
             f"timeout must be a positive number of seconds, or None for no limit, not {timeout!r}"
         )
-    return None if timeout == float("inf") else float(timeout)
+    try:
+        seconds = float(timeout)
+    except OverflowError:
+        raise ValueError("timeout is too large a number: pass None for no limit") from None
+    return None if seconds == float("inf") else seconds

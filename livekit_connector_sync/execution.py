@@ -25,7 +25,7 @@ from .deadline import Deadline, checked_timeout
 from .errors import StatusCode, TwirpError
 from .forking import reset_after_fork
 from .method import MethodInfo, Request, Response
-from .redaction import personal_values, scrub, secret_values
+from .redaction import found_in, personal_values, scrub, secret_values
 from .regions import (
     DISCOVERY_TIMEOUT,
     SHORTEST_TIMEOUT,
@@ -166,6 +166,7 @@ class Execution(Generic[Request, Response]):
         self._attempts = 0
         self._failures = 0
         self._maybe_sent = False
+        self._maybe_done = False
         self._safe_to_retry = True
         self._renewed_token = False
         self._tokens: set[str] = set()
@@ -185,8 +186,14 @@ class Execution(Generic[Request, Response]):
                 return done, self._call(())
             self._note(result.failure)
             delay = self._delay(result.failure)
+            decided = time.monotonic()
             url = None if delay is None else self._next_url(result)
             if delay is None or url is None:
+                return self._error(result)
+            # The look for a region was a part of the wait, and may have taken all the time.
+            delay = max(delay - (time.monotonic() - decided), 0.0)
+            left = self._deadline.remaining()
+            if left is not None and delay >= left:
                 return self._error(result)
             self._log_retry(result, delay, url)
             time.sleep(delay)
@@ -279,7 +286,7 @@ class Execution(Generic[Request, Response]):
 
     def _done_before(self, result: _Failed) -> Optional[Response]:
         """Return the response that a failure stands for if it says that our own repeat is late."""
-        if not self._maybe_sent or result.failure.code not in self._method.repeat_done:
+        if not self._maybe_done or result.failure.code not in self._method.repeat_done:
             return None
         echo = {name: getattr(self._request, name) for name in self._method.repeat_echo}
         return self._method.response_type(**echo) if all(echo.values()) else None
@@ -287,6 +294,7 @@ class Execution(Generic[Request, Response]):
     def _note(self, failure: Failure) -> None:
         self._failures += 1
         self._maybe_sent = self._maybe_sent or failure.maybe_sent
+        self._maybe_done = self._maybe_done or (failure.maybe_sent and not failure.turned_away)
         self._safe_to_retry = self._safe_to_retry and may_repeat(
             failure, safe_to_repeat=self._method.safe_to_repeat, waits=self._waits
         )
@@ -318,7 +326,7 @@ class Execution(Generic[Request, Response]):
             return self._url
         if self._regions is None or pinned:
             self._regions = _regions.regions(
-                self._endpoint.origin,
+                (self._endpoint.origin, self._endpoint.domain, self._endpoint.allow_http),
                 self._discover,
                 timeout=self._deadline.at_most(DISCOVERY_TIMEOUT).remaining(),
                 refresh=pinned,
@@ -353,7 +361,9 @@ class Execution(Generic[Request, Response]):
         return Call(None, headers, self._request_id, self._attempts, self._url)
 
     def _error(self, result: _Failed) -> TwirpError:
-        secrets, personal = self._secrets(), personal_values(self._request)
+        texts = [result.message, *result.metadata, *result.metadata.values()]
+        secrets = found_in(texts, self._secrets())
+        personal = found_in(texts, personal_values(self._request))
         metadata = {
             scrub(name, secrets): twirp.excerpt(scrub(text, secrets, personal))
             if name in ("body", "location")
@@ -391,10 +401,11 @@ class Execution(Generic[Request, Response]):
     def _log_retry(self, result: _Failed, delay: float, url: str) -> None:
         if logger.isEnabledFor(logging.WARNING):
             reason = f"{result.failure.code}: {result.message}"
+            values = self._secrets(), personal_values(self._request)
             logger.warning(
                 "%s failed (%s); attempt %d of %d follows in %.2f s at %s [%s]",
                 self._method.full_name,
-                scrub(reason, self._secrets(), personal_values(self._request)),
+                twirp.excerpt(scrub(reason, *values)),
                 self._attempts + 1,
                 self._policy.max_attempts,
                 delay,

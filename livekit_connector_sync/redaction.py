@@ -13,11 +13,12 @@ from typing import Any
 
 from google.protobuf.message import Message
 
-__all__ = ["mark_sensitive", "personal_values", "scrub", "secret_values"]
+__all__ = ["found_in", "mark_sensitive", "personal_values", "scrub", "secret_values"]
 
 SECRET = "<secret>"
 PERSONAL = "<personal>"
 _SHORTEST = 4  # a shorter value would blank out ordinary text
+_SHORTEST_LINE = 12  # characters of a line that tells something: "a=ice-pwd:..."
 
 _marks: dict[str, tuple[frozenset[str], frozenset[str]]] = {}
 _UNMARKED: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
@@ -38,8 +39,18 @@ def mark_sensitive(
 
 
 def secret_values(message: Message) -> list[str]:
-    """Return the texts in the secret fields of a message and of the messages in it."""
-    return list(_values(message, 0))
+    """Return the texts in the secret fields of a message and of the messages in it.
+
+    The lines of a text count too: a server may quote the one of a session description that it does
+    not like.
+    """
+    texts = list(_values(message, 0))
+    return texts + [
+        line
+        for text in texts
+        for line in text.splitlines()
+        if len(line) >= _SHORTEST_LINE and line != text
+    ]
 
 
 def personal_values(message: Message) -> list[str]:
@@ -47,16 +58,26 @@ def personal_values(message: Message) -> list[str]:
     return list(_values(message, 1))
 
 
+def found_in(texts: Iterable[str], values: Iterable[str]) -> list[str]:
+    """Return the values that any of some texts holds, so that there is less to scrub from each."""
+    whole = "\n".join(texts)
+    # A value longer than the text is not in it; it may be megabytes.
+    fitting = {value for value in values if _SHORTEST <= len(value) <= len(whole)}
+    return [value for value in fitting if any(spelling in whole for spelling in _spellings(value))]
+
+
 def scrub(text: str, secrets: Iterable[str], personal: Iterable[str] = ()) -> str:
     """Return a text with every given value in it replaced by a placeholder."""
     for values, placeholder in ((secrets, SECRET), (personal, PERSONAL)):
         # The longest first: a value may hold another.
-        # A value longer than the text is not in it; it may be megabytes.
-        fitting = {value for value in values if _SHORTEST <= len(value) <= len(text)}
-        for value in sorted(fitting, key=len, reverse=True):
-            text = text.replace(value, placeholder)
-            text = text.replace(json.dumps(value)[1:-1], placeholder)
+        for value in sorted(found_in([text], values), key=len, reverse=True):
+            for spelling in _spellings(value):
+                text = text.replace(spelling, placeholder)
     return text
+
+
+def _spellings(value: str) -> tuple[str, str]:
+    return value, json.dumps(value)[1:-1]
 
 
 def _values(message: Message, kind: int) -> Iterator[str]:

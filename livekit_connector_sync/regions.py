@@ -108,59 +108,63 @@ def untried(regions: Iterable[str], tried: Iterable[str]) -> Optional[str]:
     return next((region for region in regions if region not in done), None)
 
 
+_Key = tuple[str, Optional[str], bool]
+
+
 class RegionCache:
-    """The region lists of this process, by origin; one caller asks, the others wait for it.
+    """The region lists of this process, by server; one caller asks, the others wait for it.
 
     A list is kept as long as its Cache-Control says, and served beyond that if a later request
     for it fails.
     """
 
     def __init__(self) -> None:
-        self._lists: dict[str, tuple[list[str], float]] = {}
+        self._lists: dict[_Key, tuple[list[str], float]] = {}
         self.reset_after_fork()
 
     def reset_after_fork(self) -> None:
         """Forget who was asking: in a forked child nobody is."""
         self._lock = threading.Lock()
-        self._asking: dict[str, _Discovery] = {}
+        self._asking: dict[_Key, _Discovery] = {}
 
     def regions(
         self,
-        origin: str,
+        key: _Key,
         discover: Callable[[], tuple[list[str], float]],
         *,
         timeout: Optional[float],
         refresh: bool = False,
     ) -> list[str]:
-        """Return the regions of an origin; an empty list if nobody can tell.
+        """Return the regions of a server; an empty list if nobody can tell.
 
         Args:
-            origin: the server that the caller named.
+            key: the server's origin, and which of the regions that it names are taken: the domain
+                and whether those without TLS are.
             discover: asks it; returns the list and the seconds it may be kept, or raises
                 ValueError if it has no usable answer.
             timeout: seconds to wait for another caller's answer.
             refresh: ask even if the kept list is fresh.
         """
         with self._lock:
-            kept, fresh_until = self._lists.get(origin, ([], 0.0))
+            kept, fresh_until = self._lists.get(key, ([], 0.0))
             if kept and not refresh and time.monotonic() < fresh_until:
                 return kept
-            discovery = self._asking.get(origin)
+            discovery = self._asking.get(key)
             mine = discovery is None
             if discovery is None:
-                discovery = self._asking[origin] = _Discovery()
+                discovery = self._asking[key] = _Discovery()
         if not mine:
             discovery.done.wait(timeout)
             return discovery.found or kept
         try:
             discovery.found, max_age = discover()
             if max_age > 0 and discovery.found:
-                self._lists[origin] = (discovery.found, time.monotonic() + max_age)
+                self._lists[key] = (discovery.found, time.monotonic() + max_age)
         except ValueError:
             discovery.found = kept
         finally:
             with self._lock:
-                self._asking.pop(origin, None)
+                self._asking.pop(key, None)
             discovery.done.set()
         return discovery.found
 

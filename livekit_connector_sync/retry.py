@@ -15,6 +15,8 @@ from .errors import StatusCode
 
 __all__ = ["Failure", "RetryPolicy", "RetryThrottle", "may_repeat", "retry_delay"]
 
+_LONGEST_RETRY_AFTER = 300.0  # seconds that a call without a limit waits because a server says so
+
 
 @dataclass(frozen=True)
 class RetryPolicy:
@@ -140,9 +142,11 @@ def retry_delay(
     if failure.code not in policy.retryable_status_codes or throttled:
         return None
     delay = max(policy.backoff(attempt, random), failure.retry_after or 0.0)
-    if remaining is not None and delay >= remaining:
-        return None
-    return delay
+    if remaining is None:
+        too_long = (failure.retry_after or 0.0) > _LONGEST_RETRY_AFTER
+    else:
+        too_long = delay >= remaining
+    return None if too_long else delay
 
 
 class RetryThrottle:

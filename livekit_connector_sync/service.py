@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 import os
+import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -209,13 +210,19 @@ class ServiceClient:
         self,
         method: MethodInfo[Request, Response],
         request: Optional[Request],
-        fields: Mapping[str, Any],
+        fields: dict[str, Any],
         timeout: Timeout,
         retry: Retry,
         extra_headers: Optional[Mapping[str, str]],
     ) -> Response:
-        """Make the request of what the caller passed, check it and send it."""
-        message = _request_of(method, request, fields)
+        """Make the request of what the caller passed, which takes the fields, check and send it."""
+        try:
+            message = _request_of(method, request, fields)
+        except (TypeError, ValueError) as exc:
+            traceback.clear_frames(exc.__traceback__)  # they hold the fields' values
+            raise
+        finally:
+            fields.clear()  # a secret may be among them, and errors show the frames that they pass
         if self._validate:
             check_request(method, message)
         return self._channel.unary_unary(method)(

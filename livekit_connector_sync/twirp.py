@@ -106,13 +106,14 @@ def request_headers(token: str, metadata: Iterable[tuple[str, str]]) -> dict[str
 
 
 def checked_metadata(metadata: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
-    """Return a caller's headers if they can be sent.
+    """Return a caller's headers if they can be sent, those of one name joined (RFC 9110, 5.2).
 
     Raises:
         ValueError: a name or value is not of RFC 9110's form, or the header is the client's own.
         TypeError: it is not made of pairs of text.
     """
     pairs = tuple(metadata)
+    joined: dict[str, tuple[str, str]] = {}
     for pair in pairs:
         name, value = pair
         if not isinstance(name, str) or not isinstance(value, str):
@@ -126,7 +127,11 @@ def checked_metadata(metadata: Iterable[tuple[str, str]]) -> tuple[tuple[str, st
                 f"the value of header {name} cannot be sent: it holds line breaks, "
                 "outer spaces or characters beyond latin-1"
             )
-    return pairs
+        earlier = joined.get(name.lower())
+        if earlier is not None and name.lower() == REQUEST_ID.lower():
+            raise ValueError(f"a call has one {REQUEST_ID}, not two")
+        joined[name.lower()] = pair if earlier is None else (earlier[0], f"{earlier[1]}, {value}")
+    return tuple(joined.values())
 
 
 def parse_response(method: MethodInfo[Any, Response], content_type: str, body: bytes) -> Response:
@@ -159,7 +164,7 @@ def error_answer(status: int, headers: Mapping[str, str], body: bytes) -> ErrorA
         location = headers.get("location", "")
         return _intermediary(
             status,
-            f"{_status_text(status)} redirects to {location!r}: use the server's own URL",
+            f"{_status_text(status)} redirects: use the server's own URL",
             "location",
             location,
         )

@@ -6,7 +6,7 @@ Generated from the protos by codegen. DO NOT EDIT.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Literal, Optional, Union, overload
+from typing import Any, Literal, Optional, Union, overload
 
 from livekit_connector_sync._gen import (
     enums,
@@ -413,28 +413,24 @@ class ConnectorClient(ServiceClient):
             TypeError: a field has the wrong type.
             ValueError: a field's value is out of range.
         """
-        return self._call(
-            _DIAL_WHATSAPP_CALL,
-            request,
-            {
-                "whatsapp_phone_number_id": whatsapp_phone_number_id,
-                "whatsapp_to_phone_number": whatsapp_to_phone_number,
-                "whatsapp_api_key": whatsapp_api_key,
-                "whatsapp_cloud_api_version": whatsapp_cloud_api_version,
-                "whatsapp_biz_opaque_callback_data": whatsapp_biz_opaque_callback_data,
-                "room_name": room_name,
-                "agents": agents,
-                "participant_identity": participant_identity,
-                "participant_name": participant_name,
-                "participant_metadata": participant_metadata,
-                "participant_attributes": participant_attributes,
-                "destination_country": destination_country,
-                "ringing_timeout": ringing_timeout,
-            },
-            timeout,
-            retry,
-            extra_headers,
-        )
+        _fields: dict[str, Any] = {
+            "whatsapp_phone_number_id": whatsapp_phone_number_id,
+            "whatsapp_to_phone_number": whatsapp_to_phone_number,
+            "whatsapp_api_key": whatsapp_api_key,
+            "whatsapp_cloud_api_version": whatsapp_cloud_api_version,
+            "whatsapp_biz_opaque_callback_data": whatsapp_biz_opaque_callback_data,
+            "room_name": room_name,
+            "agents": agents,
+            "participant_identity": participant_identity,
+            "participant_name": participant_name,
+            "participant_metadata": participant_metadata,
+            "participant_attributes": participant_attributes,
+            "destination_country": destination_country,
+            "ringing_timeout": ringing_timeout,
+        }
+        # So that no frame of an error's traceback holds them.
+        del whatsapp_api_key
+        return self._call(_DIAL_WHATSAPP_CALL, request, _fields, timeout, retry, extra_headers)
 
     def disconnect_whatsapp_call(
         self,
@@ -488,14 +484,17 @@ class ConnectorClient(ServiceClient):
             TypeError: a field has the wrong type.
             ValueError: a field's value is out of range.
         """
+        _fields: dict[str, Any] = {
+            "whatsapp_call_id": whatsapp_call_id,
+            "whatsapp_api_key": whatsapp_api_key,
+            "disconnect_reason": disconnect_reason,
+        }
+        # So that no frame of an error's traceback holds them.
+        del whatsapp_api_key
         return self._call(
             _DISCONNECT_WHATSAPP_CALL,
             request,
-            {
-                "whatsapp_call_id": whatsapp_call_id,
-                "whatsapp_api_key": whatsapp_api_key,
-                "disconnect_reason": disconnect_reason,
-            },
+            _fields,
             timeout,
             retry,
             extra_headers,
@@ -546,18 +545,14 @@ class ConnectorClient(ServiceClient):
             TypeError: a field has the wrong type.
             ValueError: a field's value is out of range.
         """
-        return self._call(
-            _CONNECT_WHATSAPP_CALL,
-            request,
-            {
-                "whatsapp_call_id": whatsapp_call_id,
-                "sdp": sdp,
-                "wait_until_answered": wait_until_answered,
-            },
-            timeout,
-            retry,
-            extra_headers,
-        )
+        _fields: dict[str, Any] = {
+            "whatsapp_call_id": whatsapp_call_id,
+            "sdp": sdp,
+            "wait_until_answered": wait_until_answered,
+        }
+        # So that no frame of an error's traceback holds them.
+        del sdp
+        return self._call(_CONNECT_WHATSAPP_CALL, request, _fields, timeout, retry, extra_headers)
 
     def accept_whatsapp_call(
         self,
@@ -651,30 +646,26 @@ class ConnectorClient(ServiceClient):
             TypeError: a field has the wrong type.
             ValueError: a field's value is out of range.
         """
-        return self._call(
-            _ACCEPT_WHATSAPP_CALL,
-            request,
-            {
-                "whatsapp_phone_number_id": whatsapp_phone_number_id,
-                "whatsapp_api_key": whatsapp_api_key,
-                "whatsapp_cloud_api_version": whatsapp_cloud_api_version,
-                "whatsapp_call_id": whatsapp_call_id,
-                "whatsapp_biz_opaque_callback_data": whatsapp_biz_opaque_callback_data,
-                "sdp": sdp,
-                "room_name": room_name,
-                "agents": agents,
-                "participant_identity": participant_identity,
-                "participant_name": participant_name,
-                "participant_metadata": participant_metadata,
-                "participant_attributes": participant_attributes,
-                "destination_country": destination_country,
-                "ringing_timeout": ringing_timeout,
-                "wait_until_answered": wait_until_answered,
-            },
-            timeout,
-            retry,
-            extra_headers,
-        )
+        _fields: dict[str, Any] = {
+            "whatsapp_phone_number_id": whatsapp_phone_number_id,
+            "whatsapp_api_key": whatsapp_api_key,
+            "whatsapp_cloud_api_version": whatsapp_cloud_api_version,
+            "whatsapp_call_id": whatsapp_call_id,
+            "whatsapp_biz_opaque_callback_data": whatsapp_biz_opaque_callback_data,
+            "sdp": sdp,
+            "room_name": room_name,
+            "agents": agents,
+            "participant_identity": participant_identity,
+            "participant_name": participant_name,
+            "participant_metadata": participant_metadata,
+            "participant_attributes": participant_attributes,
+            "destination_country": destination_country,
+            "ringing_timeout": ringing_timeout,
+            "wait_until_answered": wait_until_answered,
+        }
+        # So that no frame of an error's traceback holds them.
+        del whatsapp_api_key, sdp
+        return self._call(_ACCEPT_WHATSAPP_CALL, request, _fields, timeout, retry, extra_headers)
 
     @overload
     def connect_twilio_call(
@@ -786,20 +777,14 @@ class ConnectorClient(ServiceClient):
             TypeError: a field has the wrong type.
             ValueError: a field's value is out of range.
         """
-        return self._call(
-            _CONNECT_TWILIO_CALL,
-            request,
-            {
-                "twilio_call_direction": twilio_call_direction,
-                "room_name": room_name,
-                "agents": agents,
-                "participant_identity": participant_identity,
-                "participant_name": participant_name,
-                "participant_metadata": participant_metadata,
-                "participant_attributes": participant_attributes,
-                "destination_country": destination_country,
-            },
-            timeout,
-            retry,
-            extra_headers,
-        )
+        _fields: dict[str, Any] = {
+            "twilio_call_direction": twilio_call_direction,
+            "room_name": room_name,
+            "agents": agents,
+            "participant_identity": participant_identity,
+            "participant_name": participant_name,
+            "participant_metadata": participant_metadata,
+            "participant_attributes": participant_attributes,
+            "destination_country": destination_country,
+        }
+        return self._call(_CONNECT_TWILIO_CALL, request, _fields, timeout, retry, extra_headers)

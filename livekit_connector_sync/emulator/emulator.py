@@ -221,13 +221,13 @@ class ConnectorEmulator:
         if self._certificate is not None:
             tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             tls.load_cert_chain(*self._certificate)
-        try:
-            for index, (host, port) in enumerate(self._addresses):
-                handler = functools.partial(self._routes.answer, index)
+        for index, (host, port) in enumerate(self._addresses):
+            handler = functools.partial(self._routes.answer, index)
+            try:
                 self._listeners.append(HTTPListener(host, port, handler, tls))
-        except OSError as exc:
-            self.close()
-            raise OSError(exc.errno, f"{exc.strerror or exc}: {host} port {port}") from exc
+            except OSError as exc:
+                self.close()
+                raise OSError(exc.errno, f"{exc.strerror or exc}: {host} port {port}") from exc
         self._regions.all = tuple(
             Region(index, f"region-{index}", listener.origin)
             for index, listener in enumerate(self._listeners)

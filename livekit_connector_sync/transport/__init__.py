@@ -7,8 +7,9 @@ repeats anything, follows no redirect, keeps no cookie and obeys one deadline th
 `requests` itself promises none of this: its timeout is per read, it takes a truncated answer for
 an empty one, and it re-sends bodies to where a redirect points. So the connections below it are
 replaced by ones that obey the deadline and notice truncation (`connection`). This works on any
-session whose adapters are requests' own or derived from them; a foreign adapter runs in a thread
-of its own, which is left behind at the deadline.
+session whose adapters send as requests' own does. Where that is not known, for a foreign adapter or
+one with a `send` of its own, and for TLS within a proxy's TLS, which urllib3 reads without a limit,
+the exchange runs in a thread of its own, which is left behind at the deadline.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Any, Optional, Union
 
 import requests
 from requests.adapters import HTTPAdapter
+from requests.utils import select_proxy
 
 from ..deadline import Deadline
 from .connection import Exchange, NotSent
@@ -28,6 +30,8 @@ from .session import (
     Adapter,
     abandon_connections,
     check_paths,
+    check_proxy,
+    is_tls,
     own_session,
     prepared_request,
     refuse_missing_files,
@@ -60,14 +64,19 @@ class Transport:
         cert: Union[str, tuple[str, str], None] = None,
         proxies: Optional[Mapping[str, str]] = None,
     ) -> None:
+        given: Any = cert
+        cert = tuple(given) if isinstance(given, list) else given  # a list cannot key a cache
         check_paths(verify, cert)
+        for scheme, proxy in (proxies or {}).items():
+            check_proxy(f"proxies[{scheme!r}]", proxy)
         self._given = session
         self._verify = verify
-        self._cert = tuple(cert) if isinstance(cert, list) else cert
+        self._cert = cert
         self._proxies = dict(proxies) if proxies is not None else None
         self._environment = Environment()
         self._lock = threading.Lock()
         self._own: Optional[requests.Session] = None
+        self._closed = False
         self.check_session()
 
     def check_session(self) -> None:
@@ -91,6 +100,7 @@ class Transport:
     def close(self) -> None:
         """Close the connections of the transport's own session; the caller's is the caller's."""
         with self._lock:
+            self._closed = True
             session, self._own = self._own, None
         if session is not None:
             session.close()
@@ -118,11 +128,14 @@ class Transport:
             TransportError: there is no complete answer.
         """
         exchange = Exchange(deadline, connect_deadline)
-        session = self._session()
         try:
+            session = self._session()
             settings = self._settings(session, url)
             request = prepared_request(session, method, url, headers, body)
             adapter = session.get_adapter(url)
+            proxy = select_proxy(url, settings["proxies"]) if settings["proxies"] else None
+            if proxy:
+                check_proxy(f"the proxy for {url}", proxy)
             if not isinstance(adapter, Adapter):
                 refuse_missing_files(settings["verify"], settings["cert"])
         except (requests.RequestException, NotSent, ValueError) as exc:
@@ -130,6 +143,8 @@ class Transport:
         else:
             if isinstance(adapter, HTTPAdapter):
                 track_pools(adapter)
+            nested = proxy and url.startswith("https:") and is_tls(proxy)
+            if getattr(adapter.send, "__func__", None) is HTTPAdapter.send and not nested:
                 return run_exchange(session, request, settings, exchange)
             return exchange_in_thread(
                 lambda: run_exchange(session, request, settings, exchange), exchange
@@ -137,15 +152,20 @@ class Transport:
         raise failure
 
     def _session(self) -> requests.Session:
-        if self._given is not None:
-            return self._given
-        session = self._own
-        if session is None:
-            with self._lock:
-                session = self._own
-                if session is None:
-                    session = self._own = own_session()
-        return session
+        """Return the session to send with.
+
+        Raises:
+            NotSent: the transport was closed meanwhile.
+        """
+        session = self._given if self._given is not None else self._own
+        if session is not None and not self._closed:
+            return session
+        with self._lock:
+            if self._closed:
+                raise NotSent("the channel was closed")
+            if self._own is None:
+                self._own = own_session()
+            return self._own
 
     def _settings(self, session: requests.Session, url: str) -> dict[str, Any]:
         """Return what requests takes from arguments, session and environment, in this order."""

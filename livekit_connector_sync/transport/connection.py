@@ -33,6 +33,7 @@ else:
     )
 
 __all__ = [
+    "ADAPTER",
     "BODY",
     "CONNECTING",
     "HEADERS",
@@ -44,6 +45,7 @@ __all__ = [
     "track_pool",
 ]
 
+ADAPTER = "waiting for the session's adapter"
 CONNECTING = "connecting"
 SENDING = "sending the request"
 HEADERS = "waiting for the response headers"
@@ -268,7 +270,11 @@ class _Dialling(HTTPConnection):
         error: Optional[OSError] = None
         for index, (family, kind, protocol, _, address) in enumerate(addresses):
             left = exchange.time_left()
-            sock = socket.socket(family, kind, protocol)
+            try:
+                sock = socket.socket(family, kind, protocol)
+            except OSError as exc:  # a machine without IPv6, say
+                error = exc
+                continue
             try:
                 for option in self.socket_options or ():
                     sock.setsockopt(*option)
@@ -437,8 +443,10 @@ class _Reader(io.RawIOBase):
             return  # a proxy's answer to CONNECT, which TLS follows
         pending = getattr(self._sock, "pending", None)  # a TLS socket has a buffer of its own
         if buffered.peek(1) or (pending is not None and pending()):
+            # urllib3's TLS within TLS has no shutdown of its own.
+            sock = getattr(self._sock, "socket", self._sock)
             with contextlib.suppress(OSError):
-                self._sock.shutdown(socket.SHUT_RDWR)
+                sock.shutdown(socket.SHUT_RDWR)
 
     def readinto(self, buffer: Any) -> int:
         if self._ended:

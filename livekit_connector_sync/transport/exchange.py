@@ -16,12 +16,13 @@ from typing import Any, Optional
 import requests
 import urllib3
 
-from .connection import BODY, CONNECTING, Exchange, NotSent, RepeatedRequest, current
+from .connection import ADAPTER, BODY, CONNECTING, Exchange, NotSent, RepeatedRequest, current
 from .session import LOCATION
 
 __all__ = ["Answer", "TransportError", "exchange_in_thread", "not_sent", "run_exchange"]
 
 _LARGEST_BODY = 4 * 1024 * 1024  # bytes; gRPC's own default
+_LARGEST_ERROR = 256 * 1024  # bytes of a body that is read for its error
 _READ_SIZE = 64 * 1024
 
 
@@ -148,10 +149,10 @@ def _read(response: requests.Response, exchange: Exchange) -> Answer:
             raise socket.timeout("timed out")
         piece = read(_READ_SIZE)
         body += piece
+        if status != 200 and len(body) > _LARGEST_ERROR:
+            return Answer(status, headers, bytes(body[:_LARGEST_ERROR]))
         if len(body) > _LARGEST_BODY:
-            if status == 200:
-                raise _broken(f"the answer is larger than {_LARGEST_BODY} bytes", exchange)
-            return Answer(status, headers, bytes(body[:_LARGEST_BODY]))
+            raise _broken(f"the answer is larger than {_LARGEST_BODY} bytes", exchange)
         if not piece or len(body) == length:
             break
     if length is not None and len(body) != length:
@@ -216,7 +217,9 @@ def _failure(exc: Exception, exchange: Exchange) -> TransportError:
     timed_out = left is not None and (
         left == 0 or (left < 0.05 and any(isinstance(c, socket.timeout) for c in _causes(exc)))
     )
-    return TransportError(_reason(exc), exchange.phase, maybe_sent, timed_out)
+    known = exchange.tracked or exchange.phase is BODY or not maybe_sent
+    phase = exchange.phase if known else ADAPTER
+    return TransportError(_reason(exc), phase, maybe_sent, timed_out)
 
 
 def _never_sent(exc: Exception) -> bool:
@@ -258,7 +261,7 @@ def _causes(exc: BaseException) -> Iterator[BaseException]:
                 *cause.args,
                 getattr(cause, "reason", None),
                 cause.__cause__,
-                cause.__context__,
+                None if cause.__suppress_context__ else cause.__context__,
             ]
 
 
@@ -277,7 +280,8 @@ def exchange_in_thread(call: Any, exchange: Exchange) -> Answer:
     thread.start()
     thread.join(exchange.deadline.remaining())
     if not outcome:
-        raise TransportError("timed out", exchange.phase, maybe_sent=True, timed_out=True)
+        phase = exchange.phase if exchange.tracked else ADAPTER
+        raise TransportError("timed out", phase, maybe_sent=True, timed_out=True)
     if isinstance(outcome[0], BaseException):
         raise outcome[0]
     answer: Answer = outcome[0]

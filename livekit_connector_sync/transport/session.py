@@ -17,8 +17,9 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from requests.cookies import RequestsCookieJar
 from requests.structures import CaseInsensitiveDict
-from requests.utils import select_proxy
+from requests.utils import prepend_scheme_if_needed, select_proxy
 from urllib3._collections import RecentlyUsedContainer
+from urllib3.util import parse_url
 from urllib3.util.ssl_ import create_urllib3_context
 
 from .._version import __version__
@@ -139,6 +140,32 @@ def check_paths(verify: Union[bool, str, None], cert: Union[str, tuple[str, str]
             raise ValueError(f"cert={cert!r} is no usable client certificate: {exc}") from None
 
 
+def check_proxy(what: str, url: Any) -> None:
+    """Check a proxy's URL, which requests and urllib3 do not all of the time.
+
+    Args:
+        what: what to call it in the error.
+        url: the URL; requests takes an empty one for no proxy.
+
+    Raises:
+        ValueError: it is none; the text holds no user or password of it.
+    """
+    if not url:
+        return
+    with_scheme: Any = prepend_scheme_if_needed
+    try:
+        host = parse_url(with_scheme(url, "http")).host
+    except (ValueError, TypeError, AttributeError, urllib3.exceptions.HTTPError):
+        host = None
+    if not host:
+        raise ValueError(f'{what} is no URL of a proxy: write it as "http://proxy.example:3128"')
+
+
+def is_tls(proxy: str) -> bool:
+    """Return whether a proxy is spoken to over TLS."""
+    return proxy.lower().startswith("https:")
+
+
 def refuse_missing_files(verify: Union[bool, str], cert: Any) -> None:
     """Refuse paths where nothing is: an adapter of the caller's opens them after it took a pool.
 
@@ -151,9 +178,23 @@ def refuse_missing_files(verify: Union[bool, str], cert: Any) -> None:
         raise NotSent(f"the client certificate {cert!r} does not exist (cert)")
 
 
-@functools.lru_cache(maxsize=32)
 def _tls_context(verify: Union[bool, str], cert: Any) -> ssl.SSLContext:
-    """Return the TLS context of a setting; made once, since reading the CA bundle takes 20 ms."""
+    """Return the TLS context of a setting; made anew only for other files, in a new pool.
+
+    Raises:
+        OSError: a file cannot be read.
+        ValueError: a file holds something else.
+    """
+    paths: list[Any] = [verify] if isinstance(verify, str) else []
+    paths += [cert] if isinstance(cert, (str, os.PathLike)) else list(cert or ())
+    return _make_tls_context(verify, cert, tuple(os.stat(path).st_mtime_ns for path in paths))
+
+
+@functools.lru_cache(maxsize=32)
+def _make_tls_context(
+    verify: Union[bool, str], cert: Any, changed: tuple[int, ...]
+) -> ssl.SSLContext:
+    """Return a TLS context; kept, since reading the CA bundle takes 20 ms."""
     context = create_urllib3_context()
     if verify is False:
         context.check_hostname = False
@@ -215,7 +256,7 @@ class Adapter(HTTPAdapter):
         self, request: Any, verify: Any, proxies: Any = None, cert: Any = None
     ) -> Any:
         proxy = select_proxy(request.url, proxies) if proxies else None
-        if proxy is not None and proxy.lower().startswith("https:"):
+        if proxy is not None and is_tls(proxy):
             make_manager: Any = self.proxy_manager_for
             make_manager(proxy, proxy_ssl_context=_tls_context(verify, None))
         return super().get_connection_with_tls_context(request, verify, proxies, cert)
@@ -249,7 +290,10 @@ class Adapter(HTTPAdapter):
         try:
             return host, {"ssl_context": _tls_context(verify, cert)}
         except (OSError, ValueError) as exc:
-            raise NotSent(f"the CA bundle or client certificate cannot be used: {exc}") from None
+            files = f"the CA bundle {verify!r} (verify, or REQUESTS_CA_BUNDLE)"
+            if cert is not None:
+                files += f" or the client certificate {cert!r}"
+            raise NotSent(f"{files} cannot be used: {exc}") from None
 
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
         """Do nothing: the TLS context holds it all."""

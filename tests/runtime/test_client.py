@@ -261,7 +261,16 @@ def test_a_header_that_cannot_be_sent_is_a_value_error(client, server, name, val
     assert not server.received
 
 
-@pytest.mark.parametrize("timeout", [0, -1, float("nan"), True, "5"])
+def test_metadata_of_one_name_is_joined_and_a_call_has_one_request_id(server) -> None:
+    with lk.Channel(server.url, lk.TokenCredentials("t")) as channel:
+        dial = lk.ConnectorStub(channel).DialWhatsAppCall
+        dial(DIAL, metadata=(("x-tag", "1"), ("X-Tag", "2")))
+        assert server.received[0].header("x-tag") == "1, 2"
+        with pytest.raises(ValueError, match="not two"):
+            dial(DIAL, metadata=[(name, "1") for name in ("X-Livekit-Request-Id",) * 2])
+
+
+@pytest.mark.parametrize("timeout", [0, -1, float("nan"), True, "5", 10**400])
 def test_a_timeout_that_is_not_positive_is_a_value_error(client, timeout) -> None:
     with pytest.raises(ValueError, match="timeout"):
         client.dial_whatsapp_call(DIAL, timeout=timeout)

@@ -162,9 +162,24 @@ def test_a_region_serves_the_same_base_path_and_carries_the_same_request_id() ->
         assert ids == ["mine", "mine"]
 
 
+def test_guarantee_4_a_kept_list_serves_only_who_trusts_the_same_hosts() -> None:
+    with ConnectorEmulator(regions=2) as emulator:
+        strict = lk.FailoverPolicy(hosts=("127.0.0.1",))  # not without TLS
+        credentials = lk.ApiKeyCredentials(emulator.api_key, emulator.api_secret)
+        for failover in (LOOPBACK, strict):
+            with lk.Channel(emulator.url, credentials, failover=failover, retry=FAST) as channel:
+                dial = lk.ConnectorStub(channel).DialWhatsAppCall
+                if failover is LOOPBACK:
+                    assert dial.with_call(DIAL, metadata=mock(failRegions=[0]))[1].attempts == 2
+                else:
+                    with pytest.raises(lk.Unavailable):
+                        dial(DIAL, metadata=mock(failRegions=[0]))
+
+
 # --- the decisions ----------------------------------------------------------------------------
 
 CLOUD = "*.livekit.cloud"
+KEY = ("https://a", CLOUD, False)
 
 
 def regions_json(*urls: object) -> bytes:
@@ -272,11 +287,11 @@ def test_a_list_is_kept_as_long_as_it_says_and_served_stale_when_nobody_answers(
         except StopIteration:
             raise ValueError("unreachable") from None
 
-    assert cache.regions("a", discover, timeout=1) == ["b"]
-    assert cache.regions("a", discover, timeout=1) == ["b"]
-    assert cache.regions("a", discover, timeout=1, refresh=True) == ["c"]
-    assert cache.regions("a", discover, timeout=1, refresh=True) == ["c"]
-    assert cache.regions("other", discover, timeout=1) == []
+    assert cache.regions(KEY, discover, timeout=1) == ["b"]
+    assert cache.regions(KEY, discover, timeout=1) == ["b"]
+    assert cache.regions(KEY, discover, timeout=1, refresh=True) == ["c"]
+    assert cache.regions(KEY, discover, timeout=1, refresh=True) == ["c"]
+    assert cache.regions(("https://b", CLOUD, False), discover, timeout=1) == []
 
 
 def test_a_list_that_must_not_be_kept_is_asked_for_again() -> None:
@@ -287,8 +302,8 @@ def test_a_list_that_must_not_be_kept_is_asked_for_again() -> None:
         asked.append(1)
         return ["b"], 0.0
 
-    cache.regions("a", discover, timeout=1)
-    cache.regions("a", discover, timeout=1)
+    cache.regions(KEY, discover, timeout=1)
+    cache.regions(KEY, discover, timeout=1)
     assert len(asked) == 2
 
 
@@ -303,7 +318,7 @@ def test_callers_at_once_ask_once() -> None:
 
     found: list[list[str]] = []
     threads = [
-        threading.Thread(target=lambda: found.append(cache.regions("a", discover, timeout=5)))
+        threading.Thread(target=lambda: found.append(cache.regions(KEY, discover, timeout=5)))
         for _ in range(8)
     ]
     for thread in threads:

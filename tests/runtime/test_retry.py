@@ -181,6 +181,17 @@ def test_guarantee_1_an_answer_that_our_own_repeat_is_late_is_success(rpc, answe
     assert len(server.received) == 1
 
 
+@pytest.mark.parametrize("rpc", ["AcceptWhatsAppCall", "ConnectWhatsAppCall"])
+def test_guarantee_1_a_token_that_was_turned_away_did_nothing(rpc) -> None:
+    script = ok(RESPONSES[rpc]), twirp_error(401, "unauthenticated"), ALREADY
+    with ScriptedServer(*script) as server, channel_to(server) as channel:
+        method = getattr(lk.ConnectorStub(channel), rpc)
+        method(REQUESTS[rpc])
+        with pytest.raises(lk.AlreadyExists) as caught:
+            method(REQUESTS[rpc])
+    assert caught.value.attempts == 2
+
+
 def test_an_accept_without_a_room_name_surfaces_what_it_cannot_know() -> None:
     request = lk.AcceptWhatsAppCallRequest()
     request.CopyFrom(ACCEPT)
@@ -367,6 +378,13 @@ def test_a_delay_is_always_within_what_is_left(remaining, asked, random) -> None
         random=random,
     )
     assert delay is None or asked <= delay < remaining
+
+
+@pytest.mark.parametrize(("asked", "delay"), [(300, 300), (301, None), (999_999_999, None)])
+def test_a_call_without_a_limit_does_not_wait_for_longer_than_minutes(asked, delay) -> None:
+    failure = Failure(lk.StatusCode.UNAVAILABLE, maybe_sent=False, retry_after=asked)
+    options = {"attempt": 1, "repeatable": True, "remaining": None, "throttled": False}
+    assert retry_delay(lk.RetryPolicy(), failure, random=0.5, **options) == delay
 
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=timezone.utc)

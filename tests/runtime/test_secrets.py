@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import pickle
+import signal
 import traceback
 
 import pytest
@@ -66,6 +68,72 @@ def test_guarantee_4_what_a_server_echoes_is_scrubbed(caplog, answer, request_me
     assert caught.value.__context__ is None
 
 
+class TimeLimit(Exception):
+    """What Celery raises in a task that takes too long, from a signal."""
+
+
+def fields_of(message) -> dict[str, object]:
+    return {field.name: value for field, value in message.ListFields()}
+
+
+@pytest.mark.parametrize(
+    ("answer", "fields"),
+    [
+        (twirp_error(400, "invalid_argument"), {}),
+        (None, {"whatsapp_cloud_api_version": ""}),
+        (None, {"room_name": 7}),
+        (None, {"whatsapp_api_key": b"EAAG-the-key"}),
+    ],
+    ids=["refused by the server", "refused by us", "wrong type", "wrong type of a secret"],
+)
+def test_guarantee_4_no_frame_of_ours_shows_a_keywords_secret(answer, fields) -> None:
+    sdp = {"type": "offer", "sdp": "v=0 the-sdp"}
+    with (
+        ScriptedServer(answer or ok(DIALLED)) as server,
+        lk.ConnectorClient(server.url, "key", SECRET) as client,
+        pytest.raises((lk.InvalidArgument, TypeError)) as caught,
+    ):
+        client.accept_whatsapp_call(**{**fields_of(ACCEPT), "sdp": sdp, **fields})
+    shown = everything_of(caught.value)
+    assert "accept_whatsapp_call" in shown
+    for secret in ("EAAG-the-key", SECRET, "v=0 the-sdp", "Bearer ey"):
+        assert secret not in shown
+
+
+def test_guarantee_4_no_frame_of_ours_shows_a_secret_when_a_call_is_interrupted() -> None:
+    def interrupt(*_: object) -> None:
+        raise TimeLimit
+
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    try:
+        with (
+            ScriptedServer(lambda _: os.kill(os.getpid(), signal.SIGUSR1)) as server,
+            lk.ConnectorClient(server.url, "key", SECRET) as client,
+            pytest.raises(TimeLimit) as caught,
+        ):
+            client.dial_whatsapp_call(**fields_of(DIAL))
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    shown = everything_of(caught.value)
+    assert "dial_whatsapp_call" in shown
+    for secret in ("EAAG-the-key", SECRET, "Bearer ey"):
+        assert secret not in shown
+
+
+def test_guarantee_4_a_line_of_a_secret_is_a_secret() -> None:
+    request = lk.AcceptWhatsAppCallRequest()
+    request.CopyFrom(ACCEPT)
+    request.sdp.sdp = "v=0\r\na=ice-pwd:the-password\r\n"
+    answer = twirp_error(400, "invalid_argument", "bad line a=ice-pwd:the-password")
+    with (
+        ScriptedServer(answer) as server,
+        lk.ConnectorClient(server.url, "key", SECRET) as client,
+        pytest.raises(lk.InvalidArgument) as caught,
+    ):
+        client.accept_whatsapp_call(request)
+    assert caught.value.message == "bad line <secret>"
+
+
 def test_guarantee_4_personal_data_is_kept_out_of_logs_and_excerpts(caplog) -> None:
     caplog.set_level(logging.DEBUG, "livekit_connector_sync")
     with (
@@ -99,6 +167,13 @@ def test_the_excerpt_of_a_body_is_short() -> None:
     ):
         client.dial_whatsapp_call(DIAL)
     assert len(caught.value.metadata["body"]) < 300
+
+
+def test_a_line_of_the_log_is_short(caplog) -> None:
+    script = twirp_error(503, "unavailable", "m" * 100_000), ok(DIALLED)
+    with ScriptedServer(*script) as server, lk.ConnectorClient(server.url, "key", SECRET) as client:
+        client.dial_whatsapp_call(DIAL)
+    assert len(caplog.text) < 1_000
 
 
 def test_the_log_tells_each_attempt_and_each_retry(caplog) -> None:

@@ -62,6 +62,16 @@ def test_64_threads(serve: Serve, dial: Dial) -> None:
     assert server.connections == burst  # each was kept
 
 
+def test_a_channel_that_is_closed_meanwhile(serve: Serve, dial: Dial) -> None:
+    """The attempt under way ends; another one does not open connections that nobody closes."""
+    server = serve([lambda _: closing.close(), CLOSE])
+    policy = lk.RetryPolicy(initial_backoff=0, retry_ambiguous=True)
+    with lk.Channel(server.url, lk.TokenCredentials("t"), retry=policy) as closing:
+        error = refused(lk.ConnectorStub(closing))
+    assert "the channel was closed" in str(error)
+    assert len(server.requests) == 1
+
+
 def test_threads_over_a_users_session(serve: Serve, dial: Dial) -> None:
     """Its pool has connections of another class when the threads come in at once."""
     server = serve(echo)

@@ -222,6 +222,27 @@ def test_discovery(serve: Serve, dial: Dial) -> None:
     assert [request.method for request in server.requests] == ["POST", "GET", "POST"]
 
 
+def test_the_look_for_a_region_is_a_part_of_the_wait(
+    serve: Serve, dial: Dial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    busy = http(status="503 X", headers=["Retry-After: 60"])
+    no_regions: Any = [lambda _: threading.Event().wait(0.3), http(status="404 X")]
+    server = serve(lambda request: no_regions if request.method == "GET" else busy)
+    stub = dial(
+        server.url,
+        failover=lk.FailoverPolicy(hosts=["127.0.0.1"], allow_http=True),
+        retry=lk.RetryPolicy(max_attempts=2, initial_backoff=0),
+    )
+    waits: list[float] = []
+    monkeypatch.setattr("livekit_connector_sync.execution.time.sleep", waits.append)
+    with pytest.raises(lk.Unavailable):
+        stub.DisconnectWhatsAppCall(
+            lk.DisconnectWhatsAppCallRequest(whatsapp_call_id="1"), timeout=100.0
+        )
+    assert len(waits) == 1
+    assert 50 < waits[0] < 59.8
+
+
 def test_backoff(serve: Serve, dial: Dial) -> None:
     server = serve(http(status="503 X"))
     policy = lk.RetryPolicy(max_attempts=100, initial_backoff=0.1, jitter=False)

@@ -94,6 +94,31 @@ def test_a_proxy_over_tls(
     assert [request.method for request in proxy.requests] == ["CONNECT"]
 
 
+@pytest.mark.parametrize(
+    ("answer", "error_class"),
+    [
+        (http(b"moved", "302 X", headers=["Location: /x"]), lk.Internal),
+        (http(b"zip", "503 X", headers=["Content-Encoding: gzip"]), lk.Unavailable),
+        (http(bytes(1_000_000), "502 X"), lk.Unavailable),
+        ([Drip(http(bytes(1_000)), 0.01)], lk.DeadlineExceeded),
+    ],
+)
+def test_odd_answers_in_the_tls_of_a_proxys_tls(
+    serve: Serve,
+    dial: Dial,
+    server_tls: ssl.SSLContext,
+    ca_bundle: str,
+    answer: Any,
+    error_class: Any,
+) -> None:
+    server = serve(answer, tls=server_tls)
+    with Proxy(tls=server_tls) as proxy:
+        stub = dial(server.url, verify=ca_bundle, proxies={"https": proxy.url})
+        error = refused(stub, timeout=0.7)
+    assert type(error) is error_class
+    assert error.maybe_sent
+
+
 def test_whose_proxy_wins(
     serve: Serve, dial: Dial, proxy: Proxy, monkeypatch: pytest.MonkeyPatch, free_port: int
 ) -> None:
@@ -152,13 +177,29 @@ def test_a_proxy_that_is_not_there(
     assert error.maybe_sent is False
 
 
-@pytest.mark.parametrize("proxy", ["nonsense://127.0.0.1:1", "socks5://127.0.0.1:1", "http://"])
+@pytest.mark.parametrize("proxy", ["nonsense://127.0.0.1:1", "socks5://127.0.0.1:1"])
 def test_a_proxy_that_cannot_be(
     dial: Dial, session: Optional[requests.Session], proxy: str
 ) -> None:
     error = refused(dial("http://x.example", session=session, proxies={"http": proxy}))
     assert type(error) is lk.Unavailable
     assert error.maybe_sent is False
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    ["http://", "user:hunter2@", "http://user:hunter2@[::1", "http://user:hunter2@127.0.0.1:x", 7],
+)
+def test_a_proxys_url_that_is_none(dial: Dial, monkeypatch: pytest.MonkeyPatch, proxy: Any) -> None:
+    with pytest.raises(ValueError, match=r"proxies\['http'\]") as caught:
+        dial("http://x.example", proxies={"http": proxy})
+    assert "hunter2" not in str(caught.value)
+    if isinstance(proxy, str):
+        monkeypatch.setenv("HTTP_PROXY", proxy)
+        error = refused(dial("http://x.example"))
+        assert type(error) is lk.Unavailable
+        assert error.maybe_sent is False
+        assert "hunter2" not in str(error)
 
 
 ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"

@@ -171,6 +171,9 @@ def test_bad_paths_elsewhere_fail_the_call(
         error = refused(dial(server.url, session=session if users else None))
         assert type(error) is lk.Unavailable
         assert error.maybe_sent is False
+        if content is None or not users:
+            assert str(path) in str(error)
+            assert "REQUESTS_CA_BUNDLE" in str(error)
         monkeypatch.delenv("REQUESTS_CA_BUNDLE")
         session.cert = str(path)
         error = refused(dial(server.url, session=session))
@@ -192,6 +195,25 @@ def test_more_than_the_answer_in_the_buffers_of_tls(
     assert stub.DialWhatsAppCall(lk.DialWhatsAppCallRequest()) == message
     works(stub)
     assert server.connections == 2
+
+
+def test_a_new_channel_takes_renewed_files(
+    serve: Serve,
+    dial: Dial,
+    authority: trustme.CA,
+    mutual_tls: ssl.SSLContext,
+    ca_bundle: str,
+    client_cert: tuple[str, str],
+) -> None:
+    serials = []
+    note = serials.append
+    server = serve([lambda sock: note(sock.getpeercert()["serialNumber"]), OK], tls=mutual_tls)
+    works(dial(server.url, verify=ca_bundle, cert=list(client_cert)))
+    renewed = authority.issue_cert("client@example.com")
+    renewed.cert_chain_pems[0].write_to_path(client_cert[0])
+    renewed.private_key_pem.write_to_path(client_cert[1])
+    works(dial(server.url, verify=ca_bundle, cert=client_cert))
+    assert len(set(serials)) == 2
 
 
 def test_a_context_is_made_once(
