@@ -58,19 +58,20 @@ types: .venv/.dev  ## Check types with mypy and pyright
 codegen-env: .venv-codegen/.ready  ## Make the generator's environment
 
 codegen: .venv-codegen/.ready  ## Regenerate the code [PROTO_DIR= SERVICES= OUT=]
-	@$(CODEGEN_PYTHON) -m codegen $(if $(PROTO_DIR),--proto-dir $(PROTO_DIR)) \
-		$(SERVICES:%=--service %) $(if $(OUT),--out $(OUT))
+	@$(CODEGEN_PYTHON) -m codegen $(if $(PROTO_DIR),--proto-dir "$(PROTO_DIR)") \
+		$(SERVICES:%=--service %) $(if $(OUT),--out "$(OUT)")
 
 check-codegen: .venv-codegen/.ready  ## Fail with a diff if the generated code is not what codegen writes
 	@$(CODEGEN_PYTHON) -m codegen --check
 
 protos: .venv/.package .venv-codegen/.ready  ## Print a release's protos to build/protos-VERSION [LIVEKIT_PROTOCOL=]
-	@$(PIP) --upgrade --target build/livekit-protocol livekit-protocol==$(LIVEKIT_PROTOCOL) $(READABLE)
+	@$(PIP) --upgrade --no-deps --target build/livekit-protocol \
+		livekit-protocol==$(LIVEKIT_PROTOCOL) $(READABLE)
 	@PYTHONPATH=build/livekit-protocol $(CODEGEN_PYTHON) -m codegen.printer \
 		--out build/protos-$(LIVEKIT_PROTOCOL)
 
 check-upstream: .venv/.package .venv-codegen/.ready  ## Compare proto/ with the newest livekit-protocol
-	@$(PIP) --upgrade --target build/livekit-protocol livekit-protocol $(READABLE)
+	@$(PIP) --upgrade --no-deps --target build/livekit-protocol livekit-protocol $(READABLE)
 	@PYTHONPATH=build/livekit-protocol $(CODEGEN_PYTHON) -m codegen.upstream
 
 matrix: .venv/.dev  ## Run tox: Python 3.9 to 3.13, lowest dependencies, livekit-protocol beside us

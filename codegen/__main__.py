@@ -57,7 +57,8 @@ def generate(proto_dir: Path, services: Sequence[str], import_path: str, out: Pa
     relocated, to_generate = relocate(pruned, import_path)
     with tempfile.TemporaryDirectory() as scratch:
         generate_messages(relocated, to_generate, Path(scratch))
-        for name, text in read_tree(Path(scratch, *import_path.split("."))).items():
+        for name, content in read_tree(Path(scratch, *import_path.split("."))).items():
+            text = content.decode()
             texts[name] = finish_stub(text) if name.endswith(".pyi") else text
     for name, text in texts.items():
         (out / name).write_bytes(text.encode())
@@ -69,6 +70,8 @@ def run(args: argparse.Namespace) -> int:
     out = args.out.resolve()
     if not args.proto_dir.is_dir():
         raise CodegenError(f"--proto-dir {args.proto_dir} is not a folder")
+    if out == _OUT.resolve() and "Connector" not in [s.rpartition(".")[2] for s in args.service]:
+        raise CodegenError(f"{_OUT} is our own client's: name another folder with --out")
     import_path = args.package or import_path_of(out)
     if not is_import_path(import_path):
         raise CodegenError(f"{import_path} cannot be imported: name the package with --package")

@@ -19,7 +19,7 @@ from .errors import CodegenError
 
 __all__ = ["compile_protos", "declared_services", "files_of_services", "generate_messages"]
 
-_COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
+_NO_CODE = re.compile(r"//[^\n]*|/\*.*?\*/|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'", re.DOTALL)
 _PACKAGE = re.compile(r"(?<![\w.])package\s+([\w.]+)\s*;")
 _SERVICE = re.compile(r"(?<![\w.])service\s+(\w+)\s*\{")
 
@@ -33,7 +33,7 @@ def declared_services(text: str) -> list[str]:
     Args:
         text: the file's content.
     """
-    bare = _COMMENT.sub(" ", text)
+    bare = _NO_CODE.sub(" ", text)
     package = _PACKAGE.search(bare)
     prefix = f"{package.group(1)}." if package else ""
     return [prefix + name for name in _SERVICE.findall(bare)]

@@ -296,6 +296,11 @@ class _Builder:
     def _check_sensitivity(self) -> None:
         for message, marks in self.overlay.sensitivity.items():
             if f".{message}" not in self.descriptors:
+                if self.overlay.complete <= self._services():
+                    raise CodegenError(
+                        f"codegen/overlay.toml gives {message} a sensitivity, but there is no"
+                        " such message"
+                    )
                 continue  # it belongs to a service that is not generated here
             file, descriptor, _ = self.descriptors[f".{message}"]
             for field in marks:
@@ -304,6 +309,13 @@ class _Builder:
                         f"{file.name}: codegen/overlay.toml gives {message}.{field} a"
                         " sensitivity, but there is no such field"
                     )
+
+    def _services(self) -> set[str]:
+        return {
+            f"{file.package}.{service.name}" if file.package else service.name
+            for file in self.files
+            for service in file.service
+        }
 
     def _service_file(self, file: FileDescriptorProto) -> ServiceFile:
         base = names.file_name(file.name)

@@ -25,6 +25,7 @@ _GRANTS = "codegen/grants.toml"
 _OVERLAY = "codegen/overlay.toml"
 
 # What the runtime knows; the package and codegen do not import each other, so a test compares.
+SECTIONS = ("video", "sip", "agent")
 FORMATS = ("cloud_api_version", "phone_number")
 CODES = [
     "aborted",
@@ -145,26 +146,36 @@ def load(folder: Path = _HERE) -> Overlay:
     """
     overlay = _read(folder / "overlay.toml", _OVERLAY)
     grants = _read(folder / "grants.toml", _GRANTS)
-    for message, marks in overlay.get("sensitivity", {}).items():
-        for field, mark in marks.items():
+    for key in overlay:
+        if key not in ("complete", "methods", "sensitivity"):
+            raise CodegenError(f"{_OVERLAY}: nobody reads {key}")
+    complete = _texts(overlay.get("complete", []), f"{_OVERLAY}: complete")
+    sensitivity = _table(overlay.get("sensitivity", {}), f"{_OVERLAY}: sensitivity")
+    for message, marks in sensitivity.items():
+        for field, mark in _table(marks, f"{_OVERLAY}: the sensitivity of {message}").items():
             if mark not in ("PII", "SECRET"):
                 raise CodegenError(f'{_OVERLAY}: {message}.{field} must be "PII" or "SECRET"')
-    sets = {name: tuple(Claim(**c) for c in s) for name, s in grants.pop("claims", {}).items()}
+    named = _table(grants.pop("claims", {}), f"{_GRANTS}: claims")
+    sets = {name: _claim_set(name, claims) for name, claims in named.items()}
+    by_service = {service: _granted(service, table, sets) for service, table in grants.items()}
+    methods = _table(overlay.get("methods", {}), f"{_OVERLAY}: methods")
+    for service in methods:
+        if service not in complete and service not in by_service:
+            raise CodegenError(
+                f"{_OVERLAY} has entries of {service}, which stands neither in its `complete`"
+                f" nor in {_GRANTS}"
+            )
     return Overlay(
-        complete=frozenset(overlay.get("complete", [])),
+        complete=frozenset(complete),
         methods={
-            service: {rpc: _facts(f"{service}.{rpc}", entry, sets) for rpc, entry in rpcs.items()}
-            for service, rpcs in overlay.get("methods", {}).items()
-        },
-        claims={
             service: {
-                rpc: _claims(sets, name, f"[{service}]", _GRANTS)
-                for name, rpcs in table.items()
-                for rpc in rpcs
+                rpc: _facts(f"{service}.{rpc}", entry, sets)
+                for rpc, entry in _table(rpcs, f"{_OVERLAY}: methods of {service}").items()
             }
-            for service, table in grants.items()
+            for service, rpcs in methods.items()
         },
-        sensitivity=overlay.get("sensitivity", {}),
+        claims=by_service,
+        sensitivity=sensitivity,
     )
 
 
@@ -175,24 +186,71 @@ def _read(path: Path, name: str) -> dict[str, Any]:
         raise CodegenError(f"{name} is not TOML: {error}") from None
 
 
-def _facts(rpc: str, entry: dict[str, Any], sets: Mapping[str, tuple[Claim, ...]]) -> MethodFacts:
+def _facts(rpc: str, entry: Any, sets: Mapping[str, tuple[Claim, ...]]) -> MethodFacts:
     where = f"entry of {rpc}"
-    values: dict[str, Any] = {"grants": _claims(sets, entry.get("grant"), where, _OVERLAY)}
-    for fact, value in entry.items():
+    facts = _table(entry, f"{_OVERLAY}: the {where}")
+    values: dict[str, Any] = {"grants": _claims(sets, facts.get("grant"), where, _OVERLAY)}
+    for fact, value in facts.items():
         if fact == "grant":
             continue
         if fact not in _KINDS:
             raise CodegenError(f"{_OVERLAY}: {where} has an unknown fact {fact}")
-        kind = _KINDS[fact]
-        if type(value) is not kind:
+        kind: Any = _KINDS[fact]
+        if type(value) is not kind:  # not isinstance(): a bool is no int
             raise CodegenError(f"{_OVERLAY}: {where}: {fact} must be a {kind.__name__}")
         if fact == "formats":
-            values[fact] = tuple(entry[fact].items())
+            _texts(list(value.values()), f"{_OVERLAY}: {where}: the values of {fact}")
+            values[fact] = tuple(value.items())
         elif fact == "required_unless":
-            values[fact] = tuple(tuple(item) for item in entry[fact])
+            what = f"{_OVERLAY}: {where}: each of {fact}"
+            values[fact] = tuple(tuple(_texts(item, what)) for item in value)
+            if any(len(item) != 3 for item in values[fact]):
+                raise CodegenError(f"{what} is a field, an enum field and a constant")
+        elif kind is list:
+            values[fact] = tuple(_texts(value, f"{_OVERLAY}: {where}: {fact}"))
         else:
-            values[fact] = tuple(value) if isinstance(value, list) else value
+            values[fact] = value
     return MethodFacts(**values)
+
+
+def _table(value: object, where: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise CodegenError(f"{where} must be a table")
+    return value
+
+
+def _texts(value: object, where: str) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise CodegenError(f"{where} must be a list of texts")
+    return value
+
+
+def _claim_set(name: str, claims: object) -> tuple[Claim, ...]:
+    where = f"{_GRANTS}: the claims {name}"
+    if not isinstance(claims, list):
+        raise CodegenError(f"{where} must be a list of tables")
+    result = []
+    for claim in claims:
+        values = _table(claim, f"each of {where}")
+        if not values.get("name") or not set(values) <= {"section", "name", "field"}:
+            raise CodegenError(f"each of {where} has a name, and may have a section and a field")
+        if values.get("section", "video") not in SECTIONS:
+            raise CodegenError(f"{where}: a section is one of {', '.join(SECTIONS)}")
+        result.append(Claim(**values))
+    return tuple(result)
+
+
+def _granted(
+    service: str, table: object, sets: Mapping[str, tuple[Claim, ...]]
+) -> dict[str, tuple[Claim, ...]]:
+    where = f'["{service}"]'
+    result: dict[str, tuple[Claim, ...]] = {}
+    for name, rpcs in _table(table, f"{_GRANTS}: {where}").items():
+        for rpc in _texts(rpcs, f"{_GRANTS}: {name} of {where}"):
+            if rpc in result:
+                raise CodegenError(f"{_GRANTS}: {where} has two grants of {rpc}")
+            result[rpc] = _claims(sets, name, where, _GRANTS)
+    return result
 
 
 def _claims(

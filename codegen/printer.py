@@ -166,7 +166,7 @@ def _field(field: FieldDescriptorProto, entries: dict[str, DescriptorProto]) -> 
         kind = _type(field)
     options = _options(field.options)
     if field.json_name not in ("", default_json_name(field.name)):
-        options = [f'json_name = "{field.json_name}"', *options]
+        options = [f"json_name = {_quoted(field.json_name)}", *options]
     return f"{kind} {field.name} = {field.number}{_bracketed(options)};"
 
 

@@ -8,6 +8,7 @@ Compared is what the Connector needs, as `rewrite.prune` finds it on both sides.
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -152,6 +153,15 @@ def _options(element: Any) -> str:
     return ", ".join(texts) or "none"
 
 
+def _named(package: str) -> str:
+    """Return a package with its version, where it tells that as livekit.protocol does."""
+    try:
+        module = importlib.import_module(f"{package}.version")
+    except ImportError:
+        return package
+    return f"{package} {getattr(module, '__version__', '')}".rstrip()
+
+
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Print the differences; return 0 if there are none, 1 if there are, 2 for an error."""
     parser = argparse.ArgumentParser(
@@ -176,7 +186,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     for change in changes:
         print(f"{'BREAKS ' if change.breaks else '       '}{change.text}")
     breaking = sum(change.breaks for change in changes)
-    print(f"{len(changes)} differences, {breaking} of them breaking, from {args.package}")
+    print(f"{len(changes)} differences, {breaking} of them breaking, from {_named(args.package)}")
     return 1 if changes else 0
 
 

@@ -6,7 +6,7 @@ import difflib
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Callable
+from typing import Callable, Optional
 
 from .errors import CodegenError
 
@@ -15,10 +15,10 @@ __all__ = ["differences", "read_tree", "replace"]
 _LONGEST_LINE = 160
 
 
-def read_tree(folder: Path) -> dict[str, str]:
-    """Return the text of every file of a folder by its relative path, caches left out."""
+def read_tree(folder: Path) -> dict[str, bytes]:
+    """Return the content of every file of a folder by its relative path, caches left out."""
     return {
-        path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8")
+        path.relative_to(folder).as_posix(): path.read_bytes()
         for path in sorted(folder.rglob("*"))
         if path.is_file() and "__pycache__" not in path.parts
     }
@@ -64,24 +64,30 @@ def replace(out: Path, marker: str, build: Callable[[Path], None]) -> None:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def differences(old: Mapping[str, str], new: Mapping[str, str], label: str) -> str:
-    """Return a unified diff of two trees; empty if they are the same.
+def differences(old: Mapping[str, bytes], new: Mapping[str, bytes], label: str) -> str:
+    """Return a unified diff of two trees; empty if they are the same to the byte.
 
     Args:
-        old: text by relative path.
-        new: text by relative path.
+        old: content by relative path.
+        new: content by relative path.
         label: the folder's name in the diff's headings.
     """
     lines: list[str] = []
     for name in sorted({*old, *new}):
-        lines += difflib.unified_diff(
-            old.get(name, "").splitlines(),
-            new.get(name, "").splitlines(),
-            f"{label}/{name}" if name in old else "/dev/null",
-            f"{label}/{name} (as generated)" if name in new else "/dev/null",
-            lineterm="",
-        )
+        if old.get(name) != new.get(name):
+            before = f"{label}/{name}" if name in old else "/dev/null"
+            after = f"{label}/{name} (as generated)" if name in new else "/dev/null"
+            diff = difflib.unified_diff(
+                _lines(old.get(name)), _lines(new.get(name)), before, after, lineterm=""
+            )
+            lines += list(diff) or [f"--- {before}", f"+++ {after}"]  # one is there, and empty
     # The descriptors in _pb2.py stand on lines too long to read.
     return "\n".join(
         line if len(line) <= _LONGEST_LINE else f"{line[:_LONGEST_LINE]} ..." for line in lines
     )
+
+
+def _lines(content: Optional[bytes]) -> list[str]:
+    """Return a file's lines, with all that is no plain text visible."""
+    text = (content or b"").decode("utf-8", "backslashreplace").replace("\r", "\\r")
+    return text.split("\n") if text else []

@@ -12,6 +12,8 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import DecodeError, EncodeError, Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from .proto_enum import ProtoEnum
+
 __all__ = ["as_message", "build"]
 
 MessageType = TypeVar("MessageType", bound=Message)
@@ -79,14 +81,14 @@ def _set(message: Message, field: Any, value: Any, path: str) -> None:
             raise _wrong_type(path, "a mapping", value)
         entry = field.message_type.fields_by_name
         for key, item in value.items():
+            _scalar(entry["key"], key, f"{path}: the key {key!r}")
             if entry["value"].message_type is not None:
                 target[key].CopyFrom(
                     _converted(entry["value"], type(target[key]), item, f"{path}[{key!r}]")
                 )
             else:
-                _assign(
-                    f"{path}[{key!r}]", target.__setitem__, key, _scalar(entry["value"], item, path)
-                )
+                where = f"{path}[{key!r}]"
+                _assign(where, target.__setitem__, key, _scalar(entry["value"], item, where))
     elif _is_repeated(target):
         if isinstance(value, (str, bytes, Mapping, Message)) or not isinstance(value, Iterable):
             raise _wrong_type(path, "a list", value)
@@ -115,6 +117,9 @@ def _converted(field: Any, message_type: type[Message], value: Any, path: str) -
 
 def _duration(value: Any, path: str) -> Duration:
     if isinstance(value, Duration):
+        if not (0 <= value.seconds <= _LONGEST_DURATION and 0 <= value.nanos < 1_000_000_000):
+            parts = f"{value.seconds} s and {value.nanos} ns"
+            raise ValueError(f"{path} must be 0 or more seconds, not {parts}")
         return value
     if isinstance(value, timedelta):
         value = value.total_seconds()
@@ -148,7 +153,9 @@ def _scalar(field: Any, value: Any, path: str) -> Any:
                     f"{path}: {field.enum_type.name} has no {value!r}; take one of {names}"
                 )
             return constant.number
-        if isinstance(value, bool) or not isinstance(value, int):
+        known = field.enum_type.values_by_name
+        of_another = isinstance(value, ProtoEnum) and value.name not in known
+        if isinstance(value, bool) or not isinstance(value, int) or of_another:
             raise _wrong_type(path, f"a {field.enum_type.name} constant or its name", value)
         return int(value)
     expected = _PYTHON_TYPES.get(field.cpp_type)

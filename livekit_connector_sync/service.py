@@ -6,7 +6,6 @@ a client, and leaves every behaviour to what stands here.
 
 from __future__ import annotations
 
-import enum
 import os
 import traceback
 from collections.abc import Mapping, Sequence
@@ -30,6 +29,7 @@ from .credentials import ApiKeyCredentials, Credentials, TokenCredentials
 from .errors import Unimplemented
 from .messages import as_message, build
 from .method import Grant, MethodInfo, Request, Response
+from .proto_enum import ProtoEnum
 from .redaction import mark_sensitive
 from .regions import FailoverPolicy
 from .retry import RetryPolicy
@@ -61,27 +61,6 @@ DurationLike: TypeAlias = Union[float, timedelta, Duration]
 MessageLike: TypeAlias = Mapping[str, Any]
 """What a message field takes beside the message: its fields by name."""
 Retry: TypeAlias = Union[RetryPolicy, Unset, None]
-
-
-class ProtoEnum(enum.IntEnum):
-    """An enum of the protos as a Python enum, so that its constants complete in a live shell.
-
-    Members are the numbers on the wire; `Name` and `Value` are those of protobuf's own enums.
-    """
-
-    @classmethod
-    def Name(cls, number: int) -> str:
-        """Return the name of a number; raise ValueError if it has none."""
-        return cls(number).name
-
-    @classmethod
-    def Value(cls, name: str) -> int:
-        """Return the number of a name; raise ValueError if there is no such name."""
-        if name not in cls.__members__:
-            raise ValueError(
-                f"{cls.__name__} has no value {name!r}: take one of {', '.join(cls.__members__)}"
-            )
-        return cls[name].value
 
 
 @dataclass(frozen=True)

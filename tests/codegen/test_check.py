@@ -60,9 +60,15 @@ def test_check_shows_a_field_that_was_added(run: Run, protos: Path) -> None:
 def test_check_shows_a_line_that_was_edited_and_an_orphan(run: Run, copy: Path) -> None:
     edit(copy / "livekit_connector_twirp.py", 'required=("room_name",),', "required=(),")
     (copy / "left_over_pb2.py").write_text("import os\n")
+    (copy / "empty_pb2.py").write_text("")
+    (copy / "binary").write_bytes(b"\xff")
+    enums = copy / "enums.py"
+    enums.write_bytes(enums.read_bytes().replace(b"\n", b"\r\n", 1))
     result = run("codegen", "--check", "--out", copy, "--package", PACKAGE)
     assert result.returncode == 1
     lines = result.stdout.splitlines()
+    assert {f"--- {copy}/empty_pb2.py", "-\\xff"} <= set(lines)
+    assert any(line.startswith("-") and line.endswith("\\r") for line in lines)
     assert "-    required=()," in lines
     assert '+    required=("room_name",),' in lines
     assert "-import os" in lines

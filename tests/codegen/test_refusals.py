@@ -73,7 +73,7 @@ def with_field(name: str) -> tuple[str, str, str]:
         pytest.param(
             with_field("extra_headers"),
             f"{CONNECTOR}: RPC livekit.Connector.DialWhatsAppCall cannot be generated: field"
-            " DialWhatsAppCallRequest.extra_headers is a call option",
+            " DialWhatsAppCallRequest.extra_headers is a name of the method's own",
             id="a field called as an option",
         ),
         pytest.param(
@@ -86,6 +86,33 @@ def with_field(name: str) -> tuple[str, str, str]:
             f"{WHATSAPP}: WhatsAppCallDirection.None cannot be generated: its name is a Python"
             " keyword",
             id="a keyword as constant",
+        ),
+        pytest.param(
+            (WHATSAPP, "  WHATSAPP_CALL_DIRECTION_INBOUND = 0;", "  real = 0;"),
+            f"{WHATSAPP}: WhatsAppCallDirection.real cannot be generated: its name is a name of"
+            " the enum's own",
+            id="a constant called as an attribute of numbers",
+        ),
+        pytest.param(
+            with_rpc("_Hold"),
+            f"{CONNECTOR}: RPC livekit.Connector._Hold cannot be generated: its name is hidden by"
+            " its underscore",
+            id="a hidden RPC",
+        ),
+        pytest.param(
+            (WHATSAPP, "message WhatsAppCall {", "message WhatsAppCall { message None {}"),
+            f"{WHATSAPP}: message WhatsAppCall.None cannot be generated: its name is a Python"
+            " keyword",
+            id="a keyword as nested message",
+        ),
+        pytest.param(
+            (
+                WHATSAPP,
+                "message WhatsAppCall {",
+                "enum ProtoEnum { A = 0; }\nmessage WhatsAppCall {",
+            ),
+            f"the package's own ProtoEnum and enum ProtoEnum in {WHATSAPP} would both be exported",
+            id="an export of ours",
         ),
         pytest.param(
             (WHATSAPP, "message WhatsAppCall {", "message ConnectorStub {"),
@@ -137,6 +164,30 @@ def test_refused(
 
 
 @pytest.mark.codegen
+def test_a_sensitivity_of_no_message_is_refused(run: Run, protos: Path, tmp_path: Path) -> None:
+    for file in protos.glob("*.proto"):
+        file.write_text(file.read_text().replace("SessionDescription", "Session"))
+    result = run("codegen", "--proto-dir", protos, "--out", tmp_path / "calls")
+    assert result.returncode == 2
+    assert "gives livekit.SessionDescription a sensitivity, but there is no such" in result.stderr
+
+
+@pytest.mark.codegen
+def test_a_file_that_python_cannot_import_is_refused(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "proto").mkdir()
+    (tmp_path / "proto" / "1st.proto").write_text(
+        'syntax = "proto3"; package livekit; option go_package = "service Ghost {";'
+        " message Note {} service Pager { rpc Page(Note) returns (Note); }"
+    )
+    arguments = ("--proto-dir", tmp_path / "proto", "--out", tmp_path / "pager")
+    result = run("codegen", *arguments, "--service", "Pager")
+    assert result.returncode == 2
+    assert "1st.proto: the module's name 1st is no Python identifier" in result.stderr
+    result = run("codegen", *arguments, "--service", "Ghost")
+    assert "declares no service Ghost; it declares livekit.Pager" in result.stderr
+
+
+@pytest.mark.codegen
 def test_a_service_without_a_grant_is_refused(run: Run, tmp_path: Path) -> None:
     (tmp_path / "proto").mkdir()
     (tmp_path / "proto" / "pager.proto").write_text(
@@ -163,6 +214,7 @@ def test_a_service_without_a_grant_is_refused(run: Run, tmp_path: Path) -> None:
         (["--out", "{tmp}/class"], "class cannot be imported: name the package"),
         (["--out", "{tmp}/precious"], "precious is not a generated package"),
         (["--proto-dir", "{tmp}/nowhere"], "nowhere is not a folder"),
+        (["--service", "A", "--out", "livekit_connector_sync/_gen"], "is our own client's"),
     ],
 )
 def test_arguments_are_refused(run: Run, tmp_path: Path, arguments: list[str], words: str) -> None:

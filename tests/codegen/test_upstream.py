@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,8 @@ WHATSAPP = "livekit_connector_whatsapp.proto"
 @pytest.mark.codegen
 def test_our_protos_are_the_published_ones(run: Run, published: Path) -> None:
     result = run("codegen.upstream", path=published)
-    assert result.stdout == "0 differences, 0 of them breaking, from livekit.protocol\n"
+    version = importlib.metadata.version("livekit-protocol")
+    assert result.stdout == f"0 differences, 0 of them breaking, from livekit.protocol {version}\n"
     assert (result.returncode, result.stderr) == (0, "")
 
 

@@ -23,6 +23,7 @@ LAYERS = [
     "forking",
     "redaction",
     "validation",
+    "proto_enum",
     "messages",
     "access_token",
     "credentials",

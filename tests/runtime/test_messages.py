@@ -33,7 +33,13 @@ def test_durations_keep_nanoseconds(seconds: float) -> None:
     assert abs(duration.seconds + duration.nanos / 1e9 - seconds) <= 1e-6
 
 
-@pytest.mark.parametrize("value", [-1, float("nan"), float("inf"), 1e12, timedelta(seconds=-1)])
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(-1, float("nan"), float("inf"), 1e12, timedelta(seconds=-1)),
+        *(Duration(seconds=-1), Duration(nanos=-1), Duration(nanos=10**9)),
+    ],
+)
 def test_a_duration_out_of_range_is_a_value_error_that_names_it(value) -> None:
     with pytest.raises(ValueError, match="ringing_timeout"):
         build(DIAL, {"ringing_timeout": value})
@@ -73,7 +79,8 @@ def test_messages_may_be_mappings_at_any_depth() -> None:
         ({"agents": [{"name": "a"}]}, r"agents\[0\]\.name: RoomAgentDispatch has no field"),
         ({"agents": [lk.SessionDescription()]}, r"agents\[0\] must be a RoomAgentDispatch"),
         ({"participant_attributes": [1]}, "participant_attributes must be a mapping"),
-        ({"participant_attributes": {"k": 1}}, "participant_attributes"),
+        ({"participant_attributes": {"k": 1}}, r"participant_attributes\['k'\] must be a str"),
+        ({"participant_attributes": {7: "v"}}, "participant_attributes: the key 7 must be a str"),
         ({"ringing_timeout": "30"}, "ringing_timeout must be seconds"),
         ({"ringing_timeout": True}, "ringing_timeout must be seconds"),
     ],
@@ -81,6 +88,14 @@ def test_messages_may_be_mappings_at_any_depth() -> None:
 def test_a_wrong_type_names_the_field(fields, named) -> None:
     with pytest.raises(TypeError, match=named):
         build(DIAL, fields)
+
+
+def test_a_constant_of_another_enum_is_none_of_this() -> None:
+    with pytest.raises(TypeError, match="twilio_call_direction must be a TwilioCallDirection"):
+        build(
+            lk.ConnectTwilioCallRequest,
+            {"twilio_call_direction": lk.DisconnectReason.USER_INITIATED},
+        )
 
 
 def test_a_bool_is_no_enum_constant_and_no_integer() -> None:
@@ -141,6 +156,9 @@ def test_enums_are_python_enums_with_protobufs_helpers() -> None:
     with pytest.raises(ValueError, match="WHATSAPP_CALL_DIRECTION_INBOUND"):
         lk.WhatsAppCallDirection.Value("SIDEWAYS")
     assert "TWILIO_CALL_DIRECTION_OUTBOUND" in dir(lk.TwilioCallDirection)
+    assert lk.ConnectorType.keys() == ["Unspecified", "WhatsApp", "Twilio"]
+    assert lk.ConnectorType.values() == [0, 1, 2]
+    assert dict(lk.ConnectorType.items())["Twilio"] == lk.ConnectorType.Twilio
     call = lk.WhatsAppCall(
         whatsapp_call_id="wacid.1",
         direction=lk.WhatsAppCallDirection.Value("WHATSAPP_CALL_DIRECTION_OUTBOUND"),
