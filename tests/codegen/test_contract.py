@@ -121,6 +121,13 @@ def upstream_marks(message: type[Message]) -> dict[str, str]:
     return {name: names[mark] for name, mark in marks.items() if mark}
 
 
+def test_the_option_for_sensitivity_has_upstreams_number() -> None:
+    text = (REPO / "proto" / "logger" / "options.proto").read_text(encoding="utf-8")
+    assert f"Sensitivity sensitivity = {options.sensitivity.number};" in text
+    for name, number in options.Sensitivity.items():
+        assert f"{name} = {number};" in text
+
+
 @pytest.mark.parametrize("message", messages(), ids=lambda message: message.__name__)
 def test_repr_hides_what_upstream_and_we_mark(message: type[Message]) -> None:
     marks = upstream_marks(official(message.__name__))
