@@ -221,6 +221,9 @@ class ConnectorEmulator:
         if self._certificate is not None:
             tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             tls.load_cert_chain(*self._certificate)
+            # A client of Python's that reads in a thread of its own, as websockets' does, can lose
+            # what it writes while OpenSSL reads a session ticket.
+            tls.num_tickets = 0
         for index, (host, port) in enumerate(self._addresses):
             handler = functools.partial(self._routes.answer, index)
             try:
