@@ -8,7 +8,7 @@ values that they held in the request; `str()` of a message stays protobuf's text
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from google.protobuf.message import Message
@@ -66,18 +66,19 @@ def found_in(texts: Iterable[str], values: Iterable[str]) -> list[str]:
     return [value for value in fitting if any(spelling in whole for spelling in _spellings(value))]
 
 
-def scrub(text: str, secrets: Iterable[str], personal: Iterable[str] = ()) -> str:
+def scrub(text: str, secrets: Collection[str], personal: Collection[str] = ()) -> str:
     """Return a text with every given value in it replaced by a placeholder."""
     for values, placeholder in ((secrets, SECRET), (personal, PERSONAL)):
         # The longest first: a value may hold another.
-        for value in sorted(found_in([text], values), key=len, reverse=True):
+        found = found_in([text], values) if values else ()
+        for value in sorted(found, key=len, reverse=True):
             for spelling in _spellings(value):
                 text = text.replace(spelling, placeholder)
     return text
 
 
-def _spellings(value: str) -> tuple[str, str]:
-    return value, json.dumps(value)[1:-1]
+def _spellings(value: str) -> set[str]:
+    return {value, json.dumps(value)[1:-1]}
 
 
 def _values(message: Message, kind: int) -> Iterator[str]:

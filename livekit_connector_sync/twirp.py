@@ -254,6 +254,8 @@ def _twirp_error(body: bytes) -> Optional[tuple[str, str, dict[str, str]]]:
 
 def _whole(text: str) -> str:
     """Return a text without lone surrogates, which cannot be written anywhere."""
+    if text.isascii():
+        return text
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 

@@ -22,7 +22,7 @@ from .session import LOCATION
 __all__ = ["Answer", "TransportError", "exchange_in_thread", "not_sent", "run_exchange"]
 
 _LARGEST_BODY = 4 * 1024 * 1024  # bytes; gRPC's own default
-_LARGEST_ERROR = 256 * 1024  # bytes of a body that is read for its error
+_LARGEST_ERROR = 1024 * 1024  # bytes of a body that is read for its error
 _READ_SIZE = 64 * 1024
 
 
