@@ -9,7 +9,7 @@ CODEGEN_PYTHON_BIN := $(CODEGEN_PYTHON_BIN)
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
-CODEGEN_PYTHON := $(CURDIR)/.venv-codegen/bin/python
+CODEGEN_PYTHON := .venv-codegen/bin/python
 CODEGEN_PIP := $(CODEGEN_PYTHON) -m pip install -qq --disable-pip-version-check
 LIVEKIT_PROTOCOL ?= 1.1.29
 # The protobuf that reads published descriptors: newer than the generator's own, as theirs may be.

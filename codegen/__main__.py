@@ -37,22 +37,21 @@ def import_path_of(folder: Path) -> str:
     return ".".join(parts)
 
 
-def generate(proto_dir: Path, services: Sequence[str], import_path: str, out: Path) -> Package:
+def generate(args: argparse.Namespace, import_path: str, out: Path) -> Package:
     """Write the generated package into an empty folder.
 
     Args:
-        proto_dir: the folder of the .proto files.
-        services: services by full or simple name.
+        args: the command line: protos, services and tables.
         import_path: how the package will be imported.
         out: the empty folder.
 
     Raises:
         CodegenError: something is wrong with the protos, the overlay or the names.
     """
-    files = files_of_services(proto_dir, services)
-    compiled = with_custom_options(compile_protos(proto_dir, sorted(set(files.values()))))
+    files = files_of_services(args.proto_dir, args.service)
+    compiled = with_custom_options(compile_protos(args.proto_dir, sorted(set(files.values()))))
     pruned = prune(compiled, files)
-    package = build(pruned, import_path, overlay.load())
+    package = build(pruned, import_path, overlay.load(args.overlay_dir))
     texts = render(package)
     relocated, to_generate = relocate(pruned, import_path)
     with tempfile.TemporaryDirectory() as scratch:
@@ -77,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
         raise CodegenError(f"{import_path} cannot be imported: name the package with --package")
     if args.check:
         with tempfile.TemporaryDirectory() as scratch:
-            generate(args.proto_dir, args.service, import_path, Path(scratch))
+            generate(args, import_path, Path(scratch))
             diff = differences(read_tree(out), read_tree(Path(scratch)), str(args.out))
         if diff:
             print(diff)
@@ -90,11 +89,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"{args.out} is what {args.proto_dir} generates")
         return 0
     packages: list[Package] = []
-    replace(
-        out,
-        GENERATED,
-        lambda folder: packages.append(generate(args.proto_dir, args.service, import_path, folder)),
-    )
+    replace(out, GENERATED, lambda folder: packages.append(generate(args, import_path, folder)))
     clients = [f"{s.name}Client" for file in packages[0].files for s in file.services]
     print(f"wrote {len(list(out.iterdir()))} files to {args.out}")
     print(f"from {import_path} import {', '.join(clients)}")
@@ -115,6 +110,12 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     )
     parser.add_argument(
         "--out", type=Path, default=_OUT, help="the folder to replace (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--overlay-dir",
+        type=Path,
+        default=Path(__file__).parent,
+        help="the folder of overlay.toml and grants.toml (default: codegen's own)",
     )
     parser.add_argument(
         "--package", help="how the folder is imported (default: as its place on disk says)"

@@ -101,8 +101,11 @@ def docstring(text: str, indent: str) -> list[str]:
     """Return a docstring as lines; the text is wrapped already, its lines without indent."""
     safe = text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
     first, *rest = safe.splitlines() or [""]
-    if not rest and not first.endswith('"'):
-        return [f'{indent}"""{first}"""']
+    # Four quotes in a row would begin or end elsewhere.
+    first = f" {first}" if first.startswith('"') else first
+    if not rest:
+        space = " " if first.endswith('"') and not first.endswith('\\"') else ""
+        return [f'{indent}"""{first}{space}"""']
     body = [f"{indent}{line}" if line else "" for line in rest]
     return [f'{indent}"""{first}', *body, f'{indent}"""']
 

@@ -108,11 +108,12 @@ class MapType:
 
 @dataclass(frozen=True)
 class Field:
-    """A field of a message."""
+    """A field of a message; `excludes` are the others of its oneof."""
 
     name: str
     doc: str
     type: Union[SingularType, RepeatedType, MapType]
+    excludes: tuple[str, ...] = ()
     deprecated: bool = False
 
 
@@ -238,6 +239,7 @@ class _Builder:
                 name = prefix + enum.name
                 self.enum_descriptors[name] = (file, enum, enum.name)
                 self.paths[name] = (5, i)
+        self._check_files()
         self.exports = self._exports()
 
     def package(self) -> Package:
@@ -257,21 +259,35 @@ class _Builder:
             ),
         )
 
+    def _check_files(self) -> None:
+        """Refuse files that the runtime does not read as they say, or Python cannot import."""
+        modules: dict[str, str] = {}
+        for file in self.files:
+            if file.syntax != "proto3":
+                raise CodegenError(f"{file.name} is not proto3: nothing else can be generated")
+            module = names.file_name(file.name)
+            reason = names.unusable_module(module)
+            if reason:
+                raise CodegenError(f"{file.name}: the module's name {module} is {reason}")
+            other = modules.setdefault(module, file.name)
+            if other != file.name:
+                raise CodegenError(f"{other} and {file.name} would both be the module {module}")
+
     def _exports(self) -> dict[str, str]:
         """Return the exported names of top-level messages and of all enums.
 
         Raises:
             CodegenError: the flat namespace cannot have one of them.
         """
-        owners = {name: [f"the package's own {name}"] for name in ("ProtoEnum", "mark_sensitive")}
+        own = ("ProtoEnum", "annotations", "enums", "mark_sensitive")
+        owners = {name: [f"the package's own {name}"] for name in own}
         for file in self.files:
-            module = names.file_name(file.name)
-            reason = names.unusable_module(module)
-            if reason:
-                raise CodegenError(f"{file.name}: the module's name {module} is {reason}")
             for service in file.service:
                 for kind in ("Client", "Servicer", "Stub"):
                     words = f"{kind.lower()} of {service.name} in {file.name}"
+                    reason = names.unusable_service_class(service.name + kind)
+                    if reason:
+                        raise CodegenError(f"the {words} cannot be generated: its name is {reason}")
                     owners.setdefault(service.name + kind, []).append(words)
         paths = {}
         for kind, found in (("message", self.descriptors), ("enum", self.enum_descriptors)):
@@ -399,6 +415,7 @@ class _Builder:
                     name=field.name,
                     doc=self._doc(file, (*path, 2, i)),
                     type=self._field_type(field),
+                    excludes=_excludes(message, field),
                     deprecated=field.options.deprecated,
                 )
                 for i, field in enumerate(message.field)
@@ -513,6 +530,13 @@ def _comments(file: FileDescriptorProto) -> Mapping[tuple[int, ...], str]:
         ]
         if texts
     }
+
+
+def _excludes(message: DescriptorProto, field: FieldDescriptorProto) -> tuple[str, ...]:
+    if not field.HasField("oneof_index"):
+        return ()
+    others = [f for f in message.field if f.HasField("oneof_index") and f.name != field.name]
+    return tuple(other.name for other in others if other.oneof_index == field.oneof_index)
 
 
 def _scalar(field: FieldDescriptorProto) -> str:

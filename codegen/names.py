@@ -20,6 +20,7 @@ __all__ = [
     "unusable_method",
     "unusable_module",
     "unusable_rpc",
+    "unusable_service_class",
 ]
 
 # Words that the official SDK writes as one, where the rule for capitals would make two.
@@ -28,6 +29,8 @@ _BRANDS = {"WhatsApp": "Whatsapp"}
 CALL_OPTIONS = ("request", "timeout", "retry", "extra_headers")
 """The parameters that every client method has beside the request's fields."""
 _CLIENT_ATTRIBUTES = ("close", "channel", "from_channel")
+_TYPES = ("bool", "bytes", "float", "int", "str")  # which the methods behind it are typed with
+_BASES = ("ServiceClient",)
 _SERVICER_ATTRIBUTES = ("METHODS", "unimplemented")
 _ENUM_ATTRIBUTES = ("mro", "name", "value", "Name", "Value", "keys", "values", "items", *dir(int))
 
@@ -98,6 +101,11 @@ def unusable_class(path: str) -> str:
     return "a Python keyword" if any(map(keyword.iskeyword, path.split("."))) else ""
 
 
+def unusable_service_class(name: str) -> str:
+    """Say why no stub, servicer or client can have a name; empty if one can."""
+    return "that of its base" if name in _BASES else ""
+
+
 def unusable_rpc(rpc: str) -> str:
     """Say why no stub or servicer can have an RPC's name; empty if they can."""
     return _unusable(rpc, _SERVICER_ATTRIBUTES, "a name of the servicer's own") or _hidden(rpc)
@@ -105,7 +113,8 @@ def unusable_rpc(rpc: str) -> str:
 
 def unusable_method(method: str) -> str:
     """Say why no client can have a method of this name; empty if it can."""
-    return _unusable(method, _CLIENT_ATTRIBUTES, "a name of the client's own")
+    reason = _unusable(method, _CLIENT_ATTRIBUTES, "a name of the client's own")
+    return reason or _unusable(method, _TYPES, "a Python type")
 
 
 def unusable_field(field: str) -> str:

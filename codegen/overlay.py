@@ -20,7 +20,6 @@ from .errors import CodegenError
 __all__ = ["Claim", "MethodFacts", "Overlay", "check_facts", "load"]
 
 _TOML = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
-_HERE = Path(__file__).parent
 _GRANTS = "codegen/grants.toml"
 _OVERLAY = "codegen/overlay.toml"
 
@@ -138,7 +137,7 @@ class Overlay:
                 )
 
 
-def load(folder: Path = _HERE) -> Overlay:
+def load(folder: Path) -> Overlay:
     """Read overlay.toml and grants.toml from a folder.
 
     Raises:
@@ -304,7 +303,17 @@ def check_facts(
         if claim.field:
             field(f"the grant {claim.name}", claim.field, kind.TYPE_STRING)
     for name in facts.required:
-        field("required", name)
+        found = field("required", name)
+        tells = found.HasField("oneof_index") or found.type in (
+            kind.TYPE_STRING,
+            kind.TYPE_BYTES,
+            kind.TYPE_MESSAGE,
+        )
+        if not tells and found.label != kind.LABEL_REPEATED:
+            raise CodegenError(
+                f"{where}: required names {name}, whose zero cannot be told from one that was left"
+                " out: name it in no_default"
+            )
     for name in facts.no_default:
         field("no_default", name)
     for name, enum_field, constant in facts.required_unless:

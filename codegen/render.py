@@ -111,11 +111,17 @@ class _Imports:
 
 
 def _import(module: str, imported: Iterable[str]) -> list[str]:
-    ordered = sorted(imported, key=lambda name: (_kind_of_name(name), name.lower()))
-    flat = f"from {module} import {', '.join(ordered)}"
-    if len(flat) <= 100:
-        return [flat]
-    return lay_out(group(f"from {module} import (", ordered, ")"), "")
+    # isort gives each name that is imported as another a statement of its own.
+    renamed = sorted(name for name in imported if " as " in name)
+    plain = {name for name in imported if " as " not in name}
+    ordered = sorted(plain, key=lambda name: (_kind_of_name(name), name.lower()))
+    statements = [ordered] * bool(ordered) + [[name] for name in renamed]
+    return [line for names in statements for line in _import_statement(module, names)]
+
+
+def _import_statement(module: str, names: list[str]) -> list[str]:
+    flat = f"from {module} import {', '.join(names)}"
+    return [flat] if len(flat) <= 100 else lay_out(group(f"from {module} import (", names, ")"), "")
 
 
 def _kind_of_name(name: str) -> int:
@@ -152,7 +158,8 @@ def _constants(file: ServiceFile) -> dict[tuple[str, str], str]:
     """Return the MethodInfo constants' names, by service and RPC."""
     result = {}
     for service in file.services:
-        prefix = f"{names.client_method(service.name)}_" if len(file.services) > 1 else ""
+        # Two underscores, as Foo.BarBaz and FooBar.Baz must not share one.
+        prefix = f"{names.client_method(service.name)}__" if len(file.services) > 1 else ""
         for method in service.methods:
             result[service.name, method.name] = f"_{prefix}{method.client_name}".upper()
     return result
@@ -280,7 +287,8 @@ def _client_method(imports: _Imports, package: str, method: Method, constant: st
                 for field in method.request.fields
             ],
         )
-        lines += [f"    ){returns} ..."]
+        # Editors show the docstring of the overload that a call matches.
+        lines += [f"    ){returns}", *docstring(_client_doc(method), "        "), ""]
     lines += [f"    def {method.client_name}("]
     optional = Labelled("request: ", group("Optional[", [request], "]"))
     lines += _parameters(
@@ -288,13 +296,14 @@ def _client_method(imports: _Imports, package: str, method: Method, constant: st
         [_parameter(imports, package, field) for field in method.request.fields],
     )
     lines += [f"    ){returns}", *docstring(_client_doc(method), "        ")]
-    imports.add("typing", "Any")
     pairs: list[Node] = [f'"{field.name}": {field.name}' for field in method.request.fields]
-    lines += lay_out(group("_fields: dict[str, Any] = {", pairs, "}"), "        ")
+    if pairs:
+        lines += lay_out(group("_fields = {", pairs, "}"), "        ")
     if method.secret_fields:
         lines.append("        # So that no frame of an error's traceback holds them.")
         lines.append(f"        del {', '.join(method.secret_fields)}")
-    call = group("return self._call(", [constant, "request", "_fields", *_OPTION_DOCS], ")")
+    fields = "_fields" if pairs else "{}"
+    call = group("return self._call(", [constant, "request", fields, *_OPTION_DOCS], ")")
     return [*lines, *lay_out(call, "        ")]
 
 
@@ -395,8 +404,10 @@ def _client_doc(method: Method) -> str:
 
 def _field_doc(field: Field, method: Method) -> str:
     doc = field.doc or f"the field {field.name} of {method.request.type.full_name}."
-    if field.name in method.facts.required and "required" not in doc.lower():
+    if field.name in method.facts.required and not doc.lower().startswith("required"):
         doc = f"Required. {doc}"
+    if field.excludes:
+        doc = f"{doc} Not together with {', '.join(field.excludes)}."
     return f"Deprecated. {doc}" if field.deprecated else doc
 
 
@@ -424,7 +435,8 @@ def _enums_module(enums: Iterable[Enum]) -> str:
         "",
     )
     imports = _Imports(_CONTRACT)
-    imports.add(_CONTRACT, "ProtoEnum")
+    if ordered:
+        imports.add(_CONTRACT, "ProtoEnum")
     lines = [*head, "", *imports.lines(), *_all([enum.name for enum in ordered]), ""]
     for enum in ordered:
         lines += ["", f"class {enum.name}(ProtoEnum):"]

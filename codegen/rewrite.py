@@ -186,7 +186,7 @@ def _pruned(
     _keep(result.service, keep[_SERVICES])
     del result.extension[:], result.public_dependency[:], result.weak_dependency[:]
     for message in result.message_type:
-        _clear_json_names(message)
+        _strip(message)
     references = {
         home[_outermost(name, types)]
         for message in result.message_type
@@ -229,13 +229,15 @@ def _reindexed(info: SourceCodeInfo, keep: Mapping[int, list[bool]]) -> SourceCo
     return result
 
 
-def _clear_json_names(message: DescriptorProto) -> None:
-    # protoc fills in the default, and taken back in it would count as explicit.
+def _strip(message: DescriptorProto) -> None:
+    """Take custom options and default JSON names out of a message."""
+    del message.extension[:]
+    # protoc fills in the default name, and taken back in it would count as explicit.
     for field in message.field:
         if field.json_name == default_json_name(field.name):
             field.ClearField("json_name")
     for nested in message.nested_type:
-        _clear_json_names(nested)
+        _strip(nested)
 
 
 def _well_known_imports(

@@ -64,13 +64,19 @@ def build(
     """
     message = message_type()
     known = message.DESCRIPTOR.fields_by_name
+    chosen: dict[str, str] = {}
     for field_name, value in fields.items():
         path = f"{name}.{field_name}" if name else str(field_name)
         field = known.get(field_name)
         if field is None:
             raise TypeError(f"{path}: {message_type.__name__} has no field {field_name!r}")
-        if value is not None:
-            _set(message, field, value, path)
+        if value is None:
+            continue
+        if field.containing_oneof is not None:
+            other = chosen.setdefault(field.containing_oneof.name, path)
+            if other != path:
+                raise TypeError(f"{other} and {path} exclude each other: pass one of them")
+        _set(message, field, value, path)
     return message
 
 

@@ -63,6 +63,8 @@ def _is_empty(request: Message, field: str) -> bool:
     value = getattr(request, field)
     if isinstance(value, Message):
         return value.ByteSize() == 0
+    if isinstance(value, (bool, int, float)):  # only one with presence can be required
+        return not request.HasField(field)
     return not value
 
 

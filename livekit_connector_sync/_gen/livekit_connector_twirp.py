@@ -6,7 +6,7 @@ Generated from the protos by codegen. DO NOT EDIT.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal, Optional, Union, overload
+from typing import Literal, Optional, Union, overload
 
 from livekit_connector_sync._gen import (
     enums,
@@ -413,7 +413,7 @@ class ConnectorClient(ServiceClient):
             TypeError: a field has the wrong type.
             ValueError: a field's value is out of range.
         """
-        _fields: dict[str, Any] = {
+        _fields = {
             "whatsapp_phone_number_id": whatsapp_phone_number_id,
             "whatsapp_to_phone_number": whatsapp_to_phone_number,
             "whatsapp_api_key": whatsapp_api_key,
@@ -484,7 +484,7 @@ class ConnectorClient(ServiceClient):
             TypeError: a field has the wrong type.
             ValueError: a field's value is out of range.
         """
-        _fields: dict[str, Any] = {
+        _fields = {
             "whatsapp_call_id": whatsapp_call_id,
             "whatsapp_api_key": whatsapp_api_key,
             "disconnect_reason": disconnect_reason,
@@ -545,7 +545,7 @@ class ConnectorClient(ServiceClient):
             TypeError: a field has the wrong type.
             ValueError: a field's value is out of range.
         """
-        _fields: dict[str, Any] = {
+        _fields = {
             "whatsapp_call_id": whatsapp_call_id,
             "sdp": sdp,
             "wait_until_answered": wait_until_answered,
@@ -646,7 +646,7 @@ class ConnectorClient(ServiceClient):
             TypeError: a field has the wrong type.
             ValueError: a field's value is out of range.
         """
-        _fields: dict[str, Any] = {
+        _fields = {
             "whatsapp_phone_number_id": whatsapp_phone_number_id,
             "whatsapp_api_key": whatsapp_api_key,
             "whatsapp_cloud_api_version": whatsapp_cloud_api_version,
@@ -698,7 +698,62 @@ class ConnectorClient(ServiceClient):
         timeout: Timeout = UNSET,
         retry: Retry = UNSET,
         extra_headers: Optional[Mapping[str, str]] = None,
-    ) -> livekit_connector_twilio_pb2.ConnectTwilioCallResponse: ...
+    ) -> livekit_connector_twilio_pb2.ConnectTwilioCallResponse:
+        """Make a room ready for a Twilio call and get the URL that Twilio streams its audio to.
+
+        Inbound: call it inside Twilio's voice webhook and answer with TwiML `<Connect><Stream
+        url="..."/></Connect>` holding the `connect_url`; the caller joins the room when the
+        stream opens. Outbound: call it first, then create the call at Twilio with that TwiML;
+        the participant is hidden until the callee answers. There is no RPC to disconnect: end
+        the call at Twilio, or delete the room.
+
+        Each call makes a new session and dispatches the agents again, so a failure that
+        leaves the outcome open is not repeated.
+
+        Errors: `invalid_argument` for a missing field; `resource_exhausted` if LiveKit is
+        busy; `permission_denied` without the grant.
+
+        Takes a request message, or the message's fields as keywords.
+
+        Args:
+            request: the request message, in place of the fields.
+            twilio_call_direction: Required, since leaving it out would mean inbound. Who
+                called whom, such as "TWILIO_CALL_DIRECTION_OUTBOUND".
+            room_name: Required. The room to put the call into, such as "call-CA0123"; it is
+                created if need be.
+            agents: Agents to dispatch to the room. Default: none.
+            participant_identity: Identity of the phone's participant in the room. It is
+                logged, so take a random one rather than the phone number. Default: LiveKit
+                makes one.
+            participant_name: Name of the participant as others in the room see it, such as
+                "Ada Lovelace". Personal: not logged.
+            participant_metadata: Text of your own attached to the participant, often JSON.
+                Personal: not logged.
+            participant_attributes: Attributes of your own attached to the participant, text
+                to text, such as `{"ticket": "4711"}`. Personal: not logged.
+            destination_country: Country in which the call terminates, as two letters of ISO
+                3166-1, such as "US". LiveKit routes the call by it. Default: near where this
+                request arrives.
+            timeout: seconds for the whole call, retries included; None for no limit; by
+                default the channel's.
+            retry: the retry policy of this call; None for a single attempt; by default the
+                channel's.
+            extra_headers: request headers to add.
+
+        Returns:
+            ConnectTwilioCallResponse: Where Twilio connects to.
+
+                connect_url: The `wss://` URL for TwiML's `<Stream url="...">`. Whoever has it
+                    can join the call: treat it as a secret. It serves one call once. Give it
+                    to Twilio unchanged, except for XML's escapes: `&` becomes `&amp;`.
+
+        Raises:
+            TwirpError: the call failed; InvalidArgument, before anything is sent, if a
+                required field is empty.
+            TypeError: a field has the wrong type.
+            ValueError: a field's value is out of range.
+        """
+
     def connect_twilio_call(
         self,
         request: Optional[livekit_connector_twilio_pb2.ConnectTwilioCallRequest] = None,
@@ -777,7 +832,7 @@ class ConnectorClient(ServiceClient):
             TypeError: a field has the wrong type.
             ValueError: a field's value is out of range.
         """
-        _fields: dict[str, Any] = {
+        _fields = {
             "twilio_call_direction": twilio_call_direction,
             "room_name": room_name,
             "agents": agents,

@@ -108,7 +108,7 @@ def _send(
     deadline = exchange.deadline.remaining()
     connect = exchange.connect_deadline.remaining()
     if deadline == 0 or connect == 0:
-        raise socket.timeout("timed out")
+        raise TransportError("timed out", CONNECTING, maybe_sent=False, timed_out=True)
     try:
         return session.send(
             request,

@@ -94,6 +94,11 @@ def with_field(name: str) -> tuple[str, str, str]:
             id="a constant called as an attribute of numbers",
         ),
         pytest.param(
+            with_rpc("Str"),
+            f"{CONNECTOR}: RPC livekit.Connector.Str cannot be generated: its name is a Python type",
+            id="a type as method",
+        ),
+        pytest.param(
             with_rpc("_Hold"),
             f"{CONNECTOR}: RPC livekit.Connector._Hold cannot be generated: its name is hidden by"
             " its underscore",
@@ -170,6 +175,44 @@ def test_a_sensitivity_of_no_message_is_refused(run: Run, protos: Path, tmp_path
     result = run("codegen", "--proto-dir", protos, "--out", tmp_path / "calls")
     assert result.returncode == 2
     assert "gives livekit.SessionDescription a sensitivity, but there is no such" in result.stderr
+
+
+HEAD = 'syntax = "proto3"; package livekit; '
+PAGER = "service Pager { rpc Page(Note) returns (Note); }"
+
+
+@pytest.mark.codegen
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        (
+            {"a.proto": f"{HEAD} message Note {{}} {PAGER} service Service {{}}"},
+            "the client of Service in a.proto cannot be generated: its name is that of its base",
+        ),
+        (
+            {
+                "x_b.proto": f'{HEAD} import "x/b.proto"; message Note {{ X x = 1; }} {PAGER}',
+                "x/b.proto": f"{HEAD} message X {{}}",
+            },
+            "x/b.proto and x_b.proto would both be the module x_b",
+        ),
+        (
+            {"a.proto": f'syntax = "proto2"; package livekit; message Note {{}} {PAGER}'},
+            "a.proto is not proto3",
+        ),
+    ],
+)
+def test_files_that_cannot_be_generated(
+    run: Run, tmp_path: Path, files: dict[str, str], words: str
+) -> None:
+    (tmp_path / "proto" / "x").mkdir(parents=True)
+    for name, text in files.items():
+        (tmp_path / "proto" / name).write_text(text)
+    services = ("--service", "Pager") + ("--service", "Service") * ("Service" in words)
+    arguments = ("--proto-dir", tmp_path / "proto", "--out", tmp_path / "pager", *services)
+    result = run("codegen", *arguments)
+    assert result.returncode == 2
+    assert words in result.stderr
 
 
 @pytest.mark.codegen

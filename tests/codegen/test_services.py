@@ -87,7 +87,7 @@ def generated(
         stdout=subprocess.PIPE,
         check=True,
     )
-    return dict(json.loads(result.stdout))
+    return {"folder": str(folder), **json.loads(result.stdout)}
 
 
 @pytest.mark.codegen
@@ -109,6 +109,25 @@ def test_methods_are_called_as_in_the_official_sdk(
     ours = set(generated["ours"][service])
     assert ours - set(generated["official"][service]) == set(ours_alone)
     assert len(ours) >= 3
+
+
+@pytest.mark.codegen
+def test_all_services_together_are_as_the_linter_wants_them(
+    generated: dict[str, str],
+) -> None:
+    folder = generated["folder"]
+    options = (
+        "--isolated",
+        "--select",
+        "E,F,I,B",
+        "--line-length",
+        "100",
+        "--exclude",
+        "*_pb2.py*",
+    )
+    command = [sys.executable, "-m", "ruff", "check", *options, "shop"]
+    result = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, encoding="utf-8")
+    assert result.stdout == "All checks passed!\n"
 
 
 @pytest.mark.codegen

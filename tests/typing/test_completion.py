@@ -187,3 +187,15 @@ class TestPyright:
         (signature,) = result["signatures"]
         assert all(f"{name}:" in signature["label"] for name in FIELDS + OPTIONS)
         assert set(FIELDS + OPTIONS) <= described(signature["documentation"]["value"])
+
+    def test_shows_the_documentation_of_a_call_with_two_signatures(
+        self, server: LanguageServer, tmp_path: Path
+    ) -> None:
+        text = SOURCE + 'client.connect_twilio_call(room_name="r", twilio_call_direction=0)'
+        uri = (tmp_path / "twilio.py").as_uri()
+        document = {"uri": uri, "languageId": "python", "version": 1, "text": text}
+        server.send("textDocument/didOpen", {"textDocument": document})
+        position = {"line": text.count("\n"), "character": len("client.connect_twilio_call(room")}
+        hover = {"textDocument": {"uri": uri}, "position": position}
+        shown = server.request("textDocument/hover", hover)["contents"]["value"]
+        assert "Required. The room to put the call into" in shown
