@@ -80,13 +80,18 @@ class Channel:
         proxies: Optional[Mapping[str, str]] = None,
     ) -> None:
         self.url = normalized_url(url)
-        self._credentials = credentials
+        self._credentials = _checked("credentials", credentials, "token", "ApiKeyCredentials(...)")
         self._timeout = timeout if isinstance(timeout, Unset) else checked_timeout(timeout)
-        self._retry = retry
+        self._retry = _checked_retry(retry)
         policy = policy_of(failover)
         domain = policy.domain_of(urlsplit(self.url).hostname or "") if policy else None
         self._endpoint = Endpoint(self.url, domain, policy is not None and policy.allow_http)
-        self._interceptors = tuple(interceptors)
+        if isinstance(interceptors, UnaryUnaryClientInterceptor):
+            raise ValueError(f"interceptors must be several: ({interceptors!r},)")
+        self._interceptors = tuple(
+            _checked("each of interceptors", each, "intercept_unary_unary", "an interceptor")
+            for each in interceptors
+        )
         self._throttle = RetryThrottle()
         self._transport_options = (session, verify, cert, proxies)
         self._transport: Optional[Transport] = None
@@ -139,7 +144,7 @@ class Channel:
             self._call, method
         )
         for interceptor in reversed(self._interceptors):
-            continuation = functools.partial(interceptor.intercept_unary_unary, continuation)
+            continuation = functools.partial(_intercepted, interceptor, continuation)
         return continuation(details, request)
 
     def _call(
@@ -154,7 +159,7 @@ class Channel:
         transport = self._transport or self._open_transport()
         # Here, as the frames that an execution raises through hold the token.
         transport.check_session()
-        retry = self._retry if isinstance(details.retry, Unset) else details.retry
+        retry = self._retry if isinstance(details.retry, Unset) else _checked_retry(details.retry)
         execution = Execution(
             method,
             message,
@@ -187,6 +192,39 @@ class Channel:
             return self._transport
 
 
+def _checked(what: str, value: Any, attribute: str, wanted: str) -> Any:
+    """Return a value if it, and not its class, has an attribute."""
+    if isinstance(value, type) or not hasattr(value, attribute):
+        raise ValueError(f"{what} must be {wanted}, not {_shown(value)}")
+    return value
+
+
+def _checked_retry(retry: Any) -> Optional[RetryPolicy]:
+    if retry is not None and not isinstance(retry, RetryPolicy):
+        raise ValueError(f"retry must be a RetryPolicy, or None, not {_shown(retry)}")
+    return retry
+
+
+def _shown(value: Any) -> str:
+    """Return what a value is, without what it holds: that may be a secret."""
+    return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
+
+
+def _intercepted(
+    interceptor: UnaryUnaryClientInterceptor,
+    continuation: Callable[[ClientCallDetails, Any], tuple[Any, Call]],
+    details: ClientCallDetails,
+    request: Any,
+) -> tuple[Any, Call]:
+    result: Any = interceptor.intercept_unary_unary(continuation, details, request)
+    if not isinstance(result, tuple) or len(result) != 2:
+        raise TypeError(
+            f"{type(interceptor).__name__}.intercept_unary_unary must return (response, call), as"
+            f" continuation() does, not {_shown(result)}; the call itself may have been made"
+        )
+    return result
+
+
 def normalized_url(url: str) -> str:
     """Return a server's URL with an http scheme and without trailing slash, query and fragment.
 
@@ -194,6 +232,8 @@ def normalized_url(url: str) -> str:
         ValueError: it is none, or holds a user name or password.
     """
     wrong = ValueError(f'url {url!r} must look like "https://my-project.livekit.cloud"')
+    if not isinstance(url, str):
+        raise wrong
     try:
         parts = urlsplit(url.strip())
         valid = bool(parts.hostname) and parts.port != 0

@@ -41,7 +41,8 @@ class ApiKeyCredentials:
         clock: returns the time in seconds since 1970.
 
     Raises:
-        ValueError: the key or the secret is empty, or the lifetime is not positive.
+        ValueError: the key or the secret is empty, no text or in white space, or the lifetime is
+            not positive.
     """
 
     def __init__(
@@ -55,6 +56,11 @@ class ApiKeyCredentials:
         if not api_key or not api_secret:
             missing = "api_key" if not api_key else "api_secret"
             raise ValueError(f"{missing} is empty: ApiKeyCredentials needs a key and its secret")
+        for name, value in (("api_key", api_key), ("api_secret", api_secret)):
+            if not isinstance(value, str):
+                raise ValueError(f"{name} must be a str, not {type(value).__name__}")
+            if value != value.strip():
+                raise ValueError(f"{name} begins or ends with white space: strip() it")
         if ttl <= timedelta(0):
             raise ValueError(f"ttl must be positive, not {ttl}")
         self.api_key = api_key
@@ -99,12 +105,12 @@ class TokenCredentials:
         token: the token, which must hold the grants of the calls that it is used for.
 
     Raises:
-        ValueError: the token is empty or holds white space.
+        ValueError: the token is empty, no text or holds white space.
     """
 
     def __init__(self, token: str) -> None:
-        if not token or token.split() != [token] or not token.isascii():
-            raise ValueError("token is empty or not a JWT: pass the text that to_jwt() returned")
+        if not isinstance(token, str) or token.split() != [token] or not token.isascii():
+            raise ValueError("token is no JWT: pass the text that to_jwt() returned")
         self._token = token
 
     def __repr__(self) -> str:

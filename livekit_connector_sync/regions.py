@@ -57,9 +57,15 @@ class FailoverPolicy:
 
 
 def policy_of(failover: Union[bool, FailoverPolicy]) -> Optional[FailoverPolicy]:
-    """Return the policy that a channel's `failover` option means."""
+    """Return the policy that a channel's `failover` option means.
+
+    Raises:
+        ValueError: it is something else.
+    """
     if isinstance(failover, FailoverPolicy):
         return failover
+    if not isinstance(failover, bool):
+        raise ValueError(f"failover must be True, False or a FailoverPolicy, not {failover!r}")
     return FailoverPolicy() if failover else None
 
 

@@ -204,6 +204,8 @@ class ServiceClient:
             fields.clear()  # a secret may be among them, and errors show the frames that they pass
         if self._validate:
             check_request(method, message)
+        if not isinstance(extra_headers, (Mapping, type(None))):
+            raise TypeError("extra_headers must be a mapping of names to values")
         return self._channel.unary_unary(method)(
             message, timeout, tuple((extra_headers or {}).items()), retry=retry
         )

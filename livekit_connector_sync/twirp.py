@@ -115,6 +115,8 @@ def checked_metadata(metadata: Iterable[tuple[str, str]]) -> tuple[tuple[str, st
     pairs = tuple(metadata)
     joined: dict[str, tuple[str, str]] = {}
     for pair in pairs:
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+            raise TypeError("metadata must be (name, value) pairs")
         name, value = pair
         if not isinstance(name, str) or not isinstance(value, str):
             raise TypeError(f"header {name!r}: names and values must be str")

@@ -53,8 +53,8 @@ class Transport:
         proxies: proxies by scheme, as in requests.
 
     Raises:
-        ValueError: a path is not there or cannot be used, or an adapter of the session would
-            repeat a POST.
+        ValueError: an option is of another type, a path is not there or cannot be used, or an
+            adapter of the session would repeat a POST.
     """
 
     def __init__(
@@ -64,6 +64,10 @@ class Transport:
         cert: Union[str, tuple[str, str], None] = None,
         proxies: Optional[Mapping[str, str]] = None,
     ) -> None:
+        if session is not None and not isinstance(session, requests.Session):
+            raise ValueError(f"session must be a requests.Session, not {session!r}")
+        if proxies is not None and not isinstance(proxies, Mapping):
+            raise ValueError('proxies must be a mapping, such as {"https": "http://proxy:3128"}')
         given: Any = cert
         cert = tuple(given) if isinstance(given, list) else given  # a list cannot key a cache
         check_paths(verify, cert)

@@ -128,6 +128,8 @@ def refuse_repeating(adapter: Any) -> None:
 
 
 def check_paths(verify: Union[bool, str, None], cert: Union[str, tuple[str, str], None]) -> None:
+    if verify is not None and not isinstance(verify, (bool, str, os.PathLike)):
+        raise ValueError(f"verify must be a path, True or False, not {verify!r}")
     if isinstance(verify, (str, os.PathLike)):
         try:
             _tls_context(os.fspath(verify), None)

@@ -95,7 +95,8 @@ def with_field(name: str) -> tuple[str, str, str]:
         ),
         pytest.param(
             with_rpc("Str"),
-            f"{CONNECTOR}: RPC livekit.Connector.Str cannot be generated: its name is a Python type",
+            f"{CONNECTOR}: RPC livekit.Connector.Str cannot be generated: its name is a Python"
+            " type",
             id="a type as method",
         ),
         pytest.param(

@@ -6,6 +6,7 @@ import dataclasses
 import inspect
 
 import pytest
+import requests
 from helpers.requests_of import ACCEPT, CONNECT, DIAL, RESPONSES
 from helpers.scripted import ScriptedServer, ok, stall, twirp_error
 
@@ -130,6 +131,20 @@ def test_a_wrong_type_is_a_type_error(client, server) -> None:
     assert not server.received
 
 
+class Noting(lk.UnaryUnaryClientInterceptor):
+    def __init__(self, name: str, notes: list[str]) -> None:
+        self.name, self.notes = name, notes
+
+    def intercept_unary_unary(self, continuation, client_call_details, request):
+        self.notes.append(f"{self.name} {client_call_details.method}")
+        details = dataclasses.replace(
+            client_call_details, metadata=(*client_call_details.metadata, (f"x-{self.name}", "1"))
+        )
+        response, call = continuation(details, request)
+        self.notes.append(f"{self.name} done after {call.attempts}")
+        return response, call
+
+
 # --- construction -----------------------------------------------------------------------------
 
 
@@ -150,6 +165,18 @@ def test_a_wrong_type_is_a_type_error(client, server) -> None:
         (("https://x", "key", "secret"), {"timeout": -1}, "timeout"),
         (("https://x", "key", "secret"), {"timeout": float("nan")}, "timeout"),
         (("https://x", "key", "secret"), {"timeout": "5"}, "timeout"),
+        ((7, "key", "secret"), {}, "url 7"),
+        (("https://x", b"key", "secret"), {}, "api_key must be a str"),
+        (("https://x", "key ", "secret"), {}, "api_key begins or ends with white space"),
+        (("https://x", "key", "secret\n"), {}, "api_secret begins or ends with white space"),
+        (("https://x",), {"token": b"x"}, "token is no JWT"),
+        (("https://x", "key", "secret"), {"retry": 3}, "retry must be a RetryPolicy"),
+        (("https://x", "key", "secret"), {"failover": "no"}, "failover must be True"),
+        (("https://x", "key", "secret"), {"session": requests.Session}, "session must be a"),
+        (("https://x", "key", "secret"), {"proxies": "http://p"}, "proxies must be a mapping"),
+        (("https://x", "key", "secret"), {"verify": 5}, "verify must be a path"),
+        (("https://x", "key", "secret"), {"interceptors": [Noting]}, "the class Noting"),
+        (("https://x", "key", "secret"), {"interceptors": Noting("a", [])}, "must be several"),
         (("https://x", "key", "secret"), {"verify": "/no/such/file"}, "verify"),
         (("https://x", "key", "secret"), {"cert": "/no/such/file"}, "cert"),
     ],
@@ -158,6 +185,12 @@ def test_a_configuration_mistake_is_a_value_error_that_names_it(arguments, optio
     with pytest.raises(ValueError, match=named) as caught:
         lk.ConnectorClient(*arguments, **options)
     assert "pass@" not in str(caught.value)
+
+
+@pytest.mark.parametrize("credentials", [None, ("key", "secret"), lk.ApiKeyCredentials])
+def test_what_is_no_credentials_is_a_value_error(credentials) -> None:
+    with pytest.raises(ValueError, match="credentials must be"):
+        lk.Channel("https://x", credentials)
 
 
 @pytest.mark.parametrize(
@@ -261,6 +294,18 @@ def test_a_header_that_cannot_be_sent_is_a_value_error(client, server, name, val
     assert not server.received
 
 
+def test_headers_of_another_shape_are_a_type_error(client, server) -> None:
+    with pytest.raises(TypeError, match="extra_headers must be a mapping"):
+        client.dial_whatsapp_call(DIAL, extra_headers=[("a", "b")])
+    dial = lk.ConnectorStub(client.channel).DialWhatsAppCall
+    for metadata in ({"x-a": "b"}, ["ab"], [("a", "b", "c")]):
+        with pytest.raises(TypeError, match="pairs"):
+            dial(DIAL, metadata=metadata)
+    with pytest.raises(ValueError, match="retry must be a RetryPolicy"):
+        dial(DIAL, retry=3)
+    assert not server.received
+
+
 def test_metadata_of_one_name_is_joined_and_a_call_has_one_request_id(server) -> None:
     with lk.Channel(server.url, lk.TokenCredentials("t")) as channel:
         dial = lk.ConnectorStub(channel).DialWhatsAppCall
@@ -317,20 +362,6 @@ def test_guarantee_2_the_default_timeout_fits_the_call(
 # --- interceptors -----------------------------------------------------------------------------
 
 
-class Noting(lk.UnaryUnaryClientInterceptor):
-    def __init__(self, name: str, notes: list[str]) -> None:
-        self.name, self.notes = name, notes
-
-    def intercept_unary_unary(self, continuation, client_call_details, request):
-        self.notes.append(f"{self.name} {client_call_details.method}")
-        details = dataclasses.replace(
-            client_call_details, metadata=(*client_call_details.metadata, (f"x-{self.name}", "1"))
-        )
-        response, call = continuation(details, request)
-        self.notes.append(f"{self.name} done after {call.attempts}")
-        return response, call
-
-
 def test_interceptors_see_each_call_the_first_one_first(server) -> None:
     notes: list[str] = []
     interceptors = [Noting("a", notes), Noting("b", notes)]
@@ -353,3 +384,15 @@ def test_an_interceptor_sees_the_error_and_may_answer_in_its_place(server) -> No
 
     with lk.ConnectorClient(server.url, "key", SECRET, interceptors=[Fallback()]) as client:
         assert client.dial_whatsapp_call(DIAL).room_name == "fallback"
+
+
+@pytest.mark.parametrize("result", [None, DIALLED])
+def test_an_interceptor_that_returns_no_pair_is_named(server, result) -> None:
+    class Forgetful(lk.UnaryUnaryClientInterceptor):
+        def intercept_unary_unary(self, continuation, client_call_details, request):
+            continuation(client_call_details, request)
+            return result
+
+    with lk.ConnectorClient(server.url, "key", SECRET, interceptors=[Forgetful()]) as client:
+        with pytest.raises(TypeError, match=r"Forgetful\.intercept_unary_unary must return"):
+            client.dial_whatsapp_call(DIAL)

@@ -136,6 +136,15 @@ def test_guarantee_1_a_refused_connection_is_tried_again_and_safe(rpc) -> None:
     assert (error.attempts, error.maybe_sent, error.safe_to_retry) == (3, False, True)
 
 
+@pytest.mark.parametrize("rpc", REQUESTS)
+def test_guarantee_1_a_time_that_is_over_at_once_sends_nothing(rpc) -> None:
+    with ScriptedServer(stall) as server, pytest.raises(lk.DeadlineExceeded) as caught:
+        call(server, rpc, timeout=1e-9)
+    error = caught.value
+    assert (error.maybe_sent, error.safe_to_retry, len(server.received)) == (False, True, 0)
+    assert "while connecting" in str(error)
+
+
 @pytest.mark.parametrize("rpc", PLACING)
 def test_guarantee_1_the_caller_may_take_the_risk(rpc) -> None:
     risky = lk.RetryPolicy(initial_backoff=0.001, retry_ambiguous=True)
