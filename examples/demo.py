@@ -188,7 +188,8 @@ def main() -> None:
             )
         )
         app.client = client = stack.enter_context(
-            lk.ConnectorClient(emulator.url, emulator.api_key, emulator.api_secret)
+            # No proxy: one of the environment cannot reach this machine.
+            lk.ConnectorClient(emulator.url, emulator.api_key, emulator.api_secret, proxies={})
         )
         tell(f"LiveKit's Connector, Meta and Twilio are emulated at {emulator.url}")
         outbound(emulator, client, app)

@@ -30,10 +30,11 @@ from .lifecycle import Direction, Event, Progress, Provider, State, Timeouts
 from .livekit import LiveKitWebhooks, Rooms
 from .media_stream import Stream, accept_stream, is_upgrade
 from .meta import MetaWebhooks
-from .outbox import Delivery, Outbox, Rules, send
+from .outbox import Delivery, Outbox, Rules
 from .page import Page
 from .refusals import Callee, DialRule, MetaError, callee_of
 from .routes import Region, Regions, Routes
+from .sender import Sender
 from .twilio import TwilioReply, TwilioWebhooks
 
 __all__ = ["DEFAULT_API_SECRET", "ConnectorEmulator"]
@@ -133,8 +134,10 @@ class ConnectorEmulator:
             self._changed, self._clock, timeouts, self._announce, agent_joins, history
         )
 
+        self._http = Sender()
+
         def outbox(sender: str, url: str, rules: Rules) -> Outbox:
-            shared = (self._changed, self._clock, self._note_delivery, history)
+            shared = (self._http, self._changed, self._clock, self._note_delivery, history)
             return Outbox(sender, url, rules, *shared)
 
         self._outboxes = {
@@ -157,6 +160,7 @@ class ConnectorEmulator:
                     livekit_side.is_final,
                     livekit_side.RETRY_DELAYS,
                     self.livekit.duplicates,
+                    in_order=True,
                 ),
             ),
             "twilio": outbox(
@@ -166,7 +170,7 @@ class ConnectorEmulator:
             ),
         }
         self._rooms = Rooms(self._dice)
-        self._streams: dict[str, Stream] = {}
+        self._streams: dict[str, set[Stream]] = {}  # open, by call
         self._regions = Regions()
         connector = Connector(
             self._exchange,
@@ -220,7 +224,11 @@ class ConnectorEmulator:
         tls = None
         if self._certificate is not None:
             tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            tls.load_cert_chain(*self._certificate)
+            try:
+                tls.load_cert_chain(*self._certificate)
+            except OSError as exc:
+                paths = " and ".join(self._certificate)
+                raise OSError(exc.errno, f"{exc.strerror or exc}: {paths}") from exc
             # A client of Python's that reads in a thread of its own, as websockets' does, can lose
             # what it writes while OpenSSL reads a session ticket.
             tls.num_tickets = 0
@@ -235,6 +243,8 @@ class ConnectorEmulator:
             Region(index, f"region-{index}", listener.origin)
             for index, listener in enumerate(self._listeners)
         )
+        for listener in self._listeners:
+            listener.start()  # now that requests find the regions
         self._timer = threading.Thread(target=self._keep_time, name="emulator-timer", daemon=True)
         self._timer.start()
 
@@ -242,10 +252,11 @@ class ConnectorEmulator:
         """Close the listeners and connections, and wait until every thread is gone."""
         self._closing.set()
         self._exchange.close()
-        for listener in self._listeners:
-            listener.close()
+        self._http.close()  # before the listeners, which wait for actions of the page that send
         for outbox in self._outboxes.values():
             outbox.close()
+        for listener in self._listeners:
+            listener.close()
         if self._timer is not None:
             self._timer.join()
 
@@ -427,7 +438,7 @@ class ConnectorEmulator:
             self._changed.changed()
 
     def drop_region(self, index: int) -> None:
-        """Take a region down: it closes every connection without an answer.
+        """Take a region down: RPCs and questions for the regions get no answer from it.
 
         Raises:
             ValueError: there is no such region.
@@ -462,7 +473,7 @@ class ConnectorEmulator:
 
     def redeliver(self, webhook: Delivery) -> None:
         """Send a webhook once more, as senders do when they miss the app's answer."""
-        self._outboxes[webhook.sender].put(webhook.body, webhook.call_id, duplicates=0)
+        self._outboxes[webhook.sender].redeliver(webhook)
 
     def verify_meta_webhook(self) -> bool:
         """Make Meta's GET handshake with the developer's webhook.
@@ -482,7 +493,7 @@ class ConnectorEmulator:
             "hub.verify_token": self.meta.verify_token,
         }
         joint = "&" if "?" in self.meta.url else "?"
-        status, body = send("GET", f"{self.meta.url}{joint}{urlencode(query)}", {})
+        status, body = self._http.send("GET", f"{self.meta.url}{joint}{urlencode(query)}", {})
         verified = status == "200" and body == challenge.encode()
         words = "verified" if verified else f"not verified: {status}, without the challenge"
         self._journal.note(self._clock.now(), f"meta handshake with {self.meta.url}: {words}")
@@ -522,14 +533,16 @@ class ConnectorEmulator:
             for body in meta_side.bodies(call, event, at, self.meta):
                 self._outboxes["meta"].put(body, call.id)
         for body in self._rooms.bodies(call, event, at):
-            self._outboxes["livekit"].put(body, call.id)
-        if call.state is State.ENDED and call.id in self._streams:
-            self._streams.pop(call.id).close()
+            # LiveKit delivers the webhooks of a room in order, whichever call they come from.
+            self._outboxes["livekit"].put(body, call.id, lane=call.room_name)
+        if call.state is State.ENDED:
+            for stream in self._streams.pop(call.id, ()):
+                stream.close()
 
     def _note_delivery(self, delivery: Delivery) -> None:
         """Note the result of a webhook; called under the lock."""
         result = delivery.results[-1]
-        reason = "" if result.isdigit() else f": {delivery.answer}"
+        reason = "" if delivery.taken or not delivery.answer else f": {delivery.answer}"
         again = ", will be sent again" if delivery.due is not None and not delivery.taken else ""
         line = f"{delivery.sender} {delivery.title} to {delivery.url}: {result}{reason}{again}"
         self._journal.note(self._clock.now(), line)
@@ -598,16 +611,24 @@ class ConnectorEmulator:
         if not is_upgrade(request):
             return Response(200, {"Content-Type": "text/xml"}, twilio_side.twiml(call.connect_url))
 
-        def start(stream: Stream) -> bool:
+        def opened(stream: Stream) -> None:
+            with self._changed:
+                if call.state is State.ENDED:
+                    stream.close()
+                else:
+                    self._streams.setdefault(call.id, set()).add(stream)
+
+        def started(stream: Stream) -> bool:
             with contextlib.suppress(ValueError), self._changed:  # another stream was first
                 self.answer(call)
-                self._streams[call.id] = stream
-                return True
-            return False
+                stream.running = True
+            return stream.running
 
-        def end() -> None:
+        def ended(stream: Stream) -> None:
             with contextlib.suppress(ValueError), self._changed:  # hung up already
-                self._streams.pop(call.id, None)  # it says goodbye itself
-                self.hang_up(call)
+                self._streams.get(call.id, set()).discard(stream)
+                if stream.running:
+                    stream.running = False
+                    self.hang_up(call)
 
-        return accept_stream(request, start, end)
+        return accept_stream(request, opened, started, ended)

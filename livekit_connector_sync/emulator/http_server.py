@@ -59,7 +59,7 @@ Handler = Callable[[HTTPRequest], Union[Response, Takeover, None]]
 
 
 class HTTPListener:
-    """A listening socket whose requests go to a handler.
+    """A listening socket whose requests go to a handler, once it is started.
 
     Args:
         host: the address to listen on.
@@ -81,12 +81,16 @@ class HTTPListener:
             name=f"emulator-accept-{self.port}",
             daemon=True,
         )
+
+    def start(self) -> None:
+        """Begin to take requests; those that came before have waited."""
         self._thread.start()
 
     def close(self) -> None:
         """Stop listening, break open connections and wait until their threads are gone."""
-        self._server.shutdown()
-        self._thread.join()
+        if self._thread.is_alive():
+            self._server.shutdown()
+            self._thread.join()
         self._server.server_close()
         self._server.break_connections()
 
@@ -173,7 +177,7 @@ class _Connection(BaseHTTPRequestHandler):
     def _handle(self) -> None:
         try:
             if self.request_version == "HTTP/0.9":
-                self.request_version = "HTTP/1.0"  # so that the answer gets its headers
+                self.request_version = "HTTP/1.0"
                 raise _BadRequest(400, "HTTP/0.9 is not spoken here\n")
             body = self._read_body()
         except _BadRequest as exc:
@@ -197,6 +201,11 @@ class _Connection(BaseHTTPRequestHandler):
         if name.startswith("do_"):
             return self._handle
         raise AttributeError(name)
+
+    def send_error(self, *args: Any, **kwargs: Any) -> None:
+        """Answer what is no request, with a head: the base takes it for HTTP/0.9."""
+        self.request_version = "HTTP/1.0"
+        super().send_error(*args, **kwargs)
 
     def _request(self, body: bytes) -> HTTPRequest:
         path, _, query = self.path.partition("?")

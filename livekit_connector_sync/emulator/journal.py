@@ -77,14 +77,14 @@ class Journal:
             self._changed.changed()
             return self._received
 
-    def finished(self, number: int, outcome: str, message: str = "") -> None:
-        """Note how a request ended."""
+    def finished(self, number: int, at: float, outcome: str, message: str = "") -> None:
+        """Note how a request ended, and when."""
         with self._changed:
             request = self._requests.get(number)
             if request is not None:
                 self._requests[number] = replace(request, outcome=outcome, message=message)
                 name = request.method.rpartition("/")[2]
-                self.note(request.time, f"{name}: {outcome}{': ' + message if message else ''}")
+                self.note(at, f"{name}: {outcome}{': ' + message if message else ''}")
 
     def note(self, at: float, line: str) -> None:
         """Note an event."""

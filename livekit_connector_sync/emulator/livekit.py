@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from ..access_token import sign
 from .lifecycle import Event, Provider
-from .outbox import checked_url
+from .sender import checked_url
 
 if TYPE_CHECKING:
     from .exchange import Call
@@ -36,7 +36,7 @@ class LiveKitWebhooks:
         duplicates: how many more times to deliver each event.
 
     Raises:
-        ValueError: the url is none.
+        ValueError: the url is none, or the number is negative.
     """
 
     url: str = ""
@@ -44,6 +44,8 @@ class LiveKitWebhooks:
 
     def __post_init__(self) -> None:
         checked_url("LiveKitWebhooks.url", self.url)
+        if self.duplicates < 0:
+            raise ValueError(f"LiveKitWebhooks.duplicates must be 0 or more, not {self.duplicates}")
 
 
 def is_taken(result: str) -> bool:

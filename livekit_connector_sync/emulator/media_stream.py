@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from typing import TYPE_CHECKING, Callable, Union
+import time
+from typing import TYPE_CHECKING, Callable, Optional, Union
 
 from ..server import Response
 from .http_server import HTTPRequest, Takeover
@@ -19,25 +20,20 @@ if TYPE_CHECKING:
 __all__ = ["Stream", "accept_stream", "is_upgrade"]
 
 _MAX_MESSAGE = 1024 * 1024  # bytes
+_GLANCE = 0.05  # seconds
+_PATIENCE = 1.0  # seconds
 
 
 class Stream:
-    """A stream under way, that others may end.
+    """A WebSocket that is open, that others may close."""
 
-    Args:
-        connection: its socket.
-    """
-
-    def __init__(self, connection: socket.socket) -> None:
-        self._connection = connection
+    def __init__(self) -> None:
         self.closing = False
+        self.running = False  # between `start` and `stop`
 
     def close(self) -> None:
-        """Have the stream's own thread say goodbye: it sees the end of what it reads."""
+        """Have the stream's own thread say goodbye, in a moment."""
         self.closing = True
-        with contextlib.suppress(OSError):
-            # The plain socket's own method: that of a TLS socket would take the TLS layer away.
-            socket.socket.shutdown(self._connection, socket.SHUT_RD)
 
 
 def is_upgrade(request: HTTPRequest) -> bool:
@@ -46,14 +42,18 @@ def is_upgrade(request: HTTPRequest) -> bool:
 
 
 def accept_stream(
-    request: HTTPRequest, started: Callable[[Stream], bool], ended: Callable[[], None]
+    request: HTTPRequest,
+    opened: Callable[[Stream], None],
+    started: Callable[[Stream], bool],
+    ended: Callable[[Stream], None],
 ) -> Union[Response, Takeover]:
     """Return the answer to a request for a WebSocket: the handshake and then the stream.
 
     Args:
         request: the request.
+        opened: called after the handshake.
         started: called once the stream's `start` message is there; False closes the stream.
-        ended: called once the stream is over: its `stop` message, or the connection's end.
+        ended: called at the stream's `stop` message, and at the connection's end.
     """
     try:
         from websockets.frames import Frame, Opcode
@@ -64,52 +64,53 @@ def accept_stream(
         return Response(501, {"Content-Type": "text/plain"}, text)
 
     def serve(connection: socket.socket) -> None:
-        stream = Stream(connection)
         protocol = ServerProtocol(max_size=_MAX_MESSAGE)
         protocol.receive_data(request.raw_head)
         for event in protocol.events_received():
             if isinstance(event, Request):
                 protocol.send_response(protocol.accept(event))
-        running = False
+        if protocol.state.name != "OPEN":
+            _flush(connection, protocol)
+            return
+        stream = Stream()
+        opened(stream)
+        # Whoever closes the stream is seen between two reads.
+        connection.settimeout(_GLANCE)
+        patience: Optional[float] = None  # until when the client may answer our goodbye
         try:
-            while _flush(connection, protocol):
-                data = _received(connection, stream)
+            while _flush(connection, protocol) and not (patience and time.monotonic() > patience):
+                code = None
+                data = _received(connection)
                 if data:
                     protocol.receive_data(data)
-                elif stream.closing:
-                    running = False
-                    protocol.send_close(1000)
-                    _flush(connection, protocol)
-                    return
-                else:
+                elif data is not None:
                     protocol.receive_eof()
-                for event in protocol.events_received():
+                if patience is None and stream.closing:
+                    code = 1000
+                for event in protocol.events_received() if patience is None else ():
                     if not isinstance(event, Frame) or event.opcode is not Opcode.TEXT:
                         continue
                     message = stream_event(bytes(event.data))
-                    if message == "start" and not running:
-                        running = started(stream)
-                        if not running:
-                            protocol.send_close(1008)
-                    elif message == "stop" and running:
-                        running = False
-                        ended()
-                        protocol.send_close(1000)
+                    if message == "start" and not stream.running and not started(stream):
+                        code = 1008
+                    elif message == "stop" and stream.running:
+                        ended(stream)
+                        code = 1000
+                if code is not None and protocol.state.name == "OPEN":
+                    protocol.send_close(code)
+                    patience = time.monotonic() + _PATIENCE
         finally:
-            if running:
-                ended()
+            ended(stream)
 
     return Takeover(serve)
 
 
-def _received(connection: socket.socket, stream: Stream) -> bytes:
-    """Return what came, nothing at the end."""
+def _received(connection: socket.socket) -> Optional[bytes]:
+    """Return what came: nothing at the end, None if that takes longer than a glance."""
     try:
         return connection.recv(65536)
-    except OSError:
-        if stream.closing:
-            return b""
-        raise
+    except socket.timeout:
+        return None
 
 
 def _flush(connection: socket.socket, protocol: ServerProtocol) -> bool:

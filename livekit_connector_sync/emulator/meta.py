@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Optional
 
 from .lifecycle import Direction, Event
-from .outbox import checked_url
+from .sender import checked_url
 
 if TYPE_CHECKING:
     from .exchange import Call
@@ -41,7 +41,7 @@ class MetaWebhooks:
         duplicates: how many more times to deliver each update.
 
     Raises:
-        ValueError: the url is none.
+        ValueError: the url is none, or the number is negative.
     """
 
     url: str = ""
@@ -55,6 +55,8 @@ class MetaWebhooks:
 
     def __post_init__(self) -> None:
         checked_url("MetaWebhooks.url", self.url)
+        if self.duplicates < 0:
+            raise ValueError(f"MetaWebhooks.duplicates must be 0 or more, not {self.duplicates}")
 
 
 def is_taken(result: str) -> bool:

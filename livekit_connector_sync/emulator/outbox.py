@@ -1,27 +1,22 @@
-"""Delivers webhooks to the developer's app: a call's own in order, several calls' side by side."""
+"""Delivers webhooks to the developer's app: one at a time of each lane, several lanes at once."""
 
 from __future__ import annotations
 
-import contextlib
 import heapq
-import http.client
 import itertools
 import json
-import socket
-import ssl
 import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Callable, Optional
-from urllib.parse import quote, urlsplit
 
 from .changes import Changes
 from .clock import Clock
+from .sender import Sender
 
-__all__ = ["Delivery", "Outbox", "Rules", "checked_url", "send"]
+__all__ = ["Delivery", "Outbox", "Rules"]
 
-_TIMEOUT = 10.0  # seconds that the developer's app has for its answer
 _MOST_SENDERS = 8  # deliveries at a time
 _EXCERPT = 500  # characters of an app's answer
 
@@ -39,7 +34,7 @@ class Delivery:
         call_id: the call that it is about.
         results: the answers so far: an HTTP status each, or why there was none.
         answer: how the app's last answer begins.
-        taken: True once the app took it; Meta wants a 200, the others any 2xx.
+        taken: True once the app took it; LiveKit wants any 2xx, the others a 200.
         due: when it is sent next; None once it is taken, or given up.
     """
 
@@ -78,6 +73,7 @@ class Rules:
         is_final: says whether a result ends the deliveries, taken or not.
         retry_delays: seconds to wait before each further sending of what was not taken.
         duplicates: how many more times to send what was taken.
+        in_order: True if a webhook that is to be sent again holds up those behind it in its lane.
     """
 
     headers: Callable[[bytes], Mapping[str, str]]
@@ -85,6 +81,24 @@ class Rules:
     is_final: Callable[[str], bool] = lambda result: False
     retry_delays: Sequence[float] = ()
     duplicates: int = 0
+    in_order: bool = False
+
+
+@dataclass
+class _Item:
+    """A delivery as the outbox holds it.
+
+    Args:
+        delivery: what others see of it.
+        lane: what it is queued in.
+        repeats: sendings that are still to come once it is taken.
+        queued: True from the moment that it is to be sent until it has been.
+    """
+
+    delivery: Delivery
+    lane: str
+    repeats: int = 0
+    queued: bool = True
 
 
 class Outbox:
@@ -94,10 +108,11 @@ class Outbox:
         sender: "meta", "livekit" or "twilio".
         url: where they go; empty to make none.
         rules: how they are delivered.
+        http: sends the requests.
         changed: the emulator's one lock; notified after every change.
         clock: tells the time.
         noted: told of every result under the lock.
-        history: how many deliveries to remember.
+        history: how many deliveries to remember; what is queued is never forgotten.
     """
 
     def __init__(
@@ -105,6 +120,7 @@ class Outbox:
         sender: str,
         url: str,
         rules: Rules,
+        http: Sender,
         changed: Changes,
         clock: Clock,
         noted: Callable[[Delivery], None],
@@ -113,56 +129,65 @@ class Outbox:
         self._sender = sender
         self._url = url
         self._rules = rules
+        self._http = http
         self._changed = changed
         self._clock = clock
         self._noted = noted
         self._history = history
-        self._deliveries: dict[int, Delivery] = {}
-        self._repeats: dict[int, int] = {}  # sendings of what was taken that are still to come
-        self._waiting: list[tuple[float, int, int]] = []  # due, order, number; a heap
-        self._due: dict[str, deque[int]] = {}  # numbers to send now, by call; one at a time
-        self._ready: deque[str] = deque()  # calls of which nothing is being sent
-        self._order = itertools.count()
+        self._items: dict[int, _Item] = {}
+        self._waiting: list[tuple[float, int]] = []  # due, number: to be sent again; a heap
+        # Numbers by lane. A lane that is here and not in `_ready` is busy: with a sending, or,
+        # where the order counts, with the wait until its first is sent again.
+        self._lanes: dict[str, deque[int]] = {}
+        self._ready: deque[str] = deque()
         self._count = 0
         self._sending = 0
         self._closing = False
         self._threads: list[threading.Thread] = []
-        self._connections: set[http.client.HTTPConnection] = set()
 
     def newest(self, limit: Optional[int] = None) -> list[Delivery]:
         """Return the last deliveries, the newest first; by default all."""
         with self._changed:
-            return list(itertools.islice(reversed(self._deliveries.values()), limit))
+            newest = itertools.islice(reversed(self._items.values()), limit)
+            return [item.delivery for item in newest]
 
     @property
     def count(self) -> int:
         """How many deliveries there have been."""
         return self._count
 
-    def put(self, body: bytes, call_id: str, duplicates: Optional[int] = None) -> None:
+    def put(
+        self, body: bytes, call_id: str, lane: str = "", duplicates: Optional[int] = None
+    ) -> None:
         """Queue a webhook; does nothing without a URL.
 
         Args:
             body: its body.
-            call_id: the call that it is about, whose webhooks go out in order.
+            call_id: the call that it is about.
+            lane: what its webhooks go out in order of, by default the call.
             duplicates: how many more times to send it, by default as the rules say.
         """
-        if not self._url:
+        if not self._url or self._closing:
             return
         with self._changed:
-            delivery = self._add(body, call_id)
-            repeats = self._rules.duplicates if duplicates is None else duplicates
-            self._repeats[delivery.number] = repeats
-            self._schedule(delivery, delivery.created)
+            item = self._add(body, call_id, lane or call_id)
+            item.repeats = self._rules.duplicates if duplicates is None else duplicates
+            item.delivery = replace(item.delivery, due=item.delivery.created)
+            self._enqueue(item)
+            self._start_threads()
             self._changed.changed()
+
+    def redeliver(self, delivery: Delivery) -> None:
+        """Queue a webhook once more, whatever else is queued."""
+        self.put(delivery.body, delivery.call_id, f"again {self._count}", duplicates=0)
 
     def deliver(self, body: bytes, call_id: str) -> tuple[str, bytes]:
         """Send a webhook now, once; return the result and the body of the app's answer."""
         with self._changed:
-            delivery = self._add(body, call_id)
-        result, answer = self._send(delivery)
+            item = self._add(body, call_id, call_id)
+        result, answer = self._send(item.delivery)
         with self._changed:
-            self._finish(delivery, result, answer, due=None)
+            self._note(item, result, answer, due=None)
         return result, answer
 
     def idle(self) -> bool:
@@ -175,69 +200,86 @@ class Outbox:
         with self._changed:
             self._closing = True
             self._changed.changed()
-            for connection in list(self._connections):
-                if connection.sock is not None:
-                    with contextlib.suppress(OSError):
-                        connection.sock.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
-            thread.join(timeout=_TIMEOUT + 1)
+            while thread.is_alive():
+                self._http.close()
+                thread.join(timeout=0.1)
 
-    def _add(self, body: bytes, call_id: str) -> Delivery:
+    def _add(self, body: bytes, call_id: str, lane: str) -> _Item:
         self._count += 1
         now = self._clock.now()
         delivery = Delivery(self._count, self._sender, self._url, body, now, call_id)
-        self._deliveries[delivery.number] = delivery
-        if len(self._deliveries) > self._history:
-            del self._deliveries[next(iter(self._deliveries))]
-        return delivery
+        item = self._items[delivery.number] = _Item(delivery, lane)
+        self._forget_oldest()
+        return item
 
-    def _schedule(self, delivery: Delivery, due: float) -> None:
-        self._deliveries[delivery.number] = replace(delivery, due=due)
-        heapq.heappush(self._waiting, (due, next(self._order), delivery.number))
-        self._collect_due()
+    def _forget_oldest(self) -> None:
+        """Forget the oldest beyond the history; one that was to be sent again is given up."""
+        while len(self._items) > self._history:
+            item = next((item for item in self._items.values() if not item.queued), None)
+            if item is None:
+                return
+            del self._items[item.delivery.number]
+            if item.delivery.due is not None and self._rules.in_order:
+                self._leave(item.lane)
+
+    def _enqueue(self, item: _Item) -> None:
+        if item.lane not in self._lanes:
+            self._lanes[item.lane] = deque()
+            self._ready.append(item.lane)
+        self._lanes[item.lane].append(item.delivery.number)
+
+    def _leave(self, lane: str) -> None:
+        """Take the first out of a busy lane."""
+        self._lanes[lane].popleft()
+        if self._lanes[lane]:
+            self._ready.append(lane)
+        else:
+            del self._lanes[lane]
+
+    def _collect_due(self) -> None:
+        """Queue what is to be sent again by now."""
+        now = self._clock.now()
+        while self._waiting and self._waiting[0][0] <= now:
+            item = self._items.get(heapq.heappop(self._waiting)[1])
+            if item is None:
+                continue  # given up
+            item.queued = True
+            if self._rules.in_order:
+                self._ready.append(item.lane)
+            else:
+                self._enqueue(item)
+        self._start_threads()
+
+    def _start_threads(self) -> None:
         wanted = min(self._sending + len(self._ready), _MOST_SENDERS)
-        if len(self._threads) < wanted and not self._closing:
+        while len(self._threads) < wanted and not self._closing:
             thread = threading.Thread(
                 target=self._run, name=f"emulator-{self._sender}-webhooks", daemon=True
             )
             self._threads.append(thread)
             thread.start()
 
-    def _collect_due(self) -> None:
-        """Move what is due by now from the heap to the queue of its call."""
-        now = self._clock.now()
-        while self._waiting and self._waiting[0][0] <= now:
-            number = heapq.heappop(self._waiting)[2]
-            if number not in self._deliveries:
-                continue  # forgotten meanwhile
-            call_id = self._deliveries[number].call_id
-            if call_id not in self._due:
-                self._due[call_id] = deque()
-                self._ready.append(call_id)
-            self._due[call_id].append(number)
-
     def _run(self) -> None:
         while True:
             with self._changed:
-                call_id = self._next_call()
-                if call_id is None:
+                lane = self._next_lane()
+                if lane is None:
                     return
-                number = self._due[call_id].popleft()
+                item = self._items[self._lanes[lane][0]]
                 self._sending += 1
-            delivery = self._deliveries.get(number)
-            outcome = self._send(delivery) if delivery is not None else None
+            result, answer = self._send(item.delivery)
             with self._changed:
                 self._sending -= 1
-                if self._due[call_id]:
-                    self._ready.append(call_id)
-                else:
-                    del self._due[call_id]
-                if delivery is not None and outcome is not None:
-                    self._note(delivery, *outcome)
-                self._changed.changed()
+                due = self._due_again(item, result)
+                if due is None or not self._rules.in_order:
+                    self._leave(lane)
+                if due is not None:
+                    heapq.heappush(self._waiting, (due, item.delivery.number))
+                self._note(item, result, answer, due)
 
-    def _next_call(self) -> Optional[str]:
-        """Wait for a call that has something due and nothing under way; None at the end."""
+    def _next_lane(self) -> Optional[str]:
+        """Wait for a lane whose first is to be sent; None at the end."""
         while not self._closing:
             self._collect_due()
             if self._ready:
@@ -246,108 +288,32 @@ class Outbox:
             self._changed.wait(pause)
         return None
 
-    def _note(self, delivery: Delivery, result: str, answer: bytes) -> None:
-        if delivery.number not in self._deliveries:
-            return
-        taken = self._rules.is_taken(result)
-        delay: Optional[float] = None
-        if taken:
-            repeats = self._repeats.pop(delivery.number, 0)
-            if repeats:
-                self._repeats[delivery.number] = repeats - 1
-                delay = 0.0
-        elif not self._rules.is_final(result) and len(delivery.results) < len(
-            self._rules.retry_delays
-        ):
-            delay = self._rules.retry_delays[len(delivery.results)]
-        due = None if delay is None else self._clock.now() + delay
-        self._finish(delivery, result, answer, due)
+    def _due_again(self, item: _Item, result: str) -> Optional[float]:
+        """Return when to send again, None if that was all."""
+        tries = len(item.delivery.results)
+        if self._rules.is_taken(result):
+            if not item.repeats:
+                return None
+            item.repeats -= 1
+            return self._clock.now()
+        if self._rules.is_final(result) or tries >= len(self._rules.retry_delays):
+            return None
+        return self._clock.now() + self._rules.retry_delays[tries]
 
-    def _finish(self, delivery: Delivery, result: str, answer: bytes, due: Optional[float]) -> None:
-        if delivery.number not in self._deliveries:
-            return
-        delivery = replace(
-            delivery,
-            results=(*delivery.results, result),
+    def _note(self, item: _Item, result: str, answer: bytes, due: Optional[float]) -> None:
+        item.queued = False
+        item.delivery = replace(
+            item.delivery,
+            results=(*item.delivery.results, result),
             answer=answer[:_EXCERPT].decode("utf-8", "replace"),
             taken=self._rules.is_taken(result),
             due=due,
         )
-        self._deliveries[delivery.number] = delivery
-        self._noted(delivery)
-        if due is not None:
-            self._schedule(delivery, due)
+        self._noted(item.delivery)
+        self._forget_oldest()
         self._changed.changed()
 
     def _send(self, delivery: Delivery) -> tuple[str, bytes]:
-        headers = self._rules.headers(delivery.body)
-        return send("POST", delivery.url, headers, delivery.body, self._connections)
-
-
-def checked_url(name: str, url: str) -> None:
-    """Check the URL of an app's webhook.
-
-    Args:
-        name: what to call it in the error.
-        url: the URL; an empty one stands for none.
-
-    Raises:
-        ValueError: it is no http or https URL.
-    """
-    if not url:
-        return
-    try:
-        parts = urlsplit(url)
-        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        valid = False
-    if not valid or any(character <= " " for character in url):
-        raise ValueError(f'{name} is {url!r}: write it as "http://127.0.0.1:8000/webhooks"')
-
-
-def send(
-    method: str,
-    url: str,
-    headers: Mapping[str, str],
-    body: bytes = b"",
-    connections: Optional[set[http.client.HTTPConnection]] = None,
-) -> tuple[str, bytes]:
-    """Send one HTTP request.
-
-    Args:
-        method: "GET" or "POST".
-        url: a checked URL; certificates of local apps are not checked.
-        headers: its headers.
-        body: its body.
-        connections: holds the connection while it is in use.
-
-    Returns:
-        The HTTP status as text and the answer's body; without an answer, the name of the exception
-        and its text.
-    """
-    parts = urlsplit(url)
-    host, port = parts.hostname or "", parts.port
-    if parts.scheme == "https":
-        # A developer's app on this machine has a certificate of its own making, if any.
-        context = ssl._create_unverified_context()
-        connection: http.client.HTTPConnection = http.client.HTTPSConnection(
-            host, port, timeout=_TIMEOUT, context=context
+        return self._http.send(
+            "POST", delivery.url, self._rules.headers(delivery.body), delivery.body
         )
-    else:
-        connection = http.client.HTTPConnection(host, port, timeout=_TIMEOUT)
-    target = f"{parts.path or '/'}{'?' + parts.query if parts.query else ''}"
-    under_way = set() if connections is None else connections
-    under_way.add(connection)
-    try:
-        connection.request(method, quote(target, safe=_URL_CHARACTERS), body, dict(headers))
-        answer = connection.getresponse()
-        return str(answer.status), answer.read(1_000_000)
-    except (OSError, http.client.HTTPException) as exc:
-        return type(exc).__name__, str(exc).encode()
-    finally:
-        under_way.discard(connection)
-        connection.close()
-
-
-# What stands in a target as it is (RFC 3986, section 2); everything else is percent-encoded.
-_URL_CHARACTERS = "%/:?#[]@!$&'()*+,;=-._~"

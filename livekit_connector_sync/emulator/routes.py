@@ -143,7 +143,7 @@ class Routes:
                 answer = self._twirp.respond(
                     request.method, request.path, request.headers, request.body
                 )
-        self._journal.finished(number, *_outcome(answer))
+        self._journal.finished(number, self._clock.now(), *_outcome(answer))
         return answer
 
     def _mock_answer(

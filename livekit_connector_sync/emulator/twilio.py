@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Optional, Union
 from xml.sax.saxutils import quoteattr
 
-from .outbox import checked_url
+from .sender import checked_url
 
 __all__ = ["TwilioReply", "TwilioWebhooks", "signature", "stream_event", "twiml", "voice_form"]
 

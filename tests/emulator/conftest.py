@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -47,6 +48,7 @@ def client_of() -> Iterator[Callable[..., ConnectorClient]]:
     clients: list[ConnectorClient] = []
 
     def make(emulator: ConnectorEmulator, **options: Any) -> ConnectorClient:
+        options = {"proxies": {}, **options}
         client = ConnectorClient(emulator.url, emulator.api_key, emulator.api_secret, **options)
         clients.append(client)
         return client
@@ -64,6 +66,20 @@ def client(
 
 
 @pytest.fixture
+def deaf_url() -> Iterator[str]:
+    """Yield a URL whose connections are never completed: the listener's backlog is full."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(4):
+            filler = stack.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(listener.getsockname())
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
+
+
+@pytest.fixture
 def app() -> Iterator[WebhookApp]:
     state = WebhookApp()
     state.held_back.set()
@@ -76,6 +92,8 @@ def app() -> Iterator[WebhookApp]:
             self.answer(state.statuses.pop(0) if state.statuses else 200, state.reply)
 
         def do_GET(self) -> None:
+            state.received.append(({}, b""))
+            state.held_back.wait(10)
             query = parse_qs(urlsplit(self.path).query)
             right = query.get("hub.verify_token") == [state.verify_token]
             self.answer(200 if right else 403, query["hub.challenge"][0].encode() if right else b"")

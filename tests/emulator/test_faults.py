@@ -232,7 +232,11 @@ def test_odd_targets(emulator: ConnectorEmulator, target: bytes) -> None:
 
 @pytest.mark.parametrize(
     ("sent", "status"),
-    [(b"GET /\r\n", b"HTTP/1.1 400"), (b"GET / HTTP/9.9\r\n\r\n", b""), (b"\xff\r\n\r\n", b"")],
+    [
+        (b"GET /\r\n", b"HTTP/1.1 400"),
+        (b"GET / HTTP/9.9\r\n\r\n", b"HTTP/1.1 505"),
+        (b"\xff\r\n\r\n", b"HTTP/1.1 400"),
+    ],
 )
 def test_what_is_no_request(emulator: ConnectorEmulator, sent: bytes, status: bytes) -> None:
     answer = raw(emulator, sent)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from pathlib import Path
 
+import pytest
 import trustme
 from websockets.sync.client import connect
 
@@ -32,3 +33,22 @@ def test_a_call_over_https_and_a_stream_over_wss(tmp_path: Path) -> None:
             stream.send('{"event": "stop"}')
             assert list(stream) == []
         assert emulator.calls[0].state == "ended"
+        with lk.ConnectorClient(
+            emulator.url, emulator.api_key, emulator.api_secret, verify=bundle, proxies={}
+        ) as client:
+            session = client.connect_twilio_call(twilio_call_direction=0, room_name="desk")
+        with connect(session.connect_url, ssl=context) as stream:
+            stream.send('{"event": "start"}')
+            while emulator.calls[1].state != "active":
+                stream.send('{"event": "media"}')
+            emulator.hang_up(emulator.calls[1])
+            assert list(stream) == []
+            assert stream.close_code == 1000
+
+
+def test_a_certificate_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    garbage = tmp_path / "garbage.pem"
+    garbage.write_text("no certificate")
+    for path in (garbage, tmp_path / "nowhere.pem"):
+        with pytest.raises(OSError, match=rf"{path.name} and {path}"):
+            ConnectorEmulator(certificate=(str(path), str(path))).start()

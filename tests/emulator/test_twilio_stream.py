@@ -73,6 +73,31 @@ def test_a_stream_that_is_hung_up(session: Call, emulator: ConnectorEmulator) ->
             stream.recv(timeout=5)
 
 
+def test_what_comes_after_the_stop_is_ignored(session: Call) -> None:
+    with connect(session.connect_url) as stream:
+        say(stream, "start")
+        say(stream, "stop")
+        say(stream, "start")
+        assert list(stream) == []
+        assert stream.close_code == 1000
+    assert session.state == "ended"
+
+
+@pytest.mark.parametrize("ended", ["hung up", "timed out"])
+def test_an_open_stream_without_a_start_ends_with_the_session(
+    session: Call, emulator: ConnectorEmulator, ended: str
+) -> None:
+    with connect(session.connect_url) as stream:
+        say(stream, "connected")
+        if ended == "hung up":
+            emulator.hang_up(session)
+        else:
+            emulator.advance(3600)
+        assert session.state == "ended"
+        with pytest.raises(ConnectionClosedOK):
+            stream.recv(timeout=5)
+
+
 def test_a_session_serves_one_stream(session: Call) -> None:
     with connect(session.connect_url) as first, connect(session.connect_url) as second:
         say(first, "start")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import threading
 import time
 from typing import Any, Callable
 from urllib.parse import parse_qsl
@@ -15,6 +16,7 @@ from livekit import api
 import livekit_connector_sync as lk
 from livekit_connector_sync.emulator import (
     Call,
+    Clock,
     ConnectorEmulator,
     LiveKitWebhooks,
     MetaWebhooks,
@@ -22,6 +24,7 @@ from livekit_connector_sync.emulator import (
 )
 from livekit_connector_sync.emulator.twilio import signature
 
+NOBODY = "http://127.0.0.1:9/"
 DIAL = {
     "whatsapp_phone_number_id": "106540352242922",
     "whatsapp_to_phone_number": "15551230000",
@@ -58,7 +61,8 @@ def kinds(app: Any) -> list[str]:
 def test_meta_tells_of_an_outbound_call(
     app: Any, client_of: Callable[..., lk.ConnectorClient]
 ) -> None:
-    with ConnectorEmulator(meta=MetaWebhooks(app.url, app_secret="shh")) as emulator:
+    still = Clock(lambda: 0.0)
+    with ConnectorEmulator(meta=MetaWebhooks(app.url, app_secret="shh"), clock=still) as emulator:
         call = outbound_call(emulator, client_of(emulator))
         emulator.advance(65)
         emulator.hang_up(call)
@@ -183,7 +187,10 @@ def test_an_app_that_is_not_there() -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["localhost:8000/x", "ftp://localhost/", "http://", "http://h:99999/x", "http://h:0/", "/x"],
+    [
+        *("localhost:8000/x", "ftp://localhost/", "http://", "http://h:99999/x", "http://h:0/"),
+        *("/x", "http://app..local/x", f"http://{'a' * 64}.local/x"),
+    ],
 )
 def test_a_url_that_is_none_is_named(url: str) -> None:
     for make in (MetaWebhooks, LiveKitWebhooks, TwilioWebhooks):
@@ -208,19 +215,113 @@ def test_the_webhooks_of_a_call_come_in_order_and_hold_up_no_other_call(
     assert ids == {slow.id, *(call.id for call in others)}
 
 
-def test_closing_waits_for_no_app(app: Any) -> None:
-    app.held_back.clear()
+def test_webhooks_that_are_due_together_go_side_by_side(app: Any) -> None:
+    app.statuses = [500, 500] * 3
     with ConnectorEmulator(meta=MetaWebhooks(app.url)) as emulator:
+        for _ in range(3):
+            emulator.inbound_call()
+        assert emulator.wait_for_webhooks()  # each was tried twice, at once
+        app.held_back.clear()
+        emulator.advance(10)
+        app.wait_for(9)  # the third tries of all three are under way
+        app.held_back.set()
+
+
+def test_livekits_webhooks_about_a_room_come_in_order_whatever_is_sent_again(app: Any) -> None:
+    app.statuses = [503]
+    with ConnectorEmulator(livekit=LiveKitWebhooks(app.url, duplicates=1)) as emulator:
+        with lk.ConnectorClient(
+            emulator.url, emulator.api_key, emulator.api_secret, proxies={}
+        ) as client:
+            for _ in range(2):
+                client.connect_twilio_call(
+                    twilio_call_direction="TWILIO_CALL_DIRECTION_INBOUND", room_name="desk"
+                )
+        first, second = emulator.calls
+        for call in (second, first):
+            emulator.answer(call)
+        emulator.hang_up(second)
+        emulator.hang_up(first)
+        assert emulator.wait_for_webhooks()
+        assert len(app.received) == 1  # what comes behind it waits
+        emulator.advance(10)
+        assert emulator.wait_for_webhooks()
+        assert all(webhook.taken for webhook in emulator.webhooks)
+    events = [json.loads(body) for _, body in app.received[1:]]
+    names = [event["event"] for event in events]
+    assert names[::2] == names[1::2]  # each twice
+    assert names[::2] == [
+        *("room_started", "participant_joined", "participant_joined"),
+        *("participant_left", "participant_left", "room_finished"),
+    ]
+    assert events[2]["participant"]["identity"] != events[4]["participant"]["identity"]
+    assert events[2]["participant"] == {
+        **events[6]["participant"],
+        "state": "ACTIVE",
+    }
+
+
+def test_what_was_never_sent_is_not_forgotten(app: Any) -> None:
+    app.held_back.clear()
+    with ConnectorEmulator(meta=MetaWebhooks(app.url), history=2) as emulator:
+        for _ in range(20):
+            emulator.inbound_call()
+        app.held_back.set()
+        assert emulator.wait_for_webhooks()
+        assert len(emulator.webhooks) < 20
+    assert len({update["calls"][0]["id"] for update in updates(app)}) == 20
+
+
+def test_what_nobody_takes_is_forgotten_in_the_end() -> None:
+    for options in ({"meta": MetaWebhooks(NOBODY)}, {"livekit": LiveKitWebhooks(NOBODY)}):
+        with ConnectorEmulator(history=2, **options) as emulator:
+            for number in range(20):
+                call = emulator.inbound_call(from_phone_number=f"1555{number}")
+                with lk.ConnectorClient(
+                    emulator.url, emulator.api_key, emulator.api_secret, proxies={}
+                ) as client:
+                    client.accept_whatsapp_call(
+                        **ACCEPT, whatsapp_call_id=call.whatsapp_call_id, sdp=call.sdp
+                    )
+                assert emulator.wait_for_webhooks()
+            assert len(emulator.webhooks) <= 4
+
+
+@pytest.mark.parametrize("make", [MetaWebhooks, LiveKitWebhooks])
+def test_fewer_than_no_duplicates_are_refused(make: Any) -> None:
+    with pytest.raises(ValueError, match=rf"{make.__name__}\.duplicates must be 0 or more"):
+        make(NOBODY, duplicates=-1)
+
+
+@pytest.mark.parametrize("waits_for", ["webhook", "connection", "voice webhook", "handshake"])
+def test_closing_waits_for_no_app(app: Any, deaf_url: str, waits_for: str) -> None:
+    app.held_back.clear()
+    url = deaf_url if waits_for == "connection" else app.url
+    emulator = ConnectorEmulator(meta=MetaWebhooks(url), twilio=TwilioWebhooks(url))
+    emulator.start()
+    if waits_for in ("webhook", "connection"):
         emulator.inbound_call()
+    else:
+        act = emulator.twilio_call if "voice" in waits_for else emulator.verify_meta_webhook
+        waiting = threading.Thread(target=act)
+        waiting.start()
+    if waits_for != "connection":
         app.wait_for(1)
-        started = time.monotonic()
-    assert time.monotonic() - started < 5
+    started = time.monotonic()
+    emulator.close()
+    assert time.monotonic() - started < 3
     app.held_back.set()
+    assert "emulator" not in " ".join(thread.name for thread in threading.enumerate())
 
 
 @pytest.mark.parametrize(
     ("statuses", "results"),
-    [([204], ("204",)), ([401], ("401",)), ([503, 429], ("503", "429", "200"))],
+    [
+        ([204], ("204",)),
+        ([401], ("401",)),
+        ([501], ("501",)),
+        ([503, 429], ("503", "429", "200")),
+    ],
 )
 def test_what_livekit_delivers_again(
     app: Any, statuses: list[int], results: tuple[str, ...]
@@ -237,7 +338,7 @@ def test_what_livekit_delivers_again(
         assert emulator.wait_for_webhooks()
         (webhook,) = emulator.webhooks
         assert webhook.results == results
-        assert webhook.taken is (results[-1] != "401")
+        assert webhook.taken is (results[-1] in ("200", "204"))
 
 
 def test_metas_handshake(app: Any) -> None:
