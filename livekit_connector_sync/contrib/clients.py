@@ -118,14 +118,25 @@ def _session(
 ) -> Optional[requests.Session]:
     if given is None:
         return None
-    make = _imported("SESSION", given) if isinstance(given, str) else given
-    session: requests.Session = make()
+    make: Any = _imported("SESSION", given) if isinstance(given, str) else given
+    if not callable(make):
+        raise ValueError(f"SESSION must be a function that returns a Session, not {make!r}")
+    try:
+        made: Any = make()
+    except Exception as exc:  # whatever a function of the user's raises
+        raise ValueError(f"SESSION failed: {type(exc).__name__}: {exc}") from exc
+    session: requests.Session = made  # the client looks whether it is one
     return session
 
 
 def _interceptor(given: Union[str, UnaryUnaryClientInterceptor]) -> UnaryUnaryClientInterceptor:
     found: Any = _imported("INTERCEPTORS", given) if isinstance(given, str) else given
-    interceptor: UnaryUnaryClientInterceptor = found() if isinstance(found, type) else found
+    try:
+        interceptor: UnaryUnaryClientInterceptor = found() if isinstance(found, type) else found
+    except Exception as exc:
+        raise ValueError(f"INTERCEPTORS: {given!r} failed: {type(exc).__name__}: {exc}") from exc
+    if not hasattr(interceptor, "intercept_unary_unary"):
+        raise ValueError(f"INTERCEPTORS: {given!r} is no interceptor")
     return interceptor
 
 

@@ -92,8 +92,8 @@ class Settings:
     """The Django cache that tells repeated webhooks; all processes must share it."""
 
     def webhook_keys(self) -> dict[str, str]:
-        """Return the secrets that may sign LiveKit's webhooks, by API key."""
-        keys = dict(self.livekit_webhook_keys)
+        """Return the secrets that may sign LiveKit's webhooks, by API key, without empty ones."""
+        keys = {key: secret for key, secret in self.livekit_webhook_keys.items() if key and secret}
         if self.api_key and self.api_secret:
             keys[self.api_key] = self.api_secret
         return keys
@@ -125,6 +125,13 @@ def load(options: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Se
         ValueError: an option is unknown or has a wrong type; the text names it, never its value.
     """
     by_alias = options if is_by_alias(options) else {DEFAULT_ALIAS: options}
+    if by_alias is not options and isinstance(options.get(DEFAULT_ALIAS), Mapping):
+        beside = ", ".join(
+            str(name)
+            for name, value in options.items()
+            if name in OPTIONS or not isinstance(value, Mapping)
+        )
+        raise ValueError(f"{beside} stands beside the aliases: put it into one of them")
     return {
         alias: _settings(
             alias,

@@ -62,7 +62,11 @@ class VoiceCall:
     @property
     def key(self) -> str:
         """The same for every delivery of this event, another for every other one."""
-        return f"{self.call_sid}:{self.status}"
+        if self.status:
+            return f"{self.call_sid}:{self.status}"
+        # A callback about a part of the call: its stream, a recording, who answered.
+        digest = hashlib.sha256(repr(sorted(self.raw.items())).encode("utf-8", "replace"))
+        return f"{self.call_sid}:{digest.hexdigest()}"
 
     @property
     def is_over(self) -> bool:

@@ -53,3 +53,66 @@ def test_a_campaign_started_twice_calls_nobody_twice(
     expected = "    30 placed\n     1 invalid_argument\n"
     wait_until(lambda: run("report") == expected, "the campaign")
     assert Counter(call.user_number for call in switchboard.emulator.calls) == Counter(numbers[:-1])
+
+
+WITHOUT_A_BROKER = """
+import django
+django.setup()
+from django.core.management import call_command
+call_command("migrate", verbosity=0)
+from django.test import Client
+from calls.models import Call
+from livekit_connector_sync.testing import meta_webhook
+
+browser = Client(raise_request_exception=False, HTTP_HOST="localhost")
+
+def tell(name):
+    webhook = meta_webhook(name, "its secret", direction="outbound", whatsapp_call_id="wacid.O")
+    type_, headers = webhook.content_type, webhook.wsgi_environ
+    return browser.post("/webhooks/meta", webhook.body, content_type=type_, **headers).status_code
+
+call = Call.objects.create(inbound=False, number="15551234567", task_id="t", state="ringing",
+                           whatsapp_call_id="wacid.O")
+def state():
+    call.refresh_from_db()
+    return call.state
+
+print(tell("connect"), state(), tell("connect"), state(), tell("terminate"), state())
+Call.objects.update(state="active")
+print(browser.post(f"/calls/{call.pk}/hang-up").status_code, state(), call.can_hang_up)
+answer = browser.post("/calls/place", {"number": "+15551234569"})
+placed = Call.objects.get(number="15551234569")
+print(answer.status_code, placed.state, b"try again" in answer.content)
+inbound = Call.objects.create(inbound=True, number="1", state="ringing", offer="{}",
+                              whatsapp_call_id="wacid.I")
+print(browser.post(f"/calls/{inbound.pk}/accept").status_code, inbound.can_accept)
+"""
+
+
+def test_the_site_without_a_broker_loses_nothing(tmp_path: Path) -> None:
+    site = ROOT / "examples" / "site"
+    options = {
+        "DJANGO_SETTINGS_MODULE": "switchboard.settings",
+        "PYTHONPATH": os.pathsep.join([str(site), str(ROOT)]),
+        "SITE_DATA": str(tmp_path),
+        "REDIS_URL": "redis://127.0.0.1:1/0",
+        "SECRET_KEY": "x",
+        "META_APP_SECRET": "its secret",
+        **{f"LIVEKIT_{name}": "x" for name in ("API_KEY", "API_SECRET")},
+        "LIVEKIT_URL": "http://127.0.0.1:1",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_A_BROKER],
+        cwd=site,
+        env={**os.environ, **options},
+        check=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert done.stdout.splitlines() == [
+        "503 ringing 503 ringing 503 ringing",
+        "503 active True",
+        "503 failed True",
+        "503 True",
+    ]

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any, Optional
 
 import pytest
+import redis
 from celery import Celery, shared_task
 from celery.signals import worker_process_shutdown
 from helpers.workers import Switchboard
@@ -18,7 +19,7 @@ from helpers.workers import Switchboard
 import livekit_connector_sync as lk
 from livekit_connector_sync.contrib import celery as tasks
 from livekit_connector_sync.contrib.celery import ConnectorTask, UnknownOutcome
-from livekit_connector_sync.contrib.celery.claims import Claim, Claims
+from livekit_connector_sync.contrib.celery.claims import Claim, Claims, RedisStore
 from livekit_connector_sync.contrib.celery.task import bounded
 
 NUMBER = "15551234567"
@@ -203,6 +204,11 @@ def test_the_second_run_learns_what_the_first_came_to() -> None:
     assert done is not None
     assert done.result == {"room_name": "sales"}
 
+    first.made()
+    done = second.take(10)
+    assert done is not None
+    assert (done.made, done.result) == (True, None)
+
     first.release()
     assert second.take(10) is None
 
@@ -236,3 +242,19 @@ def test_without_celery_the_error_names_the_extra() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert 'pip install "livekit-connector-sync[celery]"' in done.stdout
+
+
+@pytest.mark.parametrize("word", ["CERT_REQUIRED", "required", "CERT_NONE"])
+def test_claims_take_the_urls_that_celery_takes(word: str) -> None:
+    store = RedisStore(f"rediss://:pa55@127.0.0.1:1/0?ssl_cert_reqs={word}")
+    with pytest.raises(redis.ConnectionError):
+        store.add("key", "value", 1)
+
+
+@pytest.mark.parametrize(
+    "url", ["rediss://:pa55@x/0?ssl_cert_reqs=maybe", "redis://:pa55@x/0?virtual_host=1"]
+)
+def test_a_url_that_redis_py_does_not_take_is_no_outage(url: str) -> None:
+    with pytest.raises(ValueError, match="livekit_connector_claims") as caught:
+        RedisStore(url)
+    assert "pa55" not in str(caught.value)

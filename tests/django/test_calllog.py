@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -52,6 +53,25 @@ def test_a_twilio_call() -> None:
     (record,) = CallRecord.objects.all()
     assert (record.status, record.duration, record.direction) == ("completed", 42, "inbound")
     assert record.ended_at
+
+
+def test_a_status_that_comes_after_the_end_is_history() -> None:
+    for status in ("completed", "ringing"):
+        form = {"CallStatus": status, "CallDuration": "7"}
+        TwilioStatusView().send(twilio.parse("", twilio_webhook("x", form=form).body), "default")
+    TwilioVoiceView().send(twilio.parse("", twilio_webhook("x").body), "default", error=None)
+    (record,) = CallRecord.objects.all()
+    assert (record.status, record.duration) == ("completed", 7)
+
+
+def test_without_time_zones(configure: Callable[..., None]) -> None:
+    configure(USE_TZ=False)
+    assert MetaWebhookView().send(event("terminate", timestamp=1_700_000_060), "default") == []
+    form = {"CallStatus": "completed"}
+    call = twilio.parse("", twilio_webhook("x", form=form).body)
+    assert TwilioStatusView().send(call, "default") == []
+    assert all(record.ended_at for record in CallRecord.objects.all())
+    assert CallRecord.objects.count() == 2
 
 
 def test_the_admin_shows_it_and_changes_nothing() -> None:

@@ -35,6 +35,12 @@ def test_a_good_project_has_nothing_to_be_told(configure: Callable[..., None]) -
         ({"URL": "ftp://x"}, ["E002"]),
         ({"WHATSAPP_CLOUD_API_VERSION": "v24.0"}, ["E003"]),
         ({"WHATSAPP_CLOUD_API_VERSION": "24"}, ["E003"]),
+        ({"WHATSAPP_CLOUD_API_VERSION": "v"}, ["E003"]),
+        ({"SESSION": "builtins.str"}, ["E002"]),
+        ({"SESSION": "json.dumps"}, ["E002"]),
+        ({"SESSION": "math.pi"}, ["E002"]),
+        ({"INTERCEPTORS": ["builtins.str"]}, ["E002"]),
+        ({"INTERCEPTORS": ["no.such.thing"]}, ["E002"]),
         ({"URL": "http://livekit.example"}, ["W001"]),
         ({"URL": "ws://livekit.example"}, ["W001"]),
         ({"URL": "ws://127.0.0.1:7880"}, []),
@@ -57,6 +63,21 @@ def test_each_mistake_has_its_id(
 ) -> None:
     configure(CACHES=SHARED_CACHE, LIVEKIT_CONNECTOR={**OPTIONS, **options})
     assert ids() == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "hint"),
+    [
+        ({"WHATSAPP_CLOUD_API_VERSION": "v24.0"}, 'Write "24.0", without the leading "v".'),
+        ({"WHATSAPP_CLOUD_API_VERSION": "v"}, 'Write a version such as "23.0".'),
+        ({"INTERCEPTORS": ["no.such"]}, "Correct the option that the message names."),
+        ({"URL": None}, "Set URL, and API_KEY with API_SECRET"),
+    ],
+)
+def test_the_hints_help(options: dict[str, Any], hint: str, configure: Callable[..., None]) -> None:
+    configure(CACHES=SHARED_CACHE, LIVEKIT_CONNECTOR={**OPTIONS, **options})
+    (message,) = (m for m in run_checks() if m.id and m.id.startswith("livekit_connector"))
+    assert str(message.hint).startswith(hint)
 
 
 def test_in_development_less_is_said(configure: Callable[..., None]) -> None:

@@ -170,6 +170,8 @@ def test_aliases_are_apart_and_only_the_default_reads_the_environment(
         ({"LIVEKIT_CONNECTOR": {"url": "k"}}, "'url': did you mean 'URL'"),
         ({"LIVEKIT_CONNECTOR": {"sales": {"X": 1}}}, "alias 'sales' has no option 'X'"),
         ({"LIVEKIT_CONNECTOR": {"URL": "x", "sales": {}}}, "'sales'"),
+        ({"LIVEKIT_CONNECTOR": {"default": {}, "URL": "x"}}, "URL stands beside the aliases"),
+        ({"LIVEKIT_CONNECTOR": {"default": {}, "PROXIES": {}}}, "PROXIES stands beside"),
         ({"LIVEKIT_CONNECTOR": [], "LIVEKIT_CONNECTOR_URL": "x"}, "must be a dict"),
         ({"LIVEKIT_CONNECTOR_URI": "x"}, "'URI': did you mean 'URL'"),
         ({"LIVEKIT_CONNECTOR": {"TIMEOUT": "10"}}, "TIMEOUT .* number"),
@@ -184,6 +186,12 @@ def test_a_wrong_setting_is_named(
     configure(**settings)
     with pytest.raises(ImproperlyConfigured, match=named):
         get_settings()
+
+
+def test_an_empty_webhook_key_counts_as_not_given(configure: Configure) -> None:
+    keys = {"old": "", "new": "its secret"}
+    configure(LIVEKIT_CONNECTOR={**OPTIONS, "LIVEKIT_WEBHOOK_KEYS": keys})
+    assert set(get_settings().webhook_keys()) == {"new", OPTIONS["API_KEY"]}
 
 
 def test_no_secret_is_shown(configure: Configure) -> None:

@@ -16,10 +16,12 @@ from django.http import HttpResponse
 from django.test import Client, RequestFactory
 from django.urls import reverse
 from helpers.django_site import OPTIONS
+from twilio.twiml.voice_response import VoiceResponse
 
 from livekit_connector_sync import Unavailable
 from livekit_connector_sync.contrib.django import RetryLater, signals
 from livekit_connector_sync.contrib.django.decorators import twilio_view
+from livekit_connector_sync.contrib.django.delivery import is_first_delivery
 from livekit_connector_sync.contrib.django.views import (
     LiveKitWebhookView,
     MetaWebhookView,
@@ -157,6 +159,25 @@ def test_a_cache_that_is_down_stops_nobody(
     )
     assert post(meta_webhook("connect", SECRET)).status_code == 200
     assert received.names == ["whatsapp_call_offered"]
+
+
+def test_an_event_that_is_forgotten_while_its_repeat_looks_for_it_is_noted() -> None:
+    class Forgotten:
+        """A cache that has the event, until somebody looks at it."""
+
+        there = True
+
+        def add(self, name: str, value: int, timeout: int) -> bool:
+            was, self.there = self.there, True
+            return not was
+
+        def get(self, name: str) -> None:
+            self.there = False
+
+    store = Forgotten()
+    with mock.patch("livekit_connector_sync.contrib.django.delivery.caches", {"c": store}):
+        assert is_first_delivery("c", "meta", "default", "key")
+    assert store.there
 
 
 def test_a_receiver_may_ask_for_the_event_again(connected: Any, received: Any) -> None:
@@ -297,6 +318,7 @@ def test_a_caller_hears_an_apology_whatever_goes_wrong(
     assert "sorry" in said(post(webhook, VOICE))
     configure(LIVEKIT_CONNECTOR={"UNKNOWN": 1})
     assert "sorry" in said(post(webhook, VOICE))
+    assert "sorry" in said(post(webhook, "/webhooks/sales/twilio/voice"))
     assert received.names == ["twilio_call_received"]
 
 
@@ -353,6 +375,46 @@ def test_a_function_that_answers_twilio() -> None:
     assert said(call("7")) == "1: 7 & more"
     assert said(call("0")) == "Pardon?"
     assert call("7", "another token").status_code == 403
+
+
+def test_what_a_function_may_answer_twilio_with(caplog: pytest.LogCaptureFixture) -> None:
+    by_twilios_library = VoiceResponse()
+    by_twilios_library.say("Hello")
+    webhook = twilio_webhook(TOKEN, url="http://testserver/step")
+    for answer, heard in (
+        (by_twilios_library, "Hello"),
+        (HttpResponse(twiml.say("Hi"), content_type="text/xml"), "Hi"),
+        (None, "We are sorry, we cannot take your call right now. Please try again later."),
+    ):
+        step = twilio_view()(lambda request, call, answer=answer: answer)
+        request = RequestFactory().post(
+            "/step", webhook.body, content_type=webhook.content_type, **webhook.wsgi_environ
+        )
+        assert said(step(request)) == heard
+    assert "answer Twilio with TwiML or a response, not with NoneType" in caplog.text
+
+    async def late(request: Any, call: Any) -> str:
+        return ""
+
+    with pytest.raises(TypeError, match="async_to_sync"):
+        twilio_view()(late)
+
+
+def test_callbacks_about_parts_of_a_call_are_no_repeats(received: Any) -> None:
+    url = "/webhooks/twilio/status"
+    for form in (
+        {"CallStatus": "", "StreamEvent": "stream-started"},
+        {"CallStatus": "", "StreamEvent": "stream-stopped"},
+        {"CallStatus": "", "StreamEvent": "stream-stopped"},
+        {"CallStatus": "completed"},
+    ):
+        post(twilio_webhook(TOKEN, url=f"http://testserver{url}", form=form), url)
+    events = [values["event"] for _, values in received.all]
+    assert [event.parameter("StreamEvent") for event in events] == [
+        "stream-started",
+        "stream-stopped",
+        "",
+    ]
 
 
 def test_who_is_not_twilio_is_refused(received: Any, caplog: pytest.LogCaptureFixture) -> None:

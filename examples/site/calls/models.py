@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 from django.db import models
@@ -82,6 +84,19 @@ class Call(models.Model):
         if self.answered_at is None or self.ended_at is None:
             return 0
         return round((self.ended_at - self.answered_at).total_seconds())
+
+
+@contextlib.contextmanager
+def moved(calls: models.QuerySet[Call], state: str, **changes: Any) -> Iterator[bool]:
+    """Move a call on for what is done inside; if that fails, it is where it was."""
+    before = calls.first()
+    did = move(calls, state, **changes)
+    try:
+        yield did
+    except Exception:
+        if did and before is not None:
+            calls.filter(state=state).update(state=before.state)
+        raise
 
 
 def move(calls: models.QuerySet[Call], state: str, **changes: Any) -> bool:

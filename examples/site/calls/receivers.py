@@ -1,9 +1,14 @@
-"""What Meta's webhooks mean for our calls. A receiver answers at once: the worker does the rest."""
+"""What Meta's webhooks mean for our calls. A receiver answers at once: the worker does the rest.
+
+While the broker is down a webhook is asked for again. `ignore_result` matters for that: a result
+backend in Redis is tried for 19 seconds, which is longer than a provider waits.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from django.db import IntegrityError
@@ -12,11 +17,20 @@ from django.dispatch import receiver
 from django.utils import timezone
 
 from livekit_connector_sync.contrib.celery import connect_whatsapp_call, disconnect_whatsapp_call
-from livekit_connector_sync.contrib.django import signals
+from livekit_connector_sync.contrib.django import RetryLater, signals
 from livekit_connector_sync.webhooks import meta
 
 from . import tasks
-from .models import BY_US, DECLINED, NO_ANSWER, Call, move
+from .models import BY_US, DECLINED, NO_ANSWER, Call, move, moved
+
+
+@contextlib.contextmanager
+def retry_later() -> Iterator[None]:
+    """Have the webhook come again if something inside fails, such as the broker."""
+    try:
+        yield
+    except Exception as exc:
+        raise RetryLater from exc
 
 
 def described(event: meta.CallConnect) -> dict[str, str]:
@@ -55,17 +69,19 @@ def offered(sender: object, event: meta.CallConnect, alias: str, **kwargs: Any) 
 def answered(sender: object, event: meta.CallConnect, alias: str, **kwargs: Any) -> None:
     """A user picked up: connect at once, they listen to silence."""
     calls = call_of(event)
-    if move(calls, Call.State.CONNECTING):
-        pk = calls.get().pk
-        connect_whatsapp_call.apply_async(
-            kwargs={
-                "alias": alias,
-                "whatsapp_call_id": event.whatsapp_call_id,
-                "sdp": described(event),
-            },
-            link=tasks.connected.si(pk),
-            link_error=tasks.failed.s(pk),
-        )
+    with retry_later(), moved(calls, Call.State.CONNECTING) as did:
+        if did:
+            pk = calls.get().pk
+            connect_whatsapp_call.apply_async(
+                kwargs={
+                    "alias": alias,
+                    "whatsapp_call_id": event.whatsapp_call_id,
+                    "sdp": described(event),
+                },
+                link=tasks.connected.si(pk),
+                link_error=tasks.failed.s(pk),
+                ignore_result=True,
+            )
 
 
 @receiver(signals.whatsapp_call_status)
@@ -84,12 +100,16 @@ def ended(sender: object, event: meta.CallTerminate, alias: str, **kwargs: Any) 
     calls = call_of(event)
     call = calls.first()
     note = why_ended(call) if call else ""
-    if move(calls, Call.State.ENDED, note=note, ended_at=timezone.now()) and note != BY_US:
-        disconnect_whatsapp_call.delay(
-            alias=alias,
-            whatsapp_call_id=event.whatsapp_call_id,
-            disconnect_reason="USER_INITIATED",
-        )
+    with retry_later(), moved(calls, Call.State.ENDED, note=note, ended_at=timezone.now()) as did:
+        if did and note != BY_US:
+            disconnect_whatsapp_call.apply_async(
+                kwargs={
+                    "alias": alias,
+                    "whatsapp_call_id": event.whatsapp_call_id,
+                    "disconnect_reason": "USER_INITIATED",
+                },
+                ignore_result=True,
+            )
 
 
 def why_ended(call: Call) -> str:

@@ -11,6 +11,7 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
+from kombu.exceptions import OperationalError
 
 from livekit_connector_sync.contrib.celery import (
     accept_whatsapp_call,
@@ -19,15 +20,16 @@ from livekit_connector_sync.contrib.celery import (
 )
 
 from . import tasks
-from .models import Call, move
+from .models import Call, move, moved
 
 SHOWN = 50
+NO_BROKER = "The workers cannot be reached. Nothing was done: try again in a moment."
 
 
 @require_GET
 def inbox(request: HttpRequest) -> HttpResponse:
     """The page."""
-    return render(request, "calls/inbox.html", {**_calls(), "phone_url": settings.PHONE_URL})
+    return _inbox(request)
 
 
 @require_GET
@@ -42,18 +44,21 @@ def place(request: HttpRequest) -> HttpResponse:
     number = re.sub(r"[\s()./+-]", "", request.POST.get("number", ""))
     if not re.fullmatch(r"[1-9][0-9]{6,14}", number):
         problem = "Write the number with its country code, such as +1 555 123 4567."
-        context = {**_calls(), "phone_url": settings.PHONE_URL, "problem": problem}
-        return render(request, "calls/inbox.html", context, status=400)
-    with transaction.atomic():
-        call = Call.objects.create(
-            inbound=False, number=number, state=Call.State.QUEUED, task_id=str(uuid.uuid4())
-        )
-        dial_whatsapp_call.apply_async_on_commit(
-            kwargs={"whatsapp_to_phone_number": number, "room_name": f"call-{call.pk}"},
-            task_id=call.task_id,
-            link=tasks.dialled.s(call.pk),
-            link_error=tasks.failed.s(call.pk),
-        )
+        return _inbox(request, problem, status=400)
+    call = Call(inbound=False, number=number, state=Call.State.QUEUED, task_id=str(uuid.uuid4()))
+    try:
+        with transaction.atomic():
+            call.save()
+            dial_whatsapp_call.apply_async_on_commit(
+                kwargs={"whatsapp_to_phone_number": number, "room_name": f"call-{call.pk}"},
+                task_id=call.task_id,
+                link=tasks.dialled.s(call.pk),
+                link_error=tasks.failed.s(call.pk),
+                ignore_result=True,
+            )
+    except OperationalError:
+        move(Call.objects.filter(pk=call.pk), Call.State.FAILED, note="No line was free.")
+        return _inbox(request, NO_BROKER, status=503)
     return redirect("inbox")
 
 
@@ -61,17 +66,22 @@ def place(request: HttpRequest) -> HttpResponse:
 def accept(request: HttpRequest, pk: int) -> HttpResponse:
     """Accept a call that rings; of two people who press the button, one accepts."""
     call = get_object_or_404(Call, pk=pk, inbound=True)
-    if move(Call.objects.filter(pk=pk), Call.State.CONNECTING):
-        accept_whatsapp_call.apply_async(
-            kwargs={
-                "whatsapp_call_id": call.whatsapp_call_id,
-                "sdp": json.loads(call.offer),
-                "room_name": f"call-{call.pk}",
-                "participant_name": call.name,
-            },
-            link=tasks.connected.si(pk),
-            link_error=tasks.failed.s(pk),
-        )
+    try:
+        with moved(Call.objects.filter(pk=pk), Call.State.CONNECTING) as did:
+            if did:
+                accept_whatsapp_call.apply_async(
+                    kwargs={
+                        "whatsapp_call_id": call.whatsapp_call_id,
+                        "sdp": json.loads(call.offer),
+                        "room_name": f"call-{call.pk}",
+                        "participant_name": call.name,
+                    },
+                    link=tasks.connected.si(pk),
+                    link_error=tasks.failed.s(pk),
+                    ignore_result=True,
+                )
+    except OperationalError:
+        return _inbox(request, NO_BROKER, status=503)
     return redirect("inbox")
 
 
@@ -79,13 +89,23 @@ def accept(request: HttpRequest, pk: int) -> HttpResponse:
 def hang_up(request: HttpRequest, pk: int) -> HttpResponse:
     """End a call."""
     call = get_object_or_404(Call, pk=pk, whatsapp_call_id__isnull=False)
-    if move(Call.objects.filter(pk=pk), Call.State.ENDING, note=""):
-        disconnect_whatsapp_call.apply_async(
-            kwargs={"whatsapp_call_id": call.whatsapp_call_id},
-            link=tasks.hung_up.si(pk),
-            link_error=tasks.still_on.s(pk),
-        )
+    try:
+        with moved(Call.objects.filter(pk=pk), Call.State.ENDING, note="") as did:
+            if did:
+                disconnect_whatsapp_call.apply_async(
+                    kwargs={"whatsapp_call_id": call.whatsapp_call_id},
+                    link=tasks.hung_up.si(pk),
+                    link_error=tasks.still_on.s(pk),
+                    ignore_result=True,
+                )
+    except OperationalError:
+        return _inbox(request, NO_BROKER, status=503)
     return redirect("inbox")
+
+
+def _inbox(request: HttpRequest, problem: str = "", status: int = 200) -> HttpResponse:
+    context = {**_calls(), "phone_url": settings.PHONE_URL, "problem": problem}
+    return render(request, "calls/inbox.html", context, status=status)
 
 
 def _calls() -> dict[str, object]:

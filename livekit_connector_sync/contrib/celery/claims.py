@@ -8,6 +8,7 @@ first one did not live to tell.
 from __future__ import annotations
 
 import json
+import re
 import time
 import uuid
 from collections.abc import Mapping
@@ -42,12 +43,14 @@ class Claim:
         until: when that run has ended, whatever became of it, in seconds since 1970.
         result: the result of its call, once there is one.
         error: the details of the error of its call, once there is one.
+        made: True once the call was made, if its result is a secret that is not kept here.
     """
 
     run: str
     until: float
     result: Optional[dict[str, Any]] = None
     error: Optional[dict[str, Any]] = None
+    made: bool = False
 
     def to_json(self) -> str:
         """Return the claim as the store holds it."""
@@ -91,6 +94,10 @@ class Claims:
         done = replace(self._mine, result=dict(result))
         self._store.set(self._key, done.to_json(), self._ttl)
 
+    def made(self) -> None:
+        """Note that the call was made, without its result."""
+        self._store.set(self._key, replace(self._mine, made=True).to_json(), self._ttl)
+
     def failed(self, error: Mapping[str, Any]) -> None:
         """Note the error of the call, which must not be placed again."""
         done = replace(self._mine, error=dict(error))
@@ -109,6 +116,7 @@ class RedisStore:
 
     Raises:
         ImportError: redis-py is missing.
+        ValueError: redis-py cannot use the URL.
     """
 
     def __init__(self, url: str) -> None:
@@ -118,9 +126,18 @@ class RedisStore:
             raise ImportError(
                 'claims in Redis need redis-py: pip install "livekit-connector-sync[celery]"'
             ) from exc
-        self._redis: Any = redis.Redis.from_url(
-            url, socket_timeout=5, socket_connect_timeout=5, decode_responses=True
-        )
+        # Celery wants CERT_REQUIRED of a rediss:// URL, where redis-py says "required".
+        url = re.sub(r"(?<=[?&]ssl_cert_reqs=)CERT_(\w+)", lambda found: found[1].lower(), url)
+        try:
+            self._redis: Any = redis.Redis.from_url(
+                url, socket_timeout=5, socket_connect_timeout=5, decode_responses=True
+            )
+            self._redis.connection_pool.make_connection()  # it is used later
+        except (ValueError, TypeError, redis.RedisError) as exc:
+            raise ValueError(
+                f"claims cannot be kept in a Redis of this URL: {exc}; set livekit_connector_claims"
+                " to one that redis-py takes"
+            ) from None
 
     def add(self, key: str, value: str, ttl: int) -> Optional[str]:
         """Set a key unless it is set, for so many seconds; return what it was set to before."""

@@ -140,13 +140,17 @@ class ConnectorTask(_CeleryTask):
         if earlier.error is not None:
             raise TwirpError.from_code(**earlier.error)
         left = earlier.until - time.time()
-        if left > 0:
+        if left > 0 and not earlier.made:
             # It may still be under way: a broker that lost the connection to its worker delivers
             # again at once. Look again when it has ended for certain.
             raise self.retry(countdown=left, max_retries=self.request.retries + 1)
         callback_data = getattr(request, "whatsapp_biz_opaque_callback_data", "")
         raise unknown_outcome(
-            str(self.request.id), method.full_name, callback_data, request.room_name
+            str(self.request.id),
+            method.full_name,
+            callback_data,
+            request.room_name,
+            made=earlier.made,
         )
 
     def _backoff(self) -> float:
@@ -173,7 +177,7 @@ class RPCTask(ConnectorTask):
         """
         fields = _keywords(*args, **options)
         fields.pop("alias", None)
-        # What workers log, and monitors show, of the arguments: no secret and no personal data.
+        # What logs and events show of the arguments: no secret and no personal data.
         options.setdefault("kwargsrepr", repr(check_fields(method_of(self.rpc), fields)))
         return super().apply_async(*args, **options)
 
@@ -228,9 +232,9 @@ def _settled(
             raise
         response = done
     result: dict[str, Any] = MessageToDict(response, preserving_proto_field_name=True)
-    # A claim never holds a secret: a Twilio session's stays open, as if its end were not known.
-    if claims is not None and not secret_values(response):
-        _note(lambda: claims.succeeded(result))
+    if claims is not None:
+        secret = bool(secret_values(response))  # as a Twilio session's URL is
+        _note(claims.made if secret else lambda: claims.succeeded(result))
     return result
 
 

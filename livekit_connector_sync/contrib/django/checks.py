@@ -17,6 +17,7 @@ from django.urls import get_resolver
 from django.urls.resolvers import URLPattern
 
 from ...call import Timeout, Unset
+from ...validation import FORMATS
 from ..clients import make_client
 from ..settings import OPTIONS, Settings
 from .conf import load_settings
@@ -57,19 +58,21 @@ def check_settings(settings: Settings) -> Iterator[CheckMessage]:
     try:
         make_client(settings).close()
     except ValueError as exc:
+        credentials = settings.token or (settings.api_key and settings.api_secret)
         yield Error(
             f"LIVEKIT_CONNECTOR: {exc}.",
-            hint="Set URL, and API_KEY with API_SECRET (or LIVEKIT_URL, LIVEKIT_API_KEY and "
+            hint="Correct the option that the message names."
+            if settings.url and credentials
+            else "Set URL, and API_KEY with API_SECRET (or LIVEKIT_URL, LIVEKIT_API_KEY and "
             "LIVEKIT_API_SECRET in the environment).",
             id=_id("E002"),
         )
     version = settings.whatsapp_cloud_api_version
-    if version and not re.fullmatch(r"[0-9]+\.[0-9]+", version):
+    remedy = FORMATS["cloud_api_version"](version) if version else None
+    if remedy:
         yield Error(
             f"WHATSAPP_CLOUD_API_VERSION of alias {settings.alias!r} is {version!r}.",
-            hint=f'Write {version.lstrip("vV")!r}, without the "v".'
-            if version[:1] in "vV"
-            else 'Write a version such as "23.0".',
+            hint=f"{remedy[0].upper()}{remedy[1:]}.",
             id=_id("E003"),
         )
     for option, url, schemes in (

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
-from typing import Any, Union
+from typing import Any
 
 from django.http import HttpResponse
 
@@ -14,12 +15,10 @@ from .views import TwilioCallView
 
 __all__ = ["twilio_view"]
 
-Answer = Union[str, HttpResponse]
-
 
 def twilio_view(
     alias: str = DEFAULT_ALIAS, **options: Any
-) -> Callable[[Callable[..., Answer]], Callable[..., HttpResponse]]:
+) -> Callable[[Callable[..., Any]], Callable[..., HttpResponse]]:
     """Make a view of a function that answers Twilio, such as a step of a menu.
 
         @twilio_view()
@@ -27,17 +26,27 @@ def twilio_view(
             return twiml.say(f"You pressed {call.parameter('Digits')}.")
 
     The function gets the request, its `twilio.VoiceCall`, and what the URL holds; it returns TwiML
-    or a response. A wrong signature is answered with 403. If the function raises, the caller hears
-    an apology. The view needs no CSRF token, no login and no transaction.
+    as text or as a VoiceResponse of Twilio's library, or a response. A wrong signature is answered
+    with 403. If the function raises, the caller hears an apology. The view needs no CSRF token, no
+    login and no transaction.
 
     Args:
         alias: the alias of LIVEKIT_CONNECTOR.
         **options: other attributes of TwilioCallView: `secret`, `webhook_url`, `apology`.
+
+    Raises:
+        TypeError: the function is async: wrap what it awaits in async_to_sync instead.
     """
 
-    def decorate(function: Callable[..., Answer]) -> Callable[..., HttpResponse]:
+    def decorate(function: Callable[..., Any]) -> Callable[..., HttpResponse]:
+        if inspect.iscoroutinefunction(function):
+            raise TypeError(
+                f"twilio_view takes no async function, such as {function.__name__}: wrap what it"
+                " awaits in async_to_sync"
+            )
+
         class FunctionView(TwilioCallView):
-            def answer_call(self, call: twilio.VoiceCall, alias: str) -> Answer:
+            def answer_call(self, call: twilio.VoiceCall, alias: str) -> Any:
                 return function(self.request, call, *self.args, **self.kwargs)
 
         view: Callable[..., HttpResponse] = FunctionView.as_view(alias=alias, **options)

@@ -18,8 +18,11 @@ class RetryLater(Exception):
     """Raised by a receiver that could do nothing now, such as send a task while the broker is down.
 
     The provider gets a 503 and delivers the event again, to all receivers. Raise it for what passes
-    by itself: Meta would repeat what never succeeds for a week. Twilio's voice webhook is answered
+    by itself: Meta would repeat what never succeeds for a week. Of Twilio, which repeats nothing by
+    default, a status callback's URL must ask for it (#rc=3&rp=5xx); the voice webhook is answered
     all the same.
+
+    Source: https://www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides
     """
 
 
@@ -34,10 +37,15 @@ def is_first_delivery(cache: str, endpoint: str, alias: str, key: str) -> bool:
         alias: the alias of the view.
         key: the event's key.
     """
-    name = _name(endpoint, alias, key)
+    name, store = _name(endpoint, alias, key), caches[cache]
     try:
-        # A backend that hides its errors adds nothing and then has nothing.
-        return bool(caches[cache].add(name, 1, _LIFETIME)) or caches[cache].get(name) is None
+        if store.add(name, 1, _LIFETIME):
+            return True
+        if store.get(name) is not None:
+            return False
+        # Another process has just forgotten it, or the backend hides its errors.
+        store.add(name, 1, _LIFETIME)
+        return True
     except Exception:  # every backend has errors of its own
         logger.exception("the cache failed: a repeated webhook would not be noticed")
         return True

@@ -77,14 +77,22 @@ class WebhookView(View):
     """The answer to a body above DATA_UPLOAD_MAX_MEMORY_SIZE."""
 
     def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
-        """Find the alias that the request is for."""
+        """Note the alias that the request is for."""
         super().setup(request, *args, **kwargs)
         self.alias = kwargs.get("alias", self.alias)
-        if "alias" in kwargs and self.alias not in clients.all_settings():
+
+    def check_alias(self) -> None:
+        """Look for the URL's alias in the settings.
+
+        Raises:
+            Http404: it is not there.
+        """
+        if "alias" in self.kwargs and self.alias not in clients.all_settings():
             raise Http404("no such alias")
 
     def post(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
         """Take a webhook."""
+        self.check_alias()
         try:
             events = self.receive(request, request.body)
         except RequestDataTooBig:
@@ -193,6 +201,7 @@ class MetaWebhookView(WebhookView):
 
     def get(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
         """Answer the handshake."""
+        self.check_alias()
         token = self.verify_token or get_settings(self.alias).meta_verify_token
         if not token:
             raise ImproperlyConfigured(
@@ -290,22 +299,23 @@ class TwilioCallView(TwilioView):
 
     def post(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
         """Answer a call."""
-        answer: Union[str, HttpResponse]
         try:
+            self.check_alias()
             ((call, alias),) = self.receive(request, request.body)
-            answer = self.answer_call(call, alias)
+            return _spoken(self.answer_call(call, alias))
+        except Http404:
+            raise
         except WebhookError as exc:
             refusal = self.refuse(exc)
-            answer = refusal if refusal.status_code != 200 else self.apologize()
+            return refusal if refusal.status_code != 200 else _spoken(self.apologize())
         except Exception:
             logger.exception("twilio's webhook failed: the caller hears an apology")
-            answer = self.apologize()
-        if isinstance(answer, HttpResponse):
-            return answer
-        return HttpResponse(answer.encode(), content_type=twiml.CONTENT_TYPE)
+            return _spoken(self.apologize())
 
-    def answer_call(self, call: twilio.VoiceCall, alias: str) -> Union[str, HttpResponse]:
-        """Return TwiML, or a response; `self.request` and `self.kwargs` are there too.
+    def answer_call(self, call: twilio.VoiceCall, alias: str) -> Any:
+        """Return TwiML as text or as a VoiceResponse of Twilio's library, or a response.
+
+        `self.request` and `self.kwargs` are there too.
 
         Args:
             call: the call, verified.
@@ -437,6 +447,18 @@ class LiveKitWebhookView(WebhookView):
     def signal_of(self, event: Any) -> Signal:
         """Return the signal of an event."""
         return signals.livekit_event
+
+
+def _spoken(answer: Any) -> HttpResponse:
+    """Return the response for what a view answers Twilio with."""
+    if isinstance(answer, HttpResponse):
+        return answer
+    if not isinstance(answer, str) and not hasattr(answer, "to_xml"):
+        raise TypeError(
+            f"answer Twilio with TwiML or a response, not with {type(answer).__name__}: "
+            "twiml.say(...) makes TwiML"
+        )
+    return HttpResponse(str(answer).encode(), content_type=twiml.CONTENT_TYPE)
 
 
 def _header(request: HttpRequest, name: str) -> Optional[str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Optional
 
+from django.conf import settings
 from django.dispatch import receiver
 from django.utils import timezone
 
@@ -42,10 +44,7 @@ def _note_status(event: meta.CallStatus, alias: str, **_: Any) -> None:
             callback_data=event.callback_data,
         ),
     )
-    # A status that comes after the end is history.
-    CallRecord.objects.filter(
-        provider="whatsapp", call_id=event.whatsapp_call_id, ended_at=None
-    ).update(status=event.status)
+    _note_progress("whatsapp", event.whatsapp_call_id, event.status)
 
 
 @receiver(signals.whatsapp_call_ended)
@@ -61,8 +60,8 @@ def _note_end(event: meta.CallTerminate, alias: str, **_: Any) -> None:
             callback_data=event.callback_data,
             status=event.status,
             error="\n".join(f"{e.code}: {e.message or e.title}" for e in event.errors),
-            started_at=event.start_time,
-            ended_at=event.end_time or event.timestamp or timezone.now(),
+            started_at=_stored(event.start_time),
+            ended_at=_stored(event.end_time or event.timestamp or timezone.now()),
             duration=event.duration,
         ),
     )
@@ -73,7 +72,7 @@ def _note_twilio_call(
     event: twilio.VoiceCall, alias: str, error: Optional[Exception] = None, **_: Any
 ) -> None:
     # In Twilio's words the answered call goes on, with the room or with an apology.
-    _note_twilio(event, alias, status="in-progress", error=str(error) if error else "")
+    _note_twilio(event, alias, "in-progress", error=str(error) if error else "")
 
 
 @receiver(signals.twilio_call_status)
@@ -82,13 +81,14 @@ def _note_twilio_status(event: twilio.VoiceCall, alias: str, **_: Any) -> None:
     _note_twilio(
         event,
         alias,
-        status=event.status,
-        ended_at=timezone.now() if event.is_over else None,
+        event.status,
+        ended_at=_stored(timezone.now()) if event.is_over else None,
         duration=int(duration) if event.is_over and duration.isdecimal() else None,
     )
 
 
-def _note_twilio(event: twilio.VoiceCall, alias: str, **values: Any) -> None:
+def _note_twilio(event: twilio.VoiceCall, alias: str, status: str, **values: Any) -> None:
+    over = {"status": status} if event.is_over else {}
     CallRecord.objects.note(
         "twilio",
         event.call_sid,
@@ -97,9 +97,26 @@ def _note_twilio(event: twilio.VoiceCall, alias: str, **values: Any) -> None:
             direction="inbound" if event.direction == "inbound" else "outbound",
             from_number=event.from_number,
             to_number=event.to_number,
+            **over,
             **values,
         ),
     )
+    if status and not over:
+        _note_progress("twilio", event.call_sid, status)
+
+
+def _note_progress(provider: str, call_id: str, status: str) -> None:
+    """Note how far a call is; a status that comes after the end is history."""
+    CallRecord.objects.filter(provider=provider, call_id=call_id, ended_at=None).update(
+        status=status
+    )
+
+
+def _stored(moment: Optional[datetime]) -> Optional[datetime]:
+    """Return a moment as the database takes it: naive where USE_TZ is off."""
+    if moment is None or settings.USE_TZ or timezone.is_naive(moment):
+        return moment
+    return timezone.make_naive(moment)
 
 
 def _known(**values: Any) -> dict[str, Any]:
