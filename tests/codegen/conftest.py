@@ -26,7 +26,7 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 @pytest.fixture(scope="session")
 def codegen_python() -> str:
     """Return the interpreter that has the tools of requirements-codegen.txt."""
-    python = os.environ.get("CODEGEN_PYTHON", str(REPO / ".venv-codegen" / "bin" / "python"))
+    python = str(REPO / os.environ.get("CODEGEN_PYTHON", ".venv-codegen/bin/python"))
     if shutil.which(python) is None:
         pytest.fail(f"{python} is missing: run `make codegen-env`, or set CODEGEN_PYTHON")
     return python
