@@ -79,15 +79,15 @@ def accept_stream(
         patience: Optional[float] = None  # until when the client may answer our goodbye
         try:
             while _flush(connection, protocol) and not (patience and time.monotonic() > patience):
-                code = None
                 data = _received(connection)
                 if data:
                     protocol.receive_data(data)
                 elif data is not None:
                     protocol.receive_eof()
-                if patience is None and stream.closing:
-                    code = 1000
-                for event in protocol.events_received() if patience is None else ():
+                code = 1000 if stream.closing else None
+                for event in protocol.events_received():
+                    if code is not None or patience is not None:
+                        break
                     if not isinstance(event, Frame) or event.opcode is not Opcode.TEXT:
                         continue
                     message = stream_event(bytes(event.data))

@@ -43,7 +43,7 @@ def test_a_call_over_https_and_a_stream_over_wss(tmp_path: Path) -> None:
                 stream.send('{"event": "media"}')
             emulator.hang_up(emulator.calls[1])
             assert list(stream) == []
-            assert stream.close_code == 1000
+            assert stream.protocol.close_code == 1000
 
 
 def test_a_certificate_that_cannot_be_read_is_named(tmp_path: Path) -> None:

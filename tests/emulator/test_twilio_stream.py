@@ -79,7 +79,7 @@ def test_what_comes_after_the_stop_is_ignored(session: Call) -> None:
         say(stream, "stop")
         say(stream, "start")
         assert list(stream) == []
-        assert stream.close_code == 1000
+        assert stream.protocol.close_code == 1000
     assert session.state == "ended"
 
 
