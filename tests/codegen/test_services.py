@@ -171,3 +171,53 @@ def test_the_connector_from_all_of_upstream_is_ours(
     assert result.returncode == 0, result.stderr
     ours = {path.name: path.read_text() for path in GENERATED.glob("*_pb2.py")}
     assert {path.name: path.read_text() for path in (tmp_path / "_gen").glob("*_pb2.py")} == ours
+
+
+SHOP = """
+syntax = "proto3";
+package acme.shop;
+message Order { string article = 1; int32 pieces = 2; }
+message Receipt { string number = 1; }
+service Shop { rpc PlaceOrder(Order) returns (Receipt); }
+"""
+USE_SHOP = """
+import threading, wsgiref.simple_server as wsgi
+from livekit_connector_sync.server import TokenAuthorizer, TwirpApplication
+from shop import Receipt, ShopClient, ShopServicer
+
+class Shop(ShopServicer):
+    def PlaceOrder(self, request, context):
+        return Receipt(number=f"{request.pieces} {request.article}")
+
+class Quiet(wsgi.WSGIRequestHandler):
+    def log_message(self, *args): pass
+
+claims = []
+def authorize(method, request, headers):
+    claims.append(TokenAuthorizer("key", "s" * 32).verify(headers))
+
+app = TwirpApplication(Shop(), authorize=authorize)
+with wsgi.make_server("127.0.0.1", 0, app, handler_class=Quiet) as server:
+    threading.Thread(target=server.handle_request).start()
+    with ShopClient(f"http://127.0.0.1:{server.server_port}", "key", "s" * 32) as shop:
+        print(shop.place_order(article="pears", pieces=3).number)
+print(claims[0].get("video"))
+"""
+
+
+@pytest.mark.codegen
+def test_a_service_that_is_not_livekits_needs_no_table(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "protos").mkdir()
+    (tmp_path / "protos" / "shop.proto").write_text(SHOP)
+    arguments = ("--proto-dir", tmp_path / "protos", "--out", tmp_path / "shop")
+    result = run("codegen", *arguments, "--service", "Shop")
+    assert result.returncode == 0, result.stderr
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(REPO)])}
+    used = subprocess.run(
+        [sys.executable, "-W", "error", "-c", USE_SHOP],
+        env=environment,
+        capture_output=True,
+        encoding="utf-8",
+    )
+    assert used.stderr == ""
+    assert used.stdout == "3 pears\nNone\n"

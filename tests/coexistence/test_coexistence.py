@@ -102,7 +102,7 @@ def test_livekit_protocol_alone_does_as_expected_of_it(release: str, install: In
 @pytest.mark.parametrize("order", ["ours-first", "theirs-first"])
 @pytest.mark.parametrize("implementation", ["upb", "python"])
 @pytest.mark.parametrize("release", RELEASES)
-def test_beside_livekit_protocol(
+def test_guarantee_7_beside_livekit_protocol(
     release: str, implementation: str, order: str, install: Install
 ) -> None:
     folder = install(release)

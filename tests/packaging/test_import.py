@@ -50,14 +50,14 @@ def watch(statement: str) -> dict[str, Any]:
     return seen
 
 
-def test_import_opens_no_socket_and_starts_no_process() -> None:
+def test_guarantee_6_import_opens_no_socket_and_starts_no_process() -> None:
     events = watch("import livekit_connector_sync")["events"]
     assert "import" in events
     kinds = ("socket.", "subprocess.", "os.exec", "os.fork", "os.system", "_thread.", "urllib.")
     assert not [event for event in events if event.startswith(kinds)]
 
 
-def test_import_reads_no_setting_from_the_environment() -> None:
+def test_guarantee_6_import_reads_no_setting_from_the_environment() -> None:
     assert "LIVEKIT_URL" in watch("os.environ.get('LIVEKIT_URL')")["read"]
     read = watch("import livekit_connector_sync")["read"]
     assert not [name for name in read if "LIVEKIT" in name or "PROXY" in name.upper()]
@@ -68,7 +68,7 @@ def test_import_leaves_slow_libraries_for_the_first_call(library: str) -> None:
     assert library not in watch("import livekit_connector_sync")["loaded"]
 
 
-def test_import_loads_nothing_but_protobuf_beside_the_standard_library() -> None:
+def test_guarantee_6_import_loads_nothing_but_protobuf_beside_the_standard_library() -> None:
     installed = watch("import livekit_connector_sync")["installed"]
     assert "google" in installed
     assert set(installed) <= {"google", "livekit_connector_sync"}

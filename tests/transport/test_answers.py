@@ -67,7 +67,7 @@ STATUSES = [
 
 
 @pytest.mark.parametrize(("status", "error_class"), STATUSES)
-def test_statuses_of_intermediaries(
+def test_guarantee_3_statuses_of_intermediaries(
     serve: Serve, dial: Dial, session: Optional[requests.Session], status: int, error_class: Any
 ) -> None:
     body = b"" if status in (101, 204) else b"<html>no</html>"
@@ -99,7 +99,7 @@ def test_statuses_of_intermediaries(
         None,
     ],
 )
-def test_redirects_are_not_followed(
+def test_guarantee_3_redirects_are_not_followed(
     serve: Serve,
     dial: Dial,
     session: Optional[requests.Session],
@@ -124,7 +124,7 @@ def test_redirects_are_not_followed(
 
 
 @pytest.mark.parametrize("code", list(lk.StatusCode))
-def test_errors_of_the_service(serve: Serve, dial: Dial, code: lk.StatusCode) -> None:
+def test_guarantee_3_errors_of_the_service(serve: Serve, dial: Dial, code: lk.StatusCode) -> None:
     body = json.dumps({"code": code.value, "msg": "no \u2603", "meta": {"argument": "x"}}).encode()
     error = refused(dial(serve(http(body, "500 X", "application/json")).url))
     assert type(error) is type(lk.TwirpError.from_code(code))
@@ -178,7 +178,7 @@ NO_ERRORS = {
 
 
 @pytest.mark.parametrize("body", NO_ERRORS.values(), ids=NO_ERRORS.keys())
-def test_bodies_that_are_no_twirp_error(serve: Serve, dial: Dial, body: bytes) -> None:
+def test_guarantee_3_bodies_that_are_no_twirp_error(serve: Serve, dial: Dial, body: bytes) -> None:
     error = refused(dial(serve(http(body, "503 X", "application/json")).url))
     assert type(error) is lk.Unavailable
     assert error.metadata["http_error_from_intermediary"] == "true"
@@ -199,7 +199,7 @@ def test_bodies_that_are_no_twirp_error(serve: Serve, dial: Dial, body: bytes) -
         (b'{"code":"not_found","meta":{"\\udfff":"\\ud800"}}', "", {"\ufffd": "\ufffd"}),
     ],
 )
-def test_odd_errors_of_the_service(
+def test_guarantee_3_odd_errors_of_the_service(
     serve: Serve, dial: Dial, body: bytes, message: str, metadata: Any
 ) -> None:
     # With any content type: Twirp's Go client does not look at it.
@@ -238,7 +238,7 @@ NO_MESSAGES = {
 
 
 @pytest.mark.parametrize("answer", NO_MESSAGES.values(), ids=NO_MESSAGES.keys())
-def test_no_message_in_a_200(
+def test_guarantee_3_no_message_in_a_200(
     serve: Serve, dial: Dial, session: Optional[requests.Session], answer: bytes
 ) -> None:
     error = refused(dial(serve(answer).url, session=session))
@@ -333,7 +333,7 @@ ECHOES: dict[str, Callable[[str], bytes]] = {
 
 @pytest.mark.parametrize("which", range(3), ids=["key of Meta", "token", "header"])
 @pytest.mark.parametrize("answer", ECHOES.values(), ids=ECHOES.keys())
-def test_secrets_that_come_back_go_nowhere(
+def test_guarantee_4_secrets_that_come_back_go_nowhere(
     serve: Serve,
     dial: Dial,
     session: Optional[requests.Session],
@@ -361,7 +361,7 @@ def test_secrets_that_come_back_go_nowhere(
         assert secret.encode() not in pickled
 
 
-def test_secrets_stay_out_of_reach_of_errors(serve: Serve, dial: Dial) -> None:
+def test_guarantee_4_secrets_stay_out_of_reach_of_errors(serve: Serve, dial: Dial) -> None:
     stub = dial(serve([CLOSE]).url)
     error = refused(stub)
     seen: set[int] = set()

@@ -40,7 +40,7 @@ def answered(stub: lk.ConnectorStub, room: str) -> bool:
     return stub.DialWhatsAppCall(lk.DialWhatsAppCallRequest(room_name=room)).room_name == room
 
 
-def test_64_threads(serve: Serve, dial: Dial) -> None:
+def test_guarantee_6_64_threads(serve: Serve, dial: Dial) -> None:
     start = threading.Barrier(64)
 
     def slowly(request: Request) -> Any:
@@ -62,7 +62,7 @@ def test_64_threads(serve: Serve, dial: Dial) -> None:
     assert server.connections == burst  # each was kept
 
 
-def test_a_channel_that_is_closed_meanwhile(serve: Serve, dial: Dial) -> None:
+def test_guarantee_6_a_channel_that_is_closed_meanwhile(serve: Serve, dial: Dial) -> None:
     """The attempt under way ends; another one does not open connections that nobody closes."""
     server = serve([lambda _: closing.close(), CLOSE])
     policy = lk.RetryPolicy(initial_backoff=0, retry_ambiguous=True)
@@ -72,7 +72,7 @@ def test_a_channel_that_is_closed_meanwhile(serve: Serve, dial: Dial) -> None:
     assert len(server.requests) == 1
 
 
-def test_threads_over_a_users_session(serve: Serve, dial: Dial) -> None:
+def test_guarantee_6_threads_over_a_users_session(serve: Serve, dial: Dial) -> None:
     """Its pool has connections of another class when the threads come in at once."""
     server = serve(echo)
     start = threading.Barrier(16)
@@ -90,7 +90,7 @@ def test_threads_over_a_users_session(serve: Serve, dial: Dial) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_fork(serve: Serve, dial: Dial, session: Optional[requests.Session]) -> None:
+def test_guarantee_6_fork(serve: Serve, dial: Dial, session: Optional[requests.Session]) -> None:
     release = threading.Event()
 
     def held(request: Request) -> Any:
@@ -125,7 +125,7 @@ def test_fork(serve: Serve, dial: Dial, session: Optional[requests.Session]) -> 
 
 
 @pytest.mark.parametrize("users", [False, True])
-def test_fork_and_sys_exit(serve: Serve, users: bool) -> None:
+def test_guarantee_6_fork_and_sys_exit(serve: Serve, users: bool) -> None:
     """A child that ends as a program does must not say goodbye on the parent's connection."""
     server = serve(OK)
     program = f"""
@@ -159,7 +159,7 @@ print("done")
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_forks_while_threads_call(
+def test_guarantee_6_forks_while_threads_call(
     serve: Serve, dial: Dial, session: Optional[requests.Session]
 ) -> None:
     """Whatever lock another thread holds at the moment of the fork, the child gets through."""
@@ -199,7 +199,7 @@ def test_forks_while_threads_call(
     assert not statuses, "a child hangs"
 
 
-def test_gevent(serve: Serve) -> None:
+def test_guarantee_6_gevent(serve: Serve) -> None:
     server = serve(lambda _: [lambda _: time.sleep(0.3), OK], reads=True)
     stalled = serve([lambda _: time.sleep(1.5), CLOSE])
     program = f"""

@@ -89,7 +89,7 @@ def session(request: pytest.FixtureRequest) -> Iterator[Optional[requests.Sessio
         ),
     ],
 )
-def test_slow_answers(
+def test_guarantee_2_slow_answers(
     serve: Serve, dial: Dial, session: Optional[requests.Session], steps: Any, phase: str
 ) -> None:
     server = serve(steps)
@@ -106,7 +106,7 @@ def test_slow_answers(
     assert len(server.requests) == 1
 
 
-def test_slow_headers_for_an_adapter_of_the_users(serve: Serve, dial: Dial) -> None:
+def test_guarantee_2_slow_headers_for_an_adapter_of_the_users(serve: Serve, dial: Dial) -> None:
     server = serve([Drip(ENDLESS)])
     with requests.Session() as session:
         session.mount("http://", Subclassed())
@@ -116,7 +116,9 @@ def test_slow_headers_for_an_adapter_of_the_users(serve: Serve, dial: Dial) -> N
     assert server.requests[0].header("X-Subclassed") == "1"
 
 
-def test_connecting(dial: Dial, session: Optional[requests.Session], deaf_port: int) -> None:
+def test_guarantee_2_connecting(
+    dial: Dial, session: Optional[requests.Session], deaf_port: int
+) -> None:
     error = refused(dial(f"http://127.0.0.1:{deaf_port}", session=session), timeout=SHORT)
     assert isinstance(error, lk.DeadlineExceeded)
     if session is None or not isinstance(session.get_adapter("http://"), Foreign):
@@ -126,7 +128,7 @@ def test_connecting(dial: Dial, session: Optional[requests.Session], deaf_port: 
 
 
 @pytest.mark.parametrize("last", ["deaf", "listening"])
-def test_addresses_share_the_deadline(
+def test_guarantee_2_addresses_share_the_deadline(
     serve: Serve, dial: Dial, deaf_port: int, monkeypatch: pytest.MonkeyPatch, last: str
 ) -> None:
     server = serve(OK)
@@ -146,7 +148,7 @@ def test_addresses_share_the_deadline(
 
 
 @pytest.mark.parametrize("greeting", [[STALL], [Drip(b"\x16\x03\x03\x40\x00" + bytes(16384))]])
-def test_tls_handshake(
+def test_guarantee_2_tls_handshake(
     serve: Serve, dial: Dial, session: Optional[requests.Session], greeting: Any
 ) -> None:
     server = serve(OK, greeting=greeting)
@@ -159,7 +161,7 @@ def test_tls_handshake(
 
 
 @pytest.mark.parametrize("tls", [False, True])
-def test_upload(
+def test_guarantee_2_upload(
     serve: Serve,
     dial: Dial,
     session: Optional[requests.Session],
@@ -205,7 +207,7 @@ def test_reads_that_trickle_do_not_stretch_an_upload(
     assert isinstance(error, lk.DeadlineExceeded)
 
 
-def test_discovery(serve: Serve, dial: Dial) -> None:
+def test_guarantee_2_discovery(serve: Serve, dial: Dial) -> None:
     down = http(status="503 X", content_type="text/plain")
     server = serve(lambda request: [STALL] if request.method == "GET" else down)
     stub = dial(
@@ -222,7 +224,7 @@ def test_discovery(serve: Serve, dial: Dial) -> None:
     assert [request.method for request in server.requests] == ["POST", "GET", "POST"]
 
 
-def test_the_look_for_a_region_is_a_part_of_the_wait(
+def test_guarantee_2_the_look_for_a_region_is_a_part_of_the_wait(
     serve: Serve, dial: Dial, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     busy = http(status="503 X", headers=["Retry-After: 60"])
@@ -243,7 +245,7 @@ def test_the_look_for_a_region_is_a_part_of_the_wait(
     assert 50 < waits[0] < 59.8
 
 
-def test_backoff(serve: Serve, dial: Dial) -> None:
+def test_guarantee_2_backoff(serve: Serve, dial: Dial) -> None:
     server = serve(http(status="503 X"))
     policy = lk.RetryPolicy(max_attempts=100, initial_backoff=0.1, jitter=False)
     stub = dial(server.url, retry=policy)
@@ -256,7 +258,7 @@ def test_backoff(serve: Serve, dial: Dial) -> None:
     assert caught.value.attempts == len(server.requests) > 1
 
 
-def test_attempts_share_the_deadline(serve: Serve, dial: Dial) -> None:
+def test_guarantee_2_attempts_share_the_deadline(serve: Serve, dial: Dial) -> None:
     server = serve([CLOSE], [RESET], [STALL])
     stub = dial(server.url, retry=lk.RetryPolicy(initial_backoff=0))
     started = time.monotonic()
@@ -268,7 +270,7 @@ def test_attempts_share_the_deadline(serve: Serve, dial: Dial) -> None:
     assert len(server.requests) == 3
 
 
-def test_a_busy_pool_of_a_users_session(serve: Serve, dial: Dial) -> None:
+def test_guarantee_2_a_busy_pool_of_a_users_session(serve: Serve, dial: Dial) -> None:
     server = serve([STALL])
     with requests.Session() as session:
         session.mount("http://", HTTPAdapter(pool_maxsize=1, pool_block=True))

@@ -31,7 +31,7 @@ def session(request: pytest.FixtureRequest) -> Iterator[Optional[requests.Sessio
 
 @pytest.mark.parametrize("end", [CLOSE, RESET])
 @pytest.mark.parametrize("answer", [OK, chunked(BODY), EMPTY], ids=["length", "chunked", "empty"])
-def test_a_cut_at_any_byte_is_no_success(
+def test_guarantee_3_a_cut_at_any_byte_is_no_success(
     serve: Serve, dial: Dial, session: Optional[requests.Session], answer: bytes, end: Any
 ) -> None:
     cuts = range(len(answer))
@@ -45,7 +45,7 @@ def test_a_cut_at_any_byte_is_no_success(
     assert len(server.requests) == len(cuts)
 
 
-def test_a_cut_answer_in_another_status_is_no_answer(serve: Serve, dial: Dial) -> None:
+def test_guarantee_3_a_cut_answer_in_another_status_is_no_answer(serve: Serve, dial: Dial) -> None:
     server = serve([http(b'{"code":"not_found"}', "404 X")[:-3], CLOSE])
     assert isinstance(refused(dial(server.url)), lk.Unavailable)
 
@@ -123,7 +123,7 @@ BADLY_FRAMED = {
 
 
 @pytest.mark.parametrize("answer", BADLY_FRAMED.values(), ids=BADLY_FRAMED.keys())
-def test_broken_framing(
+def test_guarantee_3_broken_framing(
     serve: Serve, dial: Dial, session: Optional[requests.Session], answer: bytes
 ) -> None:
     server = serve([answer, CLOSE])
@@ -194,7 +194,7 @@ def test_whole_answers(
         pytest.param(b"x" * 20_000, id="more than a buffer"),
     ],
 )
-def test_what_follows_an_answer_is_not_taken_for_the_next(
+def test_guarantee_3_what_follows_an_answer_is_not_taken_for_the_next(
     serve: Serve, dial: Dial, session: Optional[requests.Session], more: bytes
 ) -> None:
     server = serve(OK + more, OK)
