@@ -149,7 +149,8 @@ class AccessToken:
 
     Args:
         api_key: the project's API key; by default LIVEKIT_API_KEY.
-        api_secret: the project's API secret; by default LIVEKIT_API_SECRET.
+        api_secret: the project's API secret; by default LIVEKIT_API_SECRET, even beside an
+            `api_key` that is given, as in the official SDK.
 
     Raises:
         ValueError: the key or the secret is missing.

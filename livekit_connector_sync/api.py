@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Optional, Union
@@ -58,8 +59,8 @@ class LiveKitAPI:
         failover: Union[bool, FailoverPolicy] = True,
         session: Optional[requests.Session] = None,
         interceptors: Sequence[UnaryUnaryClientInterceptor] = (),
-        verify: Union[bool, str, None] = None,
-        cert: Union[str, tuple[str, str], None] = None,
+        verify: Union[bool, str, os.PathLike[str], None] = None,
+        cert: Union[str, os.PathLike[str], tuple[str, str], None] = None,
         proxies: Optional[Mapping[str, str]] = None,
         validate: bool = True,
     ) -> None:
@@ -90,7 +91,9 @@ class LiveKitAPI:
         session: Optional[requests.Session] = None,
         failover: Union[bool, FailoverPolicy] = True,
     ) -> Self:
-        """Return an API that sends a token which somebody else signed.
+        """Return an API that sends a token which somebody else signed, as in the official SDK.
+
+        `LiveKitAPI(url, token=...)` does the same, and takes the other options too.
 
         Args:
             token: the token; it must hold the grants of the calls that it is used for.

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
+import os
 import re
 import threading
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Optional, Union
 from urllib.parse import urlsplit
@@ -75,8 +76,8 @@ class Channel:
         failover: Union[bool, FailoverPolicy] = True,
         session: Optional[requests.Session] = None,
         interceptors: Sequence[UnaryUnaryClientInterceptor] = (),
-        verify: Union[bool, str, None] = None,
-        cert: Union[str, tuple[str, str], None] = None,
+        verify: Union[bool, str, os.PathLike[str], None] = None,
+        cert: Union[str, os.PathLike[str], tuple[str, str], None] = None,
         proxies: Optional[Mapping[str, str]] = None,
     ) -> None:
         self.url = normalized_url(url)
@@ -86,8 +87,10 @@ class Channel:
         policy = policy_of(failover)
         domain = policy.domain_of(urlsplit(self.url).hostname or "") if policy else None
         self._endpoint = Endpoint(self.url, domain, policy is not None and policy.allow_http)
-        if isinstance(interceptors, UnaryUnaryClientInterceptor):
-            raise ValueError(f"interceptors must be several: ({interceptors!r},)")
+        if not isinstance(interceptors, Iterable):
+            raise ValueError(
+                f"interceptors must be a list or tuple of them, not {_shown(interceptors)}"
+            )
         self._interceptors = tuple(
             _checked("each of interceptors", each, "intercept_unary_unary", "an interceptor")
             for each in interceptors
@@ -117,12 +120,14 @@ class Channel:
 
     def close(self) -> None:
         """Close the channel's connections. A session that the caller gave stays open."""
-        self._closed = True
-        if self._transport is not None:
-            self._transport.close()
+        with self._lock:
+            self._closed = True
+            transport = self._transport
+        if transport is not None:
+            transport.close()
 
     def reset_after_fork(self) -> None:
-        """Start afresh in a forked child; called by itself."""
+        """Start afresh in a forked child; the package calls it there."""
         self._lock = threading.Lock()
         self._throttle.reset_after_fork()
         if self._transport is not None:
@@ -153,10 +158,10 @@ class Channel:
         details: ClientCallDetails,
         request: Request,
     ) -> tuple[Response, Call]:
-        if self._closed:
-            raise ValueError("the channel is closed: make another one")
         message = as_message(method.request_type, request)
-        transport = self._transport or self._open_transport()
+        transport = self._transport
+        if transport is None or self._closed:
+            transport = self._open_transport()
         # Here, as the frames that an execution raises through hold the token.
         transport.check_session()
         retry = self._retry if isinstance(details.retry, Unset) else _checked_retry(details.retry)
@@ -183,10 +188,17 @@ class Channel:
         return outcome
 
     def _open_transport(self) -> Transport:
+        """Return the transport, made if there is none.
+
+        Raises:
+            ValueError: the channel is closed, or an option of the transport is wrong.
+        """
         # Imported at the first call: `requests` is slow to import, and gevent must patch before.
         from .transport import Transport
 
         with self._lock:
+            if self._closed:
+                raise ValueError("the channel is closed: make another one")
             if self._transport is None:
                 self._transport = Transport(*self._transport_options)
             return self._transport

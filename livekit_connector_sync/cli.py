@@ -99,7 +99,7 @@ def _run_emulator(arguments: argparse.Namespace) -> int:
     except (OSError, ValueError) as exc:
         print(f"livekit-connector-sync: the emulator cannot start: {exc}", file=sys.stderr)
         return 1
-    previous = signal.signal(signal.SIGTERM, _interrupt)
+    terminate = signal.signal(signal.SIGTERM, _interrupt)
     try:
         print(_exports(emulator), flush=True)
         _follow(emulator)
@@ -108,10 +108,11 @@ def _run_emulator(arguments: argparse.Namespace) -> int:
     except BrokenPipeError:  # as with `| head`: nobody reads on
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # ending takes a moment, and no second Ctrl-C
+        # Ending takes a moment, and no second Ctrl-C.
+        interrupt = signal.signal(signal.SIGINT, signal.SIG_IGN)
         emulator.close()
-        signal.signal(signal.SIGTERM, previous)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, terminate)
+        signal.signal(signal.SIGINT, interrupt)
     return 0
 
 

@@ -8,9 +8,9 @@ returns errors instead of raising them: the channel raises.
 from __future__ import annotations
 
 import logging
-import os
 import random
 import time
+import uuid
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Generic, Optional, Union
@@ -81,6 +81,7 @@ def waits(method: MethodInfo[Any, Any], request: Message) -> bool:
     return method.wait_field is not None and bool(getattr(request, method.wait_field))
 
 
+@dataclass(frozen=True)
 class Endpoint:
     """Where a channel's calls go.
 
@@ -90,11 +91,14 @@ class Endpoint:
         allow_http: take regions without TLS.
     """
 
-    def __init__(self, url: str, domain: Optional[str], allow_http: bool) -> None:
-        self.url = url
-        self.origin = origin_of(url)
-        self.domain = domain
-        self.allow_http = allow_http
+    url: str
+    domain: Optional[str]
+    allow_http: bool
+
+    @property
+    def origin(self) -> str:
+        """The scheme, host and port of the URL."""
+        return origin_of(self.url)
 
     def at(self, origin: str) -> str:
         """Return the URL with another origin; a region serves the same base path."""
@@ -180,10 +184,11 @@ class Execution(Generic[Request, Response]):
             if isinstance(result, _Success):
                 self._throttle.succeeded(self._failures)
                 return result.response, self._call(result.headers)
-            done = self._done_before(result)
-            if done is not None:
-                self._throttle.succeeded(self._failures)
-                return done, self._call(())
+            if self._maybe_done:
+                done = self._method.response_of_done(self._request, result.failure.code)
+                if done is not None:
+                    self._throttle.succeeded(self._failures)
+                    return done, self._call(())
             self._note(result.failure)
             delay = self._delay(result.failure)
             decided = time.monotonic()
@@ -284,17 +289,10 @@ class Execution(Generic[Request, Response]):
             {},
         )
 
-    def _done_before(self, result: _Failed) -> Optional[Response]:
-        """Return the response that a failure stands for if it says that our own repeat is late."""
-        if not self._maybe_done or result.failure.code not in self._method.repeat_done:
-            return None
-        echo = {name: getattr(self._request, name) for name in self._method.repeat_echo}
-        return self._method.response_type(**echo) if all(echo.values()) else None
-
     def _note(self, failure: Failure) -> None:
         self._failures += 1
         self._maybe_sent = self._maybe_sent or failure.maybe_sent
-        self._maybe_done = self._maybe_done or (failure.maybe_sent and not failure.turned_away)
+        self._maybe_done = self._maybe_done or failure.ambiguous
         self._safe_to_retry = self._safe_to_retry and may_repeat(
             failure, safe_to_repeat=self._method.safe_to_repeat, waits=self._waits
         )
@@ -421,7 +419,5 @@ def _with_request_id(
     for name, value in metadata:
         if name.lower() == twirp.REQUEST_ID.lower():
             return metadata, value
-    random_hex = os.urandom(16).hex()  # a UUID of version 4, without the time of making one
-    parts = random_hex[:8], random_hex[8:12], f"4{random_hex[13:16]}", f"a{random_hex[17:20]}"
-    request_id = "-".join((*parts, random_hex[20:]))
+    request_id = str(uuid.uuid4())
     return (*metadata, (twirp.REQUEST_ID, request_id)), request_id

@@ -78,3 +78,15 @@ class MethodInfo(Generic[Request, Response]):
     def full_name(self) -> str:
         """The RPC as gRPC and OpenTelemetry write it: "livekit.Connector/DialWhatsAppCall"."""
         return f"{self.service}/{self.name}"
+
+    def response_of_done(self, request: Request, code: str) -> Optional[Response]:
+        """Return the response of a call that was made before, None if an error does not say so.
+
+        Args:
+            request: the call's request.
+            code: the code that answered its repeat.
+        """
+        if code not in self.repeat_done:
+            return None
+        echo = {name: getattr(request, name) for name in self.repeat_echo}
+        return self.response_type(**echo) if all(echo.values()) else None

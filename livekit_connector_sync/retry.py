@@ -15,6 +15,8 @@ from .errors import StatusCode
 
 __all__ = ["Failure", "RetryPolicy", "RetryThrottle", "may_repeat", "retry_delay"]
 
+_MAX_TOKENS = 100.0
+_TOKEN_RATIO = 0.1  # what a call that succeeds gives back beyond what its attempts took
 _LONGEST_RETRY_AFTER = 300.0  # seconds that a call without a limit waits because a server says so
 
 
@@ -94,6 +96,11 @@ class Failure:
     turned_away: bool = False
     retry_after: Optional[float] = None
 
+    @property
+    def ambiguous(self) -> bool:
+        """True if nobody knows whether the service did what it was asked to."""
+        return self.maybe_sent and not self.refused and not self.turned_away
+
 
 def may_repeat(
     failure: Failure, *, safe_to_repeat: bool, waits: bool, retry_ambiguous: bool = False
@@ -111,7 +118,7 @@ def may_repeat(
         return True
     if waits:
         return False
-    return failure.refused or safe_to_repeat or retry_ambiguous
+    return not failure.ambiguous or safe_to_repeat or retry_ambiguous
 
 
 def retry_delay(
@@ -159,16 +166,14 @@ class RetryThrottle:
     Source: gRPC's retry throttling, https://github.com/grpc/proposal/blob/master/A6-client-retries.md
     """
 
-    def __init__(self, max_tokens: float = 100.0, token_ratio: float = 0.1) -> None:
-        self._max_tokens = max_tokens
-        self._token_ratio = token_ratio
-        self._tokens = max_tokens
+    def __init__(self) -> None:
+        self._tokens = _MAX_TOKENS
         self._lock = threading.Lock()
 
     @property
     def throttled(self) -> bool:
         """True while retries would only add to the load."""
-        return self._tokens <= self._max_tokens / 2
+        return self._tokens <= _MAX_TOKENS / 2
 
     def failed(self) -> None:
         """Note a failed attempt that may be worth another."""
@@ -177,10 +182,10 @@ class RetryThrottle:
 
     def succeeded(self, failures: int) -> None:
         """Note a call that succeeded after so many failed attempts."""
-        if failures == 0 and self._tokens >= self._max_tokens:
+        if failures == 0 and self._tokens >= _MAX_TOKENS:
             return
         with self._lock:
-            self._tokens = min(self._tokens + failures + self._token_ratio, self._max_tokens)
+            self._tokens = min(self._tokens + failures + _TOKEN_RATIO, _MAX_TOKENS)
 
     def reset_after_fork(self) -> None:
         """Make the bucket usable in a forked child, whose lock another thread may have held."""

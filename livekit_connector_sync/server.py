@@ -284,15 +284,18 @@ class TwirpApplication:
         """Return a request's body.
 
         Raises:
-            Malformed: it is too large, or nobody says where it ends.
+            Malformed: it is too large or cut short, or nobody says where it ends.
         """
         length, source = environ.get("CONTENT_LENGTH") or "", environ["wsgi.input"]
         too_large = Malformed(f"the body is over {self._max_body} bytes")
         if length:
-            digits = length.isascii() and length.isdigit() and len(length) <= 18
-            if not digits or int(length) > self._max_body:
+            if not (length.isascii() and length.isdigit()):
+                raise Malformed("Content-Length is not a number")
+            if len(length) > 18 or int(length) > self._max_body:
                 raise too_large
             declared: bytes = source.read(int(length))
+            if len(declared) < int(length):
+                raise Malformed("the body ended before its Content-Length")
             return declared
         if environ.get("wsgi.input_terminated"):  # the server takes chunked bodies apart
             body: bytes = source.read(self._max_body + 1)

@@ -127,13 +127,13 @@ class ServiceClient:
         failover: Union[bool, FailoverPolicy] = True,
         session: Optional[requests.Session] = None,
         interceptors: Sequence[UnaryUnaryClientInterceptor] = (),
-        verify: Union[bool, str, None] = None,
-        cert: Union[str, tuple[str, str], None] = None,
+        verify: Union[bool, str, os.PathLike[str], None] = None,
+        cert: Union[str, os.PathLike[str], tuple[str, str], None] = None,
         proxies: Optional[Mapping[str, str]] = None,
         validate: bool = True,
     ) -> None:
         url, credentials = from_environment(url, api_key, api_secret, token)
-        self._channel: UnaryUnaryChannel = Channel(
+        self._own_channel: Optional[Channel] = Channel(
             url,
             credentials,
             timeout=timeout,
@@ -145,6 +145,7 @@ class ServiceClient:
             cert=cert,
             proxies=proxies,
         )
+        self._channel: UnaryUnaryChannel = self._own_channel
         self._validate = validate
 
     @classmethod
@@ -157,6 +158,7 @@ class ServiceClient:
         """
         client = cls.__new__(cls)
         client._channel = channel
+        client._own_channel = None
         client._validate = validate
         return client
 
@@ -166,10 +168,9 @@ class ServiceClient:
         return self._channel
 
     def close(self) -> None:
-        """Close the client's connections."""
-        close = getattr(self._channel, "close", None)
-        if close is not None:
-            close()
+        """Close the client's connections; a channel that the caller gave stays open."""
+        if self._own_channel is not None:
+            self._own_channel.close()
 
     def __enter__(self) -> Self:
         return self
@@ -239,7 +240,8 @@ def from_environment(
     url = url or os.environ.get("LIVEKIT_URL")
     if not url:
         raise ValueError("url is missing: pass it, or set LIVEKIT_URL")
-    if not (api_key or api_secret or token):
+    explicit = bool(api_key or api_secret or token)
+    if not explicit:
         token = os.environ.get("LIVEKIT_TOKEN")
         if not token:
             api_key = os.environ.get("LIVEKIT_API_KEY")
@@ -255,5 +257,7 @@ def from_environment(
         )
     if not api_key or not api_secret:
         given, missing = ("api_key", "api_secret") if api_key else ("api_secret", "api_key")
-        raise ValueError(f"{missing} is missing: {given} was given without it")
+        if not explicit:
+            given, missing = (f"LIVEKIT_{name.upper()}" for name in (given, missing))
+        raise ValueError(f"{missing} is missing: {given} is set without it")
     return url, ApiKeyCredentials(api_key, api_secret)

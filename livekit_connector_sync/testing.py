@@ -16,13 +16,17 @@ from dataclasses import dataclass, field
 from typing import Any, Optional
 from urllib.parse import urlencode
 
-from ._gen import SessionDescription
-from .call import Call, ClientCallDetails, UnaryUnaryMultiCallable
+from ._gen import ConnectorServicer, SessionDescription
+from .call import Call, ClientCallDetails, UnaryUnaryMultiCallable, Unset
+from .deadline import checked_timeout
 from .emulator import Call as EmulatedCall
 from .emulator import livekit, meta, twilio
 from .emulator import sdp as session
 from .emulator.lifecycle import Direction, Event, Progress, Provider, State
+from .messages import as_message
 from .method import MethodInfo, Request, Response
+from .service import Servicer
+from .twirp import checked_metadata
 
 __all__ = [
     "FakeChannel",
@@ -52,18 +56,34 @@ class FakeRequest:
 class FakeChannel:
     """A channel that sends nothing: it notes every call and answers from a table.
 
+    What a Channel refuses before it sends anything is refused here too. A call for which a
+    sequence of the table has nothing left is an AssertionError. `requests` lists the calls so far.
+
     Args:
         answers: by RPC ("DialWhatsAppCall", or "dial_whatsapp_call"): a response message, an
             exception to raise, a function from request to response, or a sequence of these, used
             up one by one. An RPC that is not in it answers with an empty response.
+        servicer: the generated servicer class of the service, by default the Connector's.
+
+    Raises:
+        ValueError: `answers` names an RPC that the service does not have.
     """
 
-    def __init__(self, answers: Optional[Mapping[str, Any]] = None) -> None:
+    def __init__(
+        self,
+        answers: Optional[Mapping[str, Any]] = None,
+        *,
+        servicer: type[Servicer] = ConnectorServicer,
+    ) -> None:
         self.requests: list[FakeRequest] = []
         self._answers = {
             _plain(name): list(answer) if isinstance(answer, Sequence) else answer
             for name, answer in (answers or {}).items()
         }
+        names = [method.name for method in servicer.METHODS]
+        for name in answers or ():
+            if _plain(name) not in map(_plain, names):
+                raise ValueError(f"answers names no RPC {name!r}: there are {', '.join(names)}")
 
     def unary_unary(
         self, method: MethodInfo[Request, Response]
@@ -77,6 +97,10 @@ class FakeChannel:
         request: Request,
         details: ClientCallDetails,
     ) -> tuple[Response, Call]:
+        request = as_message(method.request_type, request)
+        checked_metadata(details.metadata)
+        if not isinstance(details.timeout, Unset):
+            checked_timeout(details.timeout)
         self.requests.append(FakeRequest(method.full_name, request, details))
         answer = self._answers.get(_plain(method.name))
         if isinstance(answer, list):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Callable
+from typing import Callable, Optional
 
 __all__ = ["Clock"]
 
@@ -21,10 +21,10 @@ class Clock:
     def __init__(
         self,
         monotonic: Callable[[], float] = time.monotonic,
-        start: float = 0.0,
+        start: Optional[float] = None,
     ) -> None:
         self._monotonic = monotonic
-        self._base = (start or time.time()) - monotonic()
+        self._base = (time.time() if start is None else start) - monotonic()
 
     def now(self) -> float:
         """Return the time."""

@@ -7,6 +7,7 @@ drop the connection without a word.
 from __future__ import annotations
 
 import contextlib
+import logging
 import socket
 import ssl
 import threading
@@ -18,6 +19,8 @@ from typing import Any, Callable, Optional, Union, cast
 from ..server import Response
 
 __all__ = ["HTTPListener", "HTTPRequest", "Takeover"]
+
+logger = logging.getLogger("livekit_connector_sync.emulator")
 
 _MAX_BODY = 4 * 1024 * 1024  # bytes
 _PATIENCE = 75.0  # seconds between two reads of a connection
@@ -187,7 +190,7 @@ class _Connection(BaseHTTPRequestHandler):
                 status, {"Content-Type": "text/plain"}, text.encode()
             )
         else:
-            answer = cast(_Server, self.server).handler(self._request(body))
+            answer = self._answer(self._request(body))
         if isinstance(answer, Response):
             self._send(answer)
             return
@@ -195,6 +198,14 @@ class _Connection(BaseHTTPRequestHandler):
         if isinstance(answer, Takeover):
             self.connection.settimeout(None)
             answer.serve(self.connection)
+
+    def _answer(self, request: HTTPRequest) -> Union[Response, Takeover, None]:
+        try:
+            return cast(_Server, self.server).handler(request)
+        except Exception:
+            logger.exception("%s %s failed: a bug in the emulator", request.method, request.path)
+            text = b"a bug in the emulator: its log has the rest\n"
+            return Response(500, {"Content-Type": "text/plain"}, text)
 
     def __getattr__(self, name: str) -> Any:
         # The handler decides about methods too, so that an unknown one gets Twirp's own answer.

@@ -259,8 +259,10 @@ def _silently(_: object) -> None:
 def _is_own(request: HTTPRequest, host: str) -> bool:
     """Tell requests for this machine from those under a foreign name, or from a foreign page."""
     asked = request.headers.get("host", "")
+    origin = request.headers.get("origin")
     try:
         name = urlsplit(f"//{asked}").hostname or ""
+        foreign = origin is not None and urlsplit(origin).netloc != asked
     except ValueError:
         return False
     if name not in (host.lower(), "localhost"):
@@ -268,8 +270,7 @@ def _is_own(request: HTTPRequest, host: str) -> bool:
             ipaddress.ip_address(name)
         except ValueError:
             return False  # a name that its owner can point at this machine
-    origin = request.headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == asked
+    return not foreign
 
 
 def _json(status: int, document: dict[str, Any]) -> Response:

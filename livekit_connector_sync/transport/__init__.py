@@ -14,6 +14,7 @@ the exchange runs in a thread of its own, which is left behind at the deadline.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Mapping
 from typing import Any, Optional, Union
@@ -60,8 +61,8 @@ class Transport:
     def __init__(
         self,
         session: Optional[requests.Session] = None,
-        verify: Union[bool, str, None] = None,
-        cert: Union[str, tuple[str, str], None] = None,
+        verify: Union[bool, str, os.PathLike[str], None] = None,
+        cert: Union[str, os.PathLike[str], tuple[str, str], None] = None,
         proxies: Optional[Mapping[str, str]] = None,
     ) -> None:
         if session is not None and not isinstance(session, requests.Session):
@@ -176,7 +177,7 @@ class Transport:
         found = self._environment.settings(url, session) if session.trust_env else NO_SETTINGS
         verify = self._verify
         if verify is None:
-            verify = session.verify if session.verify is not True else found.verify
+            verify = found.verify if session.verify in (True, None) else session.verify
         proxies = self._proxies
         if proxies is None:
             proxies = {**found.proxies, **session.proxies}

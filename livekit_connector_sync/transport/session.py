@@ -127,12 +127,17 @@ def refuse_repeating(adapter: Any) -> None:
         )
 
 
-def check_paths(verify: Union[bool, str, None], cert: Union[str, tuple[str, str], None]) -> None:
+def check_paths(verify: Any, cert: Any) -> None:
+    """Check a channel's `verify` and `cert`.
+
+    Raises:
+        ValueError: one is of another type, or what is at its path cannot be used.
+    """
     if verify is not None and not isinstance(verify, (bool, str, os.PathLike)):
         raise ValueError(f"verify must be a path, True or False, not {verify!r}")
     if isinstance(verify, (str, os.PathLike)):
         try:
-            _tls_context(os.fspath(verify), None)
+            _tls_context(verify, None)
         except (OSError, ValueError) as exc:
             raise ValueError(f"verify={verify!r} is no usable CA bundle: {exc}") from None
     if cert is not None:
@@ -150,7 +155,7 @@ def check_proxy(what: str, url: Any) -> None:
         url: the URL; requests takes an empty one for no proxy.
 
     Raises:
-        ValueError: it is none; the text holds no user or password of it.
+        ValueError: it is not one; the text holds no user or password of it.
     """
     if not url:
         return
@@ -168,34 +173,35 @@ def is_tls(proxy: str) -> bool:
     return proxy.lower().startswith("https:")
 
 
-def refuse_missing_files(verify: Union[bool, str], cert: Any) -> None:
+def refuse_missing_files(verify: Union[bool, str, os.PathLike[str]], cert: Any) -> None:
     """Refuse paths where nothing is: an adapter of the caller's opens them after it took a pool.
 
     Raises:
         NotSent: one is missing.
     """
-    if isinstance(verify, str) and not os.path.exists(verify):
+    if not isinstance(verify, bool) and not os.path.exists(verify):
         raise NotSent(f"the CA bundle {verify!r} does not exist (verify, or REQUESTS_CA_BUNDLE)")
-    if cert is not None and not all(map(os.path.exists, [cert] if isinstance(cert, str) else cert)):
+    if not all(map(os.path.exists, _files(cert))):
         raise NotSent(f"the client certificate {cert!r} does not exist (cert)")
 
 
-def _tls_context(verify: Union[bool, str], cert: Any) -> ssl.SSLContext:
+def _tls_context(verify: Any, cert: Any) -> ssl.SSLContext:
     """Return the TLS context of a setting; made anew only for other files, in a new pool.
 
     Raises:
         OSError: a file cannot be read.
         ValueError: a file holds something else.
     """
-    paths: list[Any] = [verify] if isinstance(verify, str) else []
-    paths += [cert] if isinstance(cert, (str, os.PathLike)) else list(cert or ())
+    paths = _files(cert) if isinstance(verify, bool) else [verify, *_files(cert)]
     return _make_tls_context(verify, cert, tuple(os.stat(path).st_mtime_ns for path in paths))
 
 
+def _files(cert: Any) -> list[Any]:
+    return [cert] if isinstance(cert, (str, os.PathLike)) else list(cert or ())
+
+
 @functools.lru_cache(maxsize=32)
-def _make_tls_context(
-    verify: Union[bool, str], cert: Any, changed: tuple[int, ...]
-) -> ssl.SSLContext:
+def _make_tls_context(verify: Any, cert: Any, changed: tuple[int, ...]) -> ssl.SSLContext:
     """Return a TLS context; kept, since reading the CA bundle takes 20 ms."""
     context = create_urllib3_context()
     if verify is False:

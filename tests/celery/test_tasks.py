@@ -108,6 +108,37 @@ def test_a_task_of_ones_own(switchboard: Switchboard) -> None:
 
 
 @pytest.mark.usefixtures("app")
+def test_a_task_places_one_call(switchboard: Switchboard) -> None:
+    @shared_task(bind=True, base=ConnectorTask, name="tests.place_two")
+    def place_two(self: ConnectorTask) -> None:
+        with pytest.raises(lk.InvalidArgument):  # nothing was placed
+            self.call("dial_whatsapp_call", whatsapp_to_phone_number="+" + NUMBER)
+        self.call("dial_whatsapp_call", whatsapp_to_phone_number=NUMBER)
+        self.call("dial_whatsapp_call", whatsapp_to_phone_number="15551234568")
+
+    with pytest.raises(RuntimeError, match=r"one call: tests\.place_two has made DialWhatsAppCall"):
+        place_two.delay()
+    assert len(switchboard.dials) == 1
+
+
+def test_a_call_that_rings_has_a_limit(
+    app: Celery, switchboard: Switchboard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app.conf.update(
+        task_always_eager=False,
+        livekit_connector_claims="redis://127.0.0.1:1",
+        livekit_connector={"TIMEOUT": None},
+    )
+    task = tasks.dial_whatsapp_call._get_current_object()
+    monkeypatch.setattr(task, "soft_time_limit", None)
+    task.push_request(id="1", called_directly=False, kwargs={})
+    with pytest.raises(ValueError, match="DialWhatsAppCall needs a limit in a task: set TIMEOUT"):
+        task.run(whatsapp_to_phone_number=NUMBER)
+    task.pop_request()
+    assert not switchboard.dials
+
+
+@pytest.mark.usefixtures("app")
 def test_what_monitors_show_of_the_arguments() -> None:
     sent = {}
 

@@ -313,6 +313,7 @@ def test_the_pages_actions_are_for_the_page_only(emulator: ConnectorEmulator) ->
         ({"Host": "127.0.0.1", "Origin": "http://127.0.0.1"}, 200),
         ({"Host": "127.0.0.1", "Origin": "http://evil.example"}, 403),
         ({"Host": "127.0.0.1", "Origin": "null"}, 403),
+        ({"Host": "127.0.0.1", "Origin": "http://["}, 403),
         ({"Host": "["}, 403),
     ],
 )

@@ -138,6 +138,7 @@ BODY = lk.DialWhatsAppCallRequest(room_name="sales").SerializeToString()
         ({"CONTENT_LENGTH": str(len(BODY))}, 200, "sales"),
         ({"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input_terminated": True}, 200, "sales"),
         ({"HTTP_TRANSFER_ENCODING": "chunked"}, 400, None),
+        ({"CONTENT_LENGTH": str(len(BODY) + 1)}, 400, None),
         ({"CONTENT_LENGTH": "-1"}, 400, None),
         ({"CONTENT_LENGTH": "9" * 5000}, 400, None),
         ({"CONTENT_LENGTH": "\u00b2"}, 400, None),

@@ -61,6 +61,20 @@ def test_fake_channel_answers_empty_by_default_and_refuses_nonsense() -> None:
     assert client.connect_twilio_call(twilio_call_direction=0, room_name="desk").connect_url == ""
     with pytest.raises(TypeError, match="DisconnectWhatsAppCallResponse"):
         client.disconnect_whatsapp_call(**DISCONNECT)
+    with pytest.raises(ValueError, match="no RPC 'DialWhatsApp': there are DialWhatsAppCall"):
+        FakeChannel({"DialWhatsApp": lk.NotFound()})
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [({"timeout": -5}, "timeout"), ({"extra_headers": {"Authorization": "x"}}, "Authorization")],
+)
+def test_fake_channel_refuses_what_a_channel_refuses(options: dict, named: str) -> None:
+    channel = FakeChannel()
+    client = lk.ConnectorClient.from_channel(channel)
+    with pytest.raises(ValueError, match=named):
+        client.disconnect_whatsapp_call(**DISCONNECT, **options)
+    assert not channel.requests
 
 
 @pytest.mark.parametrize("event", ["connect", "terminate", "ringing", "accepted", "rejected"])

@@ -176,7 +176,8 @@ class Noting(lk.UnaryUnaryClientInterceptor):
         (("https://x", "key", "secret"), {"proxies": "http://p"}, "proxies must be a mapping"),
         (("https://x", "key", "secret"), {"verify": 5}, "verify must be a path"),
         (("https://x", "key", "secret"), {"interceptors": [Noting]}, "the class Noting"),
-        (("https://x", "key", "secret"), {"interceptors": Noting("a", [])}, "must be several"),
+        (("https://x", "key", "secret"), {"interceptors": Noting("a", [])}, "a list or tuple"),
+        (("https://x", "key", "secret"), {"interceptors": None}, "a list or tuple"),
         (("https://x", "key", "secret"), {"verify": "/no/such/file"}, "verify"),
         (("https://x", "key", "secret"), {"cert": "/no/such/file"}, "cert"),
     ],
@@ -185,6 +186,12 @@ def test_a_configuration_mistake_is_a_value_error_that_names_it(arguments, optio
     with pytest.raises(ValueError, match=named) as caught:
         lk.ConnectorClient(*arguments, **options)
     assert "pass@" not in str(caught.value)
+
+
+def test_half_the_environments_credentials_are_named_as_the_environment_does(monkeypatch) -> None:
+    monkeypatch.setenv("LIVEKIT_API_KEY", "key")
+    with pytest.raises(ValueError, match=r"^LIVEKIT_API_SECRET is missing: LIVEKIT_API_KEY is set"):
+        lk.ConnectorClient("https://x")
 
 
 @pytest.mark.parametrize("credentials", [None, ("key", "secret"), lk.ApiKeyCredentials])
@@ -238,6 +245,13 @@ def test_closing_a_client_closes_its_connections(server) -> None:
     client.close()
     assert server.hung_up_within(2)
     assert client.channel  # still held: the connections do not wait for the collector
+
+
+def test_a_client_leaves_a_channel_open_that_it_did_not_make(server) -> None:
+    with lk.Channel(server.url, lk.ApiKeyCredentials("key", SECRET)) as channel:
+        with lk.ConnectorClient.from_channel(channel) as client:
+            client.dial_whatsapp_call(DIAL)
+        lk.ConnectorStub(channel).DialWhatsAppCall(DIAL)
 
 
 # --- calls ------------------------------------------------------------------------------------

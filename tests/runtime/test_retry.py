@@ -173,21 +173,32 @@ GONE = twirp_error(404, "not_found")
 OVER = twirp_error(412, "failed_precondition")
 
 
-@pytest.mark.parametrize(
-    ("rpc", "answer"),
-    [
-        ("AcceptWhatsAppCall", ALREADY),
-        ("ConnectWhatsAppCall", ALREADY),
-        ("DisconnectWhatsAppCall", GONE),
-        ("DisconnectWhatsAppCall", OVER),
-    ],
-)
+LATE = [
+    ("AcceptWhatsAppCall", ALREADY),
+    ("ConnectWhatsAppCall", ALREADY),
+    ("DisconnectWhatsAppCall", GONE),
+    ("DisconnectWhatsAppCall", OVER),
+]
+
+
+@pytest.mark.parametrize(("rpc", "answer"), LATE)
 def test_guarantee_1_an_answer_that_our_own_repeat_is_late_is_success(rpc, answer) -> None:
     with ScriptedServer(close, answer) as server:
         assert call(server, rpc)[0] == RESPONSES[rpc]
     with ScriptedServer(answer) as server, pytest.raises(lk.TwirpError):
         call(server, rpc)
     assert len(server.received) == 1
+
+
+@pytest.mark.parametrize(("rpc", "answer"), LATE)
+@pytest.mark.parametrize("fault", REFUSED.values(), ids=REFUSED)
+def test_guarantee_3_an_attempt_that_was_refused_is_not_the_one_that_did_it(
+    rpc, answer, fault
+) -> None:
+    with ScriptedServer(fault, answer) as server, pytest.raises(lk.TwirpError) as caught:
+        call(server, rpc)
+    assert caught.value.attempts == 2
+    assert caught.value.status in (404, 409, 412)
 
 
 @pytest.mark.parametrize("rpc", ["AcceptWhatsAppCall", "ConnectWhatsAppCall"])

@@ -114,6 +114,22 @@ def test_no_verification(serve: Serve, dial: Dial, server_tls: ssl.SSLContext, w
             works(dial(server.url, verify=False))
 
 
+def test_a_new_channel_takes_a_renewed_bundle(
+    serve: Serve,
+    dial: Dial,
+    server_tls: ssl.SSLContext,
+    ca_bundle: str,
+    other_bundle: str,
+    tmp_path: Path,
+) -> None:
+    server = serve(OK, tls=server_tls)
+    bundle = tmp_path / "bundle.pem"
+    bundle.write_bytes(Path(other_bundle).read_bytes())
+    refused(dial(server.url, verify=bundle))
+    bundle.write_bytes(Path(ca_bundle).read_bytes())
+    works(dial(server.url, verify=bundle))
+
+
 @pytest.mark.parametrize("whose", ["own session", "users session", "session's own"])
 def test_client_certificates(
     serve: Serve,

@@ -17,6 +17,7 @@ from ...errors import StatusCode, TwirpError, Unavailable
 from ...execution import effective_timeout
 from ...method import MethodInfo
 from ...redaction import secret_values
+from ...twirp import REQUEST_ID
 from ..settings import DEFAULT_ALIAS
 from .arguments import check_fields, method_of, refuse_secrets, request_of
 from .claims import Claim, Claims
@@ -35,7 +36,6 @@ __all__ = ["ConnectorTask", "RPCTask"]
 
 logger = logging.getLogger(__name__)
 
-_REQUEST_ID = "X-Livekit-Request-Id"
 _MARGIN = 2.0  # seconds from a call's deadline to the end of its run
 _RETRYABLE = (StatusCode.UNAVAILABLE, StatusCode.RESOURCE_EXHAUSTED, StatusCode.DEADLINE_EXCEEDED)
 _ERROR_DETAILS = (
@@ -99,6 +99,7 @@ class ConnectorTask(_CeleryTask):
             celery.exceptions.Retry: Celery will try again: the call failed and did nothing.
             TypeError: a field has the wrong type.
             ValueError: a value is out of range or a secret, or the settings are wrong.
+            RuntimeError: this run has placed a call already: a claim is a task's, not a call's.
         """
         method = method_of(rpc)
         clients = clients_of(self.app)
@@ -108,11 +109,11 @@ class ConnectorTask(_CeleryTask):
             effective_timeout(method, request, UNSET, settings.timeout), self._soft_limit()
         )
         invoke = getattr(clients.get(alias), rpc)
-        claims = self._claims(method)
+        claims = self._claims(method, timeout)
         try:
             earlier = None if claims is None else _taken(claims, timeout)
             if earlier is None:
-                headers = {_REQUEST_ID: self.request.id} if self.request.id else {}
+                headers = {REQUEST_ID: self.request.id} if self.request.id else {}
                 return _settled(
                     lambda: invoke(request, timeout=timeout, extra_headers=headers),
                     method,
@@ -120,15 +121,35 @@ class ConnectorTask(_CeleryTask):
                     claims,
                 )
         except TwirpError as exc:
-            if exc.safe_to_retry and exc.code in _RETRYABLE:
-                raise self.retry(exc=exc, countdown=self._backoff()) from None
+            if exc.safe_to_retry:
+                self.request.placed_call = None
+                if exc.code in _RETRYABLE:
+                    raise self.retry(exc=exc, countdown=self._backoff()) from None
             raise
         return self._outcome_of(earlier, method, request)
 
-    def _claims(self, method: MethodInfo[Any, Any]) -> Optional[Claims]:
-        """Return the claim to take, None where nothing can be delivered twice."""
-        if method.safe_to_repeat or not self.request.id or self.request.is_eager:
+    def _claims(self, method: MethodInfo[Any, Any], timeout: Optional[float]) -> Optional[Claims]:
+        """Return the claim to take, None where nothing can be delivered twice.
+
+        Raises:
+            RuntimeError: this run has placed a call already.
+            ValueError: the run would have no end, after which another one may look at its claim.
+        """
+        if method.safe_to_repeat or not self.request.id:
             return None
+        earlier = self.request.get("placed_call")
+        if earlier is not None:
+            raise RuntimeError(
+                f"a task places one call: {self.name} has made {earlier} and goes on to "
+                f"{method.name}; send a task of its own for that"
+            )
+        self.request.placed_call = method.name
+        if self.request.is_eager:
+            return None
+        if timeout is None:
+            raise ValueError(
+                f"{method.name} needs a limit in a task: set TIMEOUT, or the task's soft_time_limit"
+            )
         return Claims(store_of(self.app), self.request.id, self.claim_ttl)
 
     def _outcome_of(
@@ -198,6 +219,10 @@ def bounded(timeout: Optional[float], soft_limit: Optional[float]) -> Optional[f
 def _taken(claims: Claims, timeout: Optional[float]) -> Optional[Claim]:
     """Take the claim, or return the earlier one.
 
+    Args:
+        claims: where to.
+        timeout: seconds that the call may take; a call with a claim has a limit.
+
     Raises:
         Unavailable: the store failed, so nothing was sent.
     """
@@ -227,7 +252,7 @@ def _settled(
         if claims is not None:
             details = {name: getattr(exc, name) for name in _ERROR_DETAILS}
             _note(claims.release if exc.safe_to_retry else lambda: claims.failed(details))
-        done = _done_before(method, request, exc)
+        done = method.response_of_done(request, exc.code)
         if done is None:
             raise
         response = done
@@ -236,16 +261,6 @@ def _settled(
         secret = bool(secret_values(response))  # as a Twilio session's URL is
         _note(claims.made if secret else lambda: claims.succeeded(result))
     return result
-
-
-def _done_before(
-    method: MethodInfo[Any, Any], request: Message, error: TwirpError
-) -> Optional[Message]:
-    """Return the response that an error stands for if it says that the call is done already."""
-    if error.code not in method.repeat_done:
-        return None
-    echo = {name: getattr(request, name) for name in method.repeat_echo}
-    return method.response_type(**echo) if all(echo.values()) else None
 
 
 def _note(write: Callable[[], None]) -> None:
