@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -37,21 +38,25 @@ def import_path_of(folder: Path) -> str:
     return ".".join(parts)
 
 
-def generate(args: argparse.Namespace, import_path: str, out: Path) -> Package:
+def generate(
+    proto_dir: Path, services: Sequence[str], overlay_dir: Path, import_path: str, out: Path
+) -> Package:
     """Write the generated package into an empty folder.
 
     Args:
-        args: the command line: protos, services and tables.
+        proto_dir: the folder of the protos.
+        services: the services, by simple or full name.
+        overlay_dir: the folder of overlay.toml and grants.toml.
         import_path: how the package will be imported.
         out: the empty folder.
 
     Raises:
         CodegenError: something is wrong with the protos, the overlay or the names.
     """
-    files = files_of_services(args.proto_dir, args.service)
-    compiled = with_custom_options(compile_protos(args.proto_dir, sorted(set(files.values()))))
+    files = files_of_services(proto_dir, services)
+    compiled = with_custom_options(compile_protos(proto_dir, sorted(set(files.values()))))
     pruned = prune(compiled, files)
-    package = build(pruned, import_path, overlay.load(args.overlay_dir))
+    package = build(pruned, import_path, overlay.load(overlay_dir))
     texts = render(package)
     relocated, to_generate = relocate(pruned, import_path)
     with tempfile.TemporaryDirectory() as scratch:
@@ -74,9 +79,12 @@ def run(args: argparse.Namespace) -> int:
     import_path = args.package or import_path_of(out)
     if not is_import_path(import_path):
         raise CodegenError(f"{import_path} cannot be imported: name the package with --package")
+    generate_into = functools.partial(
+        generate, args.proto_dir, args.service, args.overlay_dir, import_path
+    )
     if args.check:
         with tempfile.TemporaryDirectory() as scratch:
-            generate(args, import_path, Path(scratch))
+            generate_into(Path(scratch))
             diff = differences(read_tree(out), read_tree(Path(scratch)), str(args.out))
         if diff:
             print(diff)
@@ -89,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"{args.out} is what {args.proto_dir} generates")
         return 0
     packages: list[Package] = []
-    replace(out, GENERATED, lambda folder: packages.append(generate(args, import_path, folder)))
+    replace(out, GENERATED, lambda folder: packages.append(generate_into(folder)))
     clients = [f"{s.name}Client" for file in packages[0].files for s in file.services]
     print(f"wrote {len(list(out.iterdir()))} files to {args.out}")
     print(f"from {import_path} import {', '.join(clients)}")

@@ -222,7 +222,7 @@ def _table(value: object, where: str) -> dict[str, Any]:
 
 def _texts(value: object, where: str) -> list[str]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise CodegenError(f"{where} must be a list of texts")
+        raise CodegenError(f"{where} must be a list of strings")
     return value
 
 

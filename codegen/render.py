@@ -367,6 +367,9 @@ def _class(imports: _Imports, type_: MessageType) -> str:
 
 # ---- docstrings
 
+_DEEP = " " * 8  # what the text of an argument is indented by, beyond its docstring
+_DEEPER = " " * 12
+
 
 def _doc(text: str, indent: str, *more: str) -> list[str]:
     whole = "\n\n".join([text, *more])
@@ -383,22 +386,32 @@ def _client_doc(method: Method) -> str:
     lines = paragraphs(_method_doc(method), indent)
     lines += ["", "Takes a request message, or the message's fields as keywords.", "", "Args:"]
     lines += paragraphs(
-        "the request message, in place of the fields.", indent, "    request: ", _deep(8)
+        "the request message, in place of the fields.", indent, "    request: ", _DEEP
     )
     for field in method.request.fields:
         text = _field_doc(field, method)
-        lines += paragraphs(text, indent, f"    {field.name}: ", _deep(8))
+        lines += paragraphs(text, indent, f"    {field.name}: ", _DEEP)
     for option, text in _OPTION_DOCS.items():
-        lines += paragraphs(text, indent, f"    {option}: ", _deep(8))
+        lines += paragraphs(text, indent, f"    {option}: ", _DEEP)
     lines += ["", "Returns:", *_returns(method.response, indent), "", "Raises:"]
     lines += paragraphs(
         "the call failed; InvalidArgument, before anything is sent, if a required field is empty.",
         indent,
         "    TwirpError: ",
-        _deep(8),
+        _DEEP,
     )
-    lines += paragraphs("a field has the wrong type.", indent, "    TypeError: ", _deep(8))
-    lines += paragraphs("a field's value is out of range.", indent, "    ValueError: ", _deep(8))
+    lines += paragraphs(
+        "a field or extra_headers has the wrong type, or fields stand beside a request.",
+        indent,
+        "    TypeError: ",
+        _DEEP,
+    )
+    lines += paragraphs(
+        "a field is out of range, timeout or retry is wrong, or a header cannot be sent.",
+        indent,
+        "    ValueError: ",
+        _DEEP,
+    )
     return "\n".join(lines)
 
 
@@ -406,6 +419,8 @@ def _field_doc(field: Field, method: Method) -> str:
     doc = field.doc or f"the field {field.name} of {method.request.type.full_name}."
     if field.name in method.facts.required and not doc.lower().startswith("required"):
         doc = f"Required. {doc}"
+    if isinstance(field.type, MessageType) and field.type.full_name == _DURATION:
+        doc = f"{doc} Takes seconds, a timedelta or a Duration."
     if field.excludes:
         doc = f"{doc} Not together with {', '.join(field.excludes)}."
     return f"Deprecated. {doc}" if field.deprecated else doc
@@ -413,15 +428,11 @@ def _field_doc(field: Field, method: Method) -> str:
 
 def _returns(response: Message, indent: str) -> list[str]:
     name = response.type.path
-    lines = paragraphs(response.doc, indent, f"    {name}: ", _deep(8)) or [f"    {name}."]
+    lines = paragraphs(response.doc, indent, f"    {name}: ", _DEEP) or [f"    {name}."]
     for field in response.fields:
         if field.doc:
-            lines += ["", *paragraphs(field.doc, indent, f"        {field.name}: ", _deep(12))]
+            lines += ["", *paragraphs(field.doc, indent, f"        {field.name}: ", _DEEPER)]
     return lines
-
-
-def _deep(spaces: int) -> str:
-    return " " * spaces
 
 
 # ---- enums.py and __init__.py

@@ -276,6 +276,9 @@ class TokenVerifier:
     def verify(self, token: str) -> Claims:
         """Return the claims of a token.
 
+        Args:
+            token: the JWT, without "Bearer".
+
         Raises:
             jwt.InvalidTokenError: the token is malformed, expired, not yet valid, of another
                 issuer, or not signed with the secret.

@@ -241,7 +241,7 @@ def normalized_url(url: str) -> str:
     """Return a server's URL with an http scheme and without trailing slash, query and fragment.
 
     Raises:
-        ValueError: it is none, or holds a user name or password.
+        ValueError: it is not such a URL, or holds a user name or password.
     """
     wrong = ValueError(f'url {url!r} must look like "https://my-project.livekit.cloud"')
     if not isinstance(url, str):

@@ -23,7 +23,7 @@ class Credentials(Protocol):
     """What a channel asks of credentials."""
 
     def token(self, claims: ClaimSet) -> tuple[str, bool]:
-        """Return a token with these claims, and whether a fresh one could do better."""
+        """Return a token with these claims, and whether it came from a cache."""
         ...
 
     def forget(self, claims: ClaimSet) -> None:
@@ -38,11 +38,11 @@ class ApiKeyCredentials:
         api_key: the project's API key.
         api_secret: the project's API secret.
         ttl: a token's lifetime, 10 minutes by default.
-        clock: returns the time in seconds since 1970.
+        clock: returns the time in seconds since 1970; by default time.time.
 
     Raises:
-        ValueError: the key or the secret is empty, no text or in white space, or the lifetime is
-            not positive.
+        ValueError: the key or the secret is empty, not a str or has white space around it, or the
+            lifetime is not positive.
     """
 
     def __init__(
@@ -105,12 +105,12 @@ class TokenCredentials:
         token: the token, which must hold the grants of the calls that it is used for.
 
     Raises:
-        ValueError: the token is empty, no text or holds white space.
+        ValueError: the token is empty, not a str, or holds white space.
     """
 
     def __init__(self, token: str) -> None:
         if not isinstance(token, str) or token.split() != [token] or not token.isascii():
-            raise ValueError("token is no JWT: pass the text that to_jwt() returned")
+            raise ValueError("token is no JWT: pass the string that to_jwt() returned")
         self._token = token
 
     def __repr__(self) -> str:

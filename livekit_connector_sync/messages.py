@@ -13,6 +13,7 @@ from google.protobuf.message import DecodeError, EncodeError, Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from .proto_enum import ProtoEnum
+from .redaction import is_repeated
 
 __all__ = ["as_message", "build"]
 
@@ -95,7 +96,7 @@ def _set(message: Message, field: Any, value: Any, path: str) -> None:
             else:
                 where = f"{path}[{key!r}]"
                 _assign(where, target.__setitem__, key, _scalar(entry["value"], item, where))
-    elif _is_repeated(target):
+    elif is_repeated(target):
         if isinstance(value, (str, bytes, Mapping, Message)) or not isinstance(value, Iterable):
             raise _wrong_type(path, "a list", value)
         for index, item in enumerate(value):
@@ -196,11 +197,6 @@ def _assign(path: str, setter: Any, *args: Any) -> None:
     except (TypeError, ValueError) as exc:
         wrong = TypeError if isinstance(exc, TypeError) else ValueError
         raise wrong(f"{path}: {exc}") from None
-
-
-def _is_repeated(value: Any) -> bool:
-    # FieldDescriptor.label is deprecated since protobuf 6.31; an unset field's value tells too.
-    return not isinstance(value, (Message, str, bytes, int, float))
 
 
 def _same_name(message: Message, message_type: type[Message]) -> bool:

@@ -25,7 +25,7 @@ class Grant:
     Args:
         name: the claim as LiveKit's tokens spell it, such as "roomCreate".
         section: the part of the token that holds it: "video", "sip" or "agent".
-        field: where the claim is a text taken from the request ("room"), the field that holds it;
+        field: where the claim is a string taken from the request ("room"), the field that holds it;
             empty where the claim is simply True.
     """
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from livekit_connector_sync import ConnectorClient
     from livekit_connector_sync.emulator import ConnectorEmulator
 
+__all__ = ["connector_client", "connector_emulator", "connector_emulator_options"]
+
 
 @pytest.fixture
 def connector_emulator_options() -> dict[str, Any]:

@@ -87,7 +87,7 @@ def _values(message: Message, kind: int) -> Iterator[str]:
         if field.name in marked:
             yield from _texts(value)
         elif field.message_type is not None and not _is_map(field):
-            for inner in value if _is_repeated(field, value) else (value,):
+            for inner in value if is_repeated(value) else (value,):
                 yield from _values(inner, kind)
 
 
@@ -108,7 +108,7 @@ def _redacted(message: Message) -> str:
             shown = PERSONAL
         elif _is_map(field):
             shown = repr(dict(value))
-        elif _is_repeated(field, value):
+        elif is_repeated(value):
             shown = f"[{', '.join(_shown(field, item) for item in value)}]"
         else:
             shown = _shown(field, value)
@@ -127,7 +127,8 @@ def _is_map(field: Any) -> bool:
     return field.message_type is not None and field.message_type.GetOptions().map_entry
 
 
-def _is_repeated(field: Any, value: Any) -> bool:
+def is_repeated(value: Any) -> bool:
+    """Return whether a field's value is one of several; an unset field's value tells too."""
     # FieldDescriptor.label is deprecated since protobuf 6.31 and its successor is newer than our
-    # oldest runtime, so the value tells.
+    # oldest runtime.
     return not isinstance(value, (Message, str, bytes, int, float))

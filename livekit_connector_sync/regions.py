@@ -37,7 +37,7 @@ class FailoverPolicy:
         allow_http: take regions without TLS; for tests on loopback.
 
     Raises:
-        ValueError: `hosts` is one text instead of several.
+        ValueError: `hosts` is a single string.
     """
 
     hosts: Iterable[str] = ()

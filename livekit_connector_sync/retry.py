@@ -59,7 +59,7 @@ class RetryPolicy:
         if not self.backoff_multiplier >= 1:
             raise ValueError(f"backoff_multiplier must be from 1, not {self.backoff_multiplier!r}")
         if isinstance(self.retryable_status_codes, str):
-            raise ValueError("retryable_status_codes must be a set of codes, not one text")
+            raise ValueError("retryable_status_codes must be a set of codes, not a single string")
         codes = frozenset(StatusCode(code) for code in self.retryable_status_codes)
         object.__setattr__(self, "retryable_status_codes", codes)
 

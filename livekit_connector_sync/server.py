@@ -135,7 +135,12 @@ def decode_request(method: MethodInfo[Any, Any], content_type: str, body: bytes)
 
 
 def encode_response(content_type: str, message: Message) -> Response:
-    """Return the answer that carries a message, in the content type of its request."""
+    """Return the answer that carries a message.
+
+    Args:
+        content_type: that of the request; an answer to JSON is JSON, any other is protobuf.
+        message: the response message.
+    """
     if _media_type(content_type) == JSON:
         text = json_format.MessageToJson(
             message,
@@ -148,7 +153,11 @@ def encode_response(content_type: str, message: Message) -> Response:
 
 
 def error_response(error: TwirpError) -> Response:
-    """Return the answer that carries an error: its code, message and metadata as JSON."""
+    """Return the answer that carries an error: its code, message and metadata as JSON.
+
+    Args:
+        error: what a servicer raised.
+    """
     document: dict[str, Any] = {"code": str(error.code), "msg": error.message}
     if error.metadata:
         document["meta"] = {str(name): str(text) for name, text in error.metadata.items()}
@@ -161,6 +170,9 @@ class TokenAuthorizer:
     Args:
         api_key: the only issuer accepted.
         api_secret: the secret that signed the tokens.
+
+    Raises:
+        ValueError: the key or the secret is missing.
     """
 
     def __init__(self, api_key: str, api_secret: str) -> None:

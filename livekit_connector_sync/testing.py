@@ -133,6 +133,7 @@ class SignedRequest:
         url: where it goes.
         headers: its headers, signature included.
         body: its body.
+        method: its HTTP method.
     """
 
     url: str

@@ -110,7 +110,7 @@ def checked_metadata(metadata: Iterable[tuple[str, str]]) -> tuple[tuple[str, st
 
     Raises:
         ValueError: a name or value is not of RFC 9110's form, or the header is the client's own.
-        TypeError: it is not made of pairs of text.
+        TypeError: it is not made of pairs of strings.
     """
     pairs = tuple(metadata)
     joined: dict[str, tuple[str, str]] = {}

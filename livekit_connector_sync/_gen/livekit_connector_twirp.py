@@ -391,7 +391,7 @@ class ConnectorClient(ServiceClient):
                 such as "US". LiveKit routes the call through a region near it. Default: near
                 where this request arrives.
             ringing_timeout: How long the user's phone may ring, such as 30 seconds. Default:
-                LiveKit's.
+                LiveKit's. Takes seconds, a timedelta or a Duration.
             timeout: seconds for the whole call, retries included; None for no limit; by
                 default the channel's.
             retry: the retry policy of this call; None for a single attempt; by default the
@@ -410,8 +410,10 @@ class ConnectorClient(ServiceClient):
         Raises:
             TwirpError: the call failed; InvalidArgument, before anything is sent, if a
                 required field is empty.
-            TypeError: a field has the wrong type.
-            ValueError: a field's value is out of range.
+            TypeError: a field or extra_headers has the wrong type, or fields stand beside a
+                request.
+            ValueError: a field is out of range, timeout or retry is wrong, or a header cannot
+                be sent.
         """
         _fields = {
             "whatsapp_phone_number_id": whatsapp_phone_number_id,
@@ -481,8 +483,10 @@ class ConnectorClient(ServiceClient):
         Raises:
             TwirpError: the call failed; InvalidArgument, before anything is sent, if a
                 required field is empty.
-            TypeError: a field has the wrong type.
-            ValueError: a field's value is out of range.
+            TypeError: a field or extra_headers has the wrong type, or fields stand beside a
+                request.
+            ValueError: a field is out of range, timeout or retry is wrong, or a header cannot
+                be sent.
         """
         _fields = {
             "whatsapp_call_id": whatsapp_call_id,
@@ -542,8 +546,10 @@ class ConnectorClient(ServiceClient):
         Raises:
             TwirpError: the call failed; InvalidArgument, before anything is sent, if a
                 required field is empty.
-            TypeError: a field has the wrong type.
-            ValueError: a field's value is out of range.
+            TypeError: a field or extra_headers has the wrong type, or fields stand beside a
+                request.
+            ValueError: a field is out of range, timeout or retry is wrong, or a header cannot
+                be sent.
         """
         _fields = {
             "whatsapp_call_id": whatsapp_call_id,
@@ -625,7 +631,7 @@ class ConnectorClient(ServiceClient):
                 request arrives.
             ringing_timeout: How long to wait at most for the call to be answered, such as 30
                 seconds; with `wait_until_answered`, for the other side to join the room.
-                Default: LiveKit's.
+                Default: LiveKit's. Takes seconds, a timedelta or a Duration.
             wait_until_answered: True to return only once the other side, such as the agent,
                 has joined the room, or with an error. The call's timeout then covers the
                 wait. Default: return once the call is accepted.
@@ -643,8 +649,10 @@ class ConnectorClient(ServiceClient):
         Raises:
             TwirpError: the call failed; InvalidArgument, before anything is sent, if a
                 required field is empty.
-            TypeError: a field has the wrong type.
-            ValueError: a field's value is out of range.
+            TypeError: a field or extra_headers has the wrong type, or fields stand beside a
+                request.
+            ValueError: a field is out of range, timeout or retry is wrong, or a header cannot
+                be sent.
         """
         _fields = {
             "whatsapp_phone_number_id": whatsapp_phone_number_id,
@@ -750,8 +758,10 @@ class ConnectorClient(ServiceClient):
         Raises:
             TwirpError: the call failed; InvalidArgument, before anything is sent, if a
                 required field is empty.
-            TypeError: a field has the wrong type.
-            ValueError: a field's value is out of range.
+            TypeError: a field or extra_headers has the wrong type, or fields stand beside a
+                request.
+            ValueError: a field is out of range, timeout or retry is wrong, or a header cannot
+                be sent.
         """
 
     def connect_twilio_call(
@@ -829,8 +839,10 @@ class ConnectorClient(ServiceClient):
         Raises:
             TwirpError: the call failed; InvalidArgument, before anything is sent, if a
                 required field is empty.
-            TypeError: a field has the wrong type.
-            ValueError: a field's value is out of range.
+            TypeError: a field or extra_headers has the wrong type, or fields stand beside a
+                request.
+            ValueError: a field is out of range, timeout or retry is wrong, or a header cannot
+                be sent.
         """
         _fields = {
             "twilio_call_direction": twilio_call_direction,

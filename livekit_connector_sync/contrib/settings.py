@@ -234,9 +234,9 @@ def _is_interceptor(value: Any) -> bool:
 
 
 _Kind = tuple[Callable[[Any], bool], str]
-_TEXT: _Kind = (lambda value: isinstance(value, str), "a text")
+_TEXT: _Kind = (lambda value: isinstance(value, str), "a string")
 _FLAG: _Kind = (lambda value: isinstance(value, bool), "True or False")
-_TEXTS: _Kind = (_is_texts, "a dict of texts")
+_TEXTS: _Kind = (_is_texts, "a dict of strings")
 _KINDS: dict[str, _Kind] = {
     "TIMEOUT": (_is_seconds, "a positive number of seconds, or None"),
     "RETRY": (
@@ -251,7 +251,7 @@ _KINDS: dict[str, _Kind] = {
     "CERT": (_is_certificate, "a path, or a pair of paths"),
     "PROXIES": _TEXTS,
     "LIVEKIT_WEBHOOK_KEYS": _TEXTS,
-    "AGENTS": (_is_list, "a list of texts"),
+    "AGENTS": (_is_list, "a list of strings"),
     "SESSION": (
         lambda value: isinstance(value, str) or callable(value),
         "a function that returns a requests.Session, or its dotted path",

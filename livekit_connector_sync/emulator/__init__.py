@@ -8,9 +8,9 @@ In a terminal: `python -m livekit_connector_sync.emulator`.
 
 from __future__ import annotations
 
+from .calls import Call
 from .clock import Clock
 from .emulator import DEFAULT_API_SECRET, ConnectorEmulator
-from .exchange import Call
 from .journal import RecordedRequest
 from .lifecycle import Direction, Event, Provider, State, Timeouts
 from .livekit import LiveKitWebhooks

@@ -1,4 +1,4 @@
-"""The Connector service itself: the five RPCs over the exchange."""
+"""The Connector service itself: the five RPCs over the registry."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from ..errors import InvalidArgument
 from ..service import ServicerContext
 from ..validation import check_request
 from . import sdp
+from .calls import Call, CallRegistry
 from .changes import Changes
-from .exchange import Call, Exchange
 from .lifecycle import Direction, Event, Progress, Provider, State, Timeouts
 from .refusals import META_ERRORS, Callee, MetaError
 
@@ -27,9 +27,9 @@ class Connector(gen.ConnectorServicer):
     """Answers the Connector's RPCs as LiveKit Cloud does, as far as that is known.
 
     Args:
-        exchange: holds the calls.
+        registry: holds the calls.
         changed: the emulator's lock.
-        dice: makes ids and session descriptions.
+        rng: makes ids and session descriptions.
         timeouts: how long a waiting RPC waits.
         callee: decides what becomes of a dialled number.
         max_calls: calls that a business number may have at a time.
@@ -38,17 +38,17 @@ class Connector(gen.ConnectorServicer):
 
     def __init__(
         self,
-        exchange: Exchange,
+        registry: CallRegistry,
         changed: Changes,
-        dice: random.Random,
+        rng: random.Random,
         timeouts: Timeouts,
         callee: Callable[[gen.DialWhatsAppCallRequest], Union[Callee, MetaError]],
         max_calls: int,
         stream_url: Callable[[str], str],
     ) -> None:
-        self._exchange = exchange
+        self._registry = registry
         self._changed = changed
-        self._dice = dice
+        self._rng = rng
         self._timeouts = timeouts
         self._callee = callee
         self._max_calls = max_calls
@@ -63,7 +63,7 @@ class Connector(gen.ConnectorServicer):
         ringing_timeout = _seconds(request.ringing_timeout)
         callee = self._callee(request)
         with self._changed:
-            live = self._exchange.live(request.whatsapp_phone_number_id)
+            live = self._registry.live(request.whatsapp_phone_number_id)
             if isinstance(callee, MetaError):
                 raise callee.as_twirp()
             if any(
@@ -74,7 +74,7 @@ class Connector(gen.ConnectorServicer):
                 raise META_ERRORS[138003].as_twirp()
             if len(live) >= self._max_calls:
                 raise META_ERRORS[138002].as_twirp()
-            call_id = new_call_id(self._dice)
+            call_id = new_call_id(self._rng)
             call = Call(
                 call_id,
                 Progress(Provider.WHATSAPP, Direction.OUTBOUND),
@@ -89,13 +89,13 @@ class Connector(gen.ConnectorServicer):
                 callback_data=request.whatsapp_biz_opaque_callback_data,
                 ringing_timeout=ringing_timeout,
             )
-            self._exchange.place(call, Event.DIAL)
+            self._registry.place(call, Event.DIAL)
             if callee is Callee.ANSWER:
-                self._exchange.apply(call, Event.ANSWER, sdp=sdp.answer(self._dice))
+                self._registry.apply(call, Event.ANSWER, sdp=sdp.answer(self._rng))
             elif callee is Callee.REJECT:
-                self._exchange.apply(call, Event.REJECT)
+                self._registry.apply(call, Event.REJECT)
             elif callee is Callee.BUSY:
-                self._exchange.apply(call, Event.BUSY)
+                self._registry.apply(call, Event.BUSY)
         return gen.DialWhatsAppCallResponse(whatsapp_call_id=call.id, room_name=call.room_name)
 
     def AcceptWhatsAppCall(
@@ -106,8 +106,8 @@ class Connector(gen.ConnectorServicer):
         _check_sdp(request.sdp, "offer")
         _check_callback_data(request.whatsapp_biz_opaque_callback_data)
         limit = _seconds(request.ringing_timeout) or self._timeouts.join
-        call = self._exchange.get(request.whatsapp_call_id)
-        self._exchange.apply(
+        call = self._registry.get(request.whatsapp_call_id)
+        self._registry.apply(
             call,
             Event.ACCEPT,
             room_name=request.room_name or f"whatsapp-{call.id}",
@@ -119,7 +119,7 @@ class Connector(gen.ConnectorServicer):
             callback_data=request.whatsapp_biz_opaque_callback_data,
         )
         if request.wait_until_answered:
-            self._exchange.wait_joined(call, limit)
+            self._registry.wait_joined(call, limit)
         return gen.AcceptWhatsAppCallResponse(room_name=call.room_name)
 
     def ConnectWhatsAppCall(
@@ -128,14 +128,14 @@ class Connector(gen.ConnectorServicer):
         """Connect a dialled call with the user's SDP."""
         check_request(_METHODS[context.method], request)
         _check_sdp(request.sdp, "answer")
-        call = self._exchange.get(request.whatsapp_call_id)
+        call = self._registry.get(request.whatsapp_call_id)
         limit = call.ringing_timeout or self._timeouts.join
         if request.wait_until_answered and call.state is State.RINGING:
-            self._exchange.connect_when_answered(call, limit)
+            self._registry.connect_when_answered(call, limit)
         else:
-            self._exchange.apply(call, Event.CONNECT)
+            self._registry.apply(call, Event.CONNECT)
         if request.wait_until_answered:
-            self._exchange.wait_joined(call, limit)
+            self._registry.wait_joined(call, limit)
         return gen.ConnectWhatsAppCallResponse()
 
     def DisconnectWhatsAppCall(
@@ -143,7 +143,7 @@ class Connector(gen.ConnectorServicer):
     ) -> gen.DisconnectWhatsAppCallResponse:
         """End a call, or LiveKit's part in one that the user ended."""
         check_request(_METHODS[context.method], request)
-        self._exchange.apply(request.whatsapp_call_id, Event.DISCONNECT)
+        self._registry.apply(request.whatsapp_call_id, Event.DISCONNECT)
         return gen.DisconnectWhatsAppCallResponse()
 
     def ConnectTwilioCall(
@@ -160,7 +160,7 @@ class Connector(gen.ConnectorServicer):
             request.twilio_call_direction == gen.TwilioCallDirection.TWILIO_CALL_DIRECTION_INBOUND
         )
         with self._changed:
-            session = f"TW_{_token(self._dice, 16)}"
+            session = f"TW_{_token(self._rng, 16)}"
             call = Call(
                 session,
                 Progress(Provider.TWILIO, Direction.INBOUND if inbound else Direction.OUTBOUND),
@@ -172,17 +172,17 @@ class Connector(gen.ConnectorServicer):
                 agents=tuple(request.agents),
                 connect_url=self._stream_url(session),
             )
-            self._exchange.place(call, Event.SESSION)
+            self._registry.place(call, Event.SESSION)
         return gen.ConnectTwilioCallResponse(connect_url=call.connect_url)
 
 
-def new_call_id(dice: random.Random) -> str:
+def new_call_id(rng: random.Random) -> str:
     """Return an id of the form that Meta gives WhatsApp calls."""
-    return f"wacid.{_token(dice, 32)}"
+    return f"wacid.{_token(rng, 32)}"
 
 
-def _token(dice: random.Random, length: int) -> str:
-    return "".join(dice.choices("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", k=length))
+def _token(rng: random.Random, length: int) -> str:
+    return "".join(rng.choices("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", k=length))
 
 
 def _seconds(duration: Duration) -> float:

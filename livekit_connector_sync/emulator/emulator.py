@@ -18,12 +18,11 @@ from ..errors import NotFound
 from ..server import Response, TokenAuthorizer, TwirpApplication
 from . import livekit as livekit_side
 from . import meta as meta_side
-from . import sdp
 from . import twilio as twilio_side
+from .calls import LONGEST_WAIT, Call, CallRegistry
 from .changes import Changes
 from .clock import Clock
 from .connector import Connector, new_call_id
-from .exchange import LONGEST_WAIT, Call, Exchange
 from .http_server import HTTPListener, HTTPRequest, Takeover
 from .journal import Journal, RecordedRequest
 from .lifecycle import Direction, Event, Progress, Provider, State, Timeouts
@@ -34,6 +33,8 @@ from .outbox import Delivery, Outbox, Rules
 from .page import Page
 from .refusals import Callee, DialRule, MetaError, callee_of
 from .routes import Region, Regions, Routes
+from .sdp import answer as plausible_answer
+from .sdp import offer as plausible_offer
 from .sender import Sender
 from .twilio import TwilioReply, TwilioWebhooks
 
@@ -82,8 +83,11 @@ class ConnectorEmulator:
         timeouts: how long calls may ring, wait for their SDP, and so on.
         certificate: the paths of a certificate and its key, for https and wss.
         clock: tells the time.
-        dice: makes ids and session descriptions.
+        rng: makes ids and session descriptions.
         history: how many calls, requests and webhooks to remember.
+
+    Raises:
+        ValueError: `regions` or `port` is out of range.
     """
 
     def __init__(
@@ -104,7 +108,7 @@ class ConnectorEmulator:
         timeouts: Optional[Timeouts] = None,
         certificate: Optional[tuple[str, str]] = None,
         clock: Optional[Clock] = None,
-        dice: Optional[random.Random] = None,
+        rng: Optional[random.Random] = None,
         history: int = _HISTORY,
     ) -> None:
         if regions < 1:
@@ -121,7 +125,7 @@ class ConnectorEmulator:
         self._addresses = [(host, port + index if port else 0) for index in range(regions)]
         self._certificate = certificate
         self._clock = clock or Clock()
-        self._dice = dice or random.Random()
+        self._rng = rng or random.Random()
         self._changed = Changes()
         self._closing = threading.Event()
         self._started = False
@@ -130,7 +134,7 @@ class ConnectorEmulator:
         timeouts = timeouts or Timeouts()
 
         self._journal = Journal(self._changed, history)
-        self._exchange = Exchange(
+        self._registry = CallRegistry(
             self._changed, self._clock, timeouts, self._announce, agent_joins, history
         )
 
@@ -169,13 +173,13 @@ class ConnectorEmulator:
                 Rules(self._twilio_headers, lambda result: result == "200"),
             ),
         }
-        self._rooms = Rooms(self._dice)
+        self._rooms = Rooms(self._rng)
         self._streams: dict[str, set[Stream]] = {}  # open, by call
         self._regions = Regions()
         connector = Connector(
-            self._exchange,
+            self._registry,
             self._changed,
-            self._dice,
+            self._rng,
             timeouts,
             lambda request: callee_of(request, self.numbers, self.dial_rule),
             max_calls,
@@ -251,7 +255,7 @@ class ConnectorEmulator:
     def close(self) -> None:
         """Close the listeners and connections, and wait until every thread is gone."""
         self._closing.set()
-        self._exchange.close()
+        self._registry.close()
         self._http.close()  # before the listeners, which wait for actions of the page that send
         for outbox in self._outboxes.values():
             outbox.close()
@@ -262,7 +266,11 @@ class ConnectorEmulator:
 
     @property
     def url(self) -> str:
-        """The URL of the first region, "http://127.0.0.1:PORT"."""
+        """The URL of the first region, "http://127.0.0.1:PORT".
+
+        Raises:
+            RuntimeError: the emulator is not started.
+        """
         return self._region(0).url
 
     @property
@@ -275,7 +283,7 @@ class ConnectorEmulator:
     @property
     def calls(self) -> list[Call]:
         """All calls, the newest last."""
-        return self._exchange.calls()
+        return self._registry.calls()
 
     @property
     def requests(self) -> list[RecordedRequest]:
@@ -299,7 +307,7 @@ class ConnectorEmulator:
             limit: how many requests, webhooks and ended calls to return; live calls come all.
         """
         with self._changed:
-            calls, call_count = self._exchange.newest(limit)
+            calls, call_count = self._registry.newest(limit)
             return Newest(
                 calls,
                 self._journal.newest(limit),
@@ -373,29 +381,29 @@ class ConnectorEmulator:
             ValueError: there is a call of this id.
         """
         call = Call(
-            whatsapp_call_id or new_call_id(self._dice),
+            whatsapp_call_id or new_call_id(self._rng),
             Progress(Provider.WHATSAPP, Direction.INBOUND, bridged=False),
-            sdp=sdp or self._offer(),
+            sdp=sdp or plausible_offer(self._rng),
             phone_number_id=whatsapp_phone_number_id,
             business_number=to_phone_number,
             user_number=from_phone_number,
             user_name=from_name,
         )
-        return self._exchange.place(call, Event.OFFER)
+        return self._registry.place(call, Event.OFFER)
 
     def answer(self, call: Union[Call, str]) -> Call:
         """Let the user pick up an outbound call; Meta's webhook with the answer goes out.
 
-        Of a Twilio session it opens the stream, as Twilio does when the call is connected.
+        For a Twilio session it opens the stream, as Twilio does when the call is connected.
 
         Raises:
             NotFound: there is no such call.
             ValueError: the call is not one that the user can pick up now.
         """
-        found = self._exchange.get(call)
+        found = self._registry.get(call)
         if found.provider is Provider.TWILIO:
-            return self._exchange.apply(found, Event.STREAM)
-        return self._exchange.apply(found, Event.ANSWER, sdp=sdp.answer(self._dice))
+            return self._registry.apply(found, Event.STREAM)
+        return self._registry.apply(found, Event.ANSWER, sdp=plausible_answer(self._rng))
 
     def join(self, call: Union[Call, str]) -> Call:
         """Let the agent join the room, where `agent_joins` is False.
@@ -404,7 +412,7 @@ class ConnectorEmulator:
             NotFound: there is no such call.
             ValueError: the call is not active, or the agent is there already.
         """
-        return self._exchange.apply(call, Event.JOIN)
+        return self._registry.apply(call, Event.JOIN)
 
     def reject(self, call: Union[Call, str]) -> Call:
         """Let the user decline an outbound call that rings, or the business an inbound one.
@@ -415,7 +423,7 @@ class ConnectorEmulator:
             NotFound: there is no such call.
             ValueError: the call does not ring.
         """
-        return self._exchange.apply(call, Event.REJECT)
+        return self._registry.apply(call, Event.REJECT)
 
     def hang_up(self, call: Union[Call, str]) -> Call:
         """Let the user end a call; Meta's terminate webhook goes out.
@@ -424,7 +432,7 @@ class ConnectorEmulator:
             NotFound: there is no such call.
             ValueError: the call has ended already.
         """
-        return self._exchange.apply(call, Event.HANG_UP)
+        return self._registry.apply(call, Event.HANG_UP)
 
     def advance(self, seconds: float) -> None:
         """Move the emulator's clock ahead, and let everything happen that is then due.
@@ -433,7 +441,7 @@ class ConnectorEmulator:
             ValueError: the number is negative.
         """
         self._clock.advance(seconds)
-        self._exchange.run_due()
+        self._registry.run_due()
         with self._changed:
             self._changed.changed()
 
@@ -486,7 +494,7 @@ class ConnectorEmulator:
         """
         if not self.meta.url:
             raise ValueError("no webhook to verify: pass meta=MetaWebhooks(url=...)")
-        challenge = str(self._dice.randrange(10**9, 10**10))
+        challenge = str(self._rng.randrange(10**9, 10**10))
         query = {
             "hub.mode": "subscribe",
             "hub.challenge": challenge,
@@ -516,7 +524,7 @@ class ConnectorEmulator:
         """
         if not self.twilio.voice_url:
             raise ValueError("no app to call: pass twilio=TwilioWebhooks(voice_url=...)")
-        call_sid = f"CA{self._dice.getrandbits(128):032x}"
+        call_sid = f"CA{self._rng.getrandbits(128):032x}"
         form = twilio_side.voice_form(self.twilio, call_sid, from_phone_number, to_phone_number)
         body = urlencode(form).encode()
         status, answer = self._outboxes["twilio"].deliver(body, call_sid)
@@ -580,11 +588,8 @@ class ConnectorEmulator:
     def _keep_time(self) -> None:
         while not self._closing.is_set():
             with self._changed:
-                pause = self._exchange.run_due()
+                pause = self._registry.run_due()
                 self._changed.wait(LONGEST_WAIT if pause is None else min(pause, LONGEST_WAIT))
-
-    def _offer(self) -> gen.SessionDescription:
-        return sdp.offer(self._dice)
 
     def _region(self, index: int) -> Region:
         if not self._regions.all:
@@ -603,7 +608,7 @@ class ConnectorEmulator:
     def _answer_twilio(self, request: HTTPRequest) -> Union[Response, Takeover, None]:
         """Answer Twilio: TwiML over HTTP, the media stream as a WebSocket; a session has one."""
         try:
-            call = self._exchange.get(request.path[len(_TWILIO_PATH) :])
+            call = self._registry.get(request.path[len(_TWILIO_PATH) :])
         except NotFound:
             return None
         if call.state is not State.RINGING:

@@ -17,7 +17,7 @@ from .lifecycle import Event, Provider
 from .sender import checked_url
 
 if TYPE_CHECKING:
-    from .exchange import Call
+    from .calls import Call
 
 __all__ = ["LiveKitWebhooks", "Rooms", "authorization", "is_final", "is_taken"]
 
@@ -78,11 +78,11 @@ class Rooms:
     call's participant is there from the moment both sides are connected.
 
     Args:
-        dice: makes ids.
+        rng: makes ids.
     """
 
-    def __init__(self, dice: random.Random) -> None:
-        self._dice = dice
+    def __init__(self, rng: random.Random) -> None:
+        self._rng = rng
         self._open: dict[str, _Room] = {}
 
     def bodies(self, call: Call, event: Event, at: float) -> list[bytes]:
@@ -128,12 +128,12 @@ class Rooms:
         }
         if participant is not None:
             document["participant"] = participant
-        document["id"] = f"EV_{self._dice.getrandbits(64):016x}"
+        document["id"] = f"EV_{self._rng.getrandbits(64):016x}"
         document["createdAt"] = str(int(at))
         return json.dumps(document, separators=(",", ":")).encode("utf-8")
 
     def _sid(self, prefix: str) -> str:
-        return f"{prefix}_{self._dice.getrandbits(48):012x}"
+        return f"{prefix}_{self._rng.getrandbits(48):012x}"
 
 
 @dataclass(frozen=True)

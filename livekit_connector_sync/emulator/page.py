@@ -23,8 +23,8 @@ from .http_server import HTTPRequest, Takeover
 from .lifecycle import Direction, Event, Provider, State
 
 if TYPE_CHECKING:
+    from .calls import Call
     from .emulator import ConnectorEmulator
-    from .exchange import Call
     from .outbox import Delivery
 
 __all__ = ["Page"]

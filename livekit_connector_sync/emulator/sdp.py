@@ -12,22 +12,22 @@ from .._gen import SessionDescription
 __all__ = ["answer", "offer"]
 
 
-def offer(dice: random.Random) -> SessionDescription:
+def offer(rng: random.Random) -> SessionDescription:
     """Return the offer of a user who calls the business."""
-    return SessionDescription(type="offer", sdp=_session(dice, "actpass"))
+    return SessionDescription(type="offer", sdp=_session(rng, "actpass"))
 
 
-def answer(dice: random.Random) -> SessionDescription:
+def answer(rng: random.Random) -> SessionDescription:
     """Return the answer of a user who picked up."""
-    return SessionDescription(type="answer", sdp=_session(dice, "active"))
+    return SessionDescription(type="answer", sdp=_session(rng, "active"))
 
 
-def _session(dice: random.Random, setup: str) -> str:
-    fingerprint = ":".join(f"{dice.getrandbits(8):02X}" for _ in range(32))
+def _session(rng: random.Random, setup: str) -> str:
+    fingerprint = ":".join(f"{rng.getrandbits(8):02X}" for _ in range(32))
     letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
     lines = (
         "v=0",
-        f"o=- {dice.getrandbits(52)} 2 IN IP4 127.0.0.1",
+        f"o=- {rng.getrandbits(52)} 2 IN IP4 127.0.0.1",
         "s=-",
         "t=0 0",
         "a=ice-lite",
@@ -37,8 +37,8 @@ def _session(dice: random.Random, setup: str) -> str:
         "c=IN IP4 127.0.0.1",
         "a=rtcp:9 IN IP4 0.0.0.0",
         "a=candidate:1 1 udp 2130706431 127.0.0.1 3484 typ host generation 0",
-        "a=ice-ufrag:" + "".join(dice.choices(letters, k=8)),
-        "a=ice-pwd:" + "".join(dice.choices(letters, k=24)),
+        "a=ice-ufrag:" + "".join(rng.choices(letters, k=8)),
+        "a=ice-pwd:" + "".join(rng.choices(letters, k=24)),
         f"a=fingerprint:sha-256 {fingerprint}",
         f"a=setup:{setup}",
         "a=mid:audio",
@@ -48,6 +48,6 @@ def _session(dice: random.Random, setup: str) -> str:
         "a=fmtp:111 minptime=10;useinbandfec=1",
         "a=rtpmap:126 telephone-event/8000",
         "a=maxptime:20",
-        f"a=ssrc:{dice.getrandbits(32)} cname:WhatsAppAudioStream1",
+        f"a=ssrc:{rng.getrandbits(32)} cname:WhatsAppAudioStream1",
     )
     return "\r\n".join(lines) + "\r\n"

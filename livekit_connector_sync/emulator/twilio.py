@@ -30,7 +30,7 @@ class TwilioWebhooks:
         account_sid: the Twilio account.
 
     Raises:
-        ValueError: the url is none.
+        ValueError: voice_url is not a URL.
     """
 
     voice_url: str = ""
@@ -58,6 +58,8 @@ class TwilioReply:
 
 def signature(url: str, form: Mapping[str, Union[str, Iterable[str]]], auth_token: str) -> str:
     """Return the X-Twilio-Signature header of a form posted to a URL.
+
+    Apart from `webhooks`, which it puts to the test: a mistake here does not hide one there.
 
     Args:
         url: the full URL, as Twilio has it.
@@ -109,7 +111,7 @@ def stream_event(message: Union[str, bytes]) -> Optional[str]:
     """Return what a message of a media stream is: "connected", "start", "media", "stop", ...
 
     Returns:
-        None if it is none.
+        None if it is not such a message.
     """
     try:
         document = json.loads(message)

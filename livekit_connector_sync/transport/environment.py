@@ -10,16 +10,18 @@ from urllib.parse import urlsplit
 
 import requests
 
-__all__ = ["Environment", "Settings"]
+__all__ = ["Environment", "EnvironmentSettings"]
 
 
 @dataclass(frozen=True)
-class Settings:
+class EnvironmentSettings:
+    """What the environment says about a URL: its CA bundle, or True, and its proxies by scheme."""
+
     verify: Union[bool, str]
     proxies: Mapping[str, str]
 
 
-NO_SETTINGS = Settings(True, {})
+NO_SETTINGS = EnvironmentSettings(True, {})
 
 
 _VARIABLES = (
@@ -42,9 +44,11 @@ class Environment:
     """
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, Optional[str]], tuple[tuple[Any, ...], Settings]] = {}
+        self._known: dict[
+            tuple[str, Optional[str]], tuple[tuple[Any, ...], EnvironmentSettings]
+        ] = {}
 
-    def settings(self, url: str, session: requests.Session) -> Settings:
+    def settings(self, url: str, session: requests.Session) -> EnvironmentSettings:
         """Return the settings for a URL."""
         parts = urlsplit(url)
         no_proxy = session.proxies.get("no_proxy")
@@ -54,6 +58,8 @@ class Environment:
         if known is not None and known[0] == snapshot:
             return known[1]
         bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
-        found = Settings(bundle or True, requests.utils.get_environ_proxies(url, no_proxy=no_proxy))
+        found = EnvironmentSettings(
+            bundle or True, requests.utils.get_environ_proxies(url, no_proxy=no_proxy)
+        )
         self._known[key] = (snapshot, found)
         return found

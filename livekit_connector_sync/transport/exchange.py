@@ -73,6 +73,17 @@ def run_exchange(
     settings: Mapping[str, Any],
     exchange: Exchange,
 ) -> Answer:
+    """Send a request and read its whole answer, in this thread.
+
+    Args:
+        session: whose adapter sends it.
+        request: the request.
+        settings: verify, cert and proxies, as requests' adapters take them.
+        exchange: its deadlines, and what is known of it so far.
+
+    Raises:
+        TransportError: there is no complete answer.
+    """
     failure: TransportError
     token = current.set(exchange)
     try:

@@ -25,6 +25,20 @@ from urllib3.util.ssl_ import create_urllib3_context
 from .._version import __version__
 from .connection import NotSent, track_pool
 
+__all__ = [
+    "LOCATION",
+    "Adapter",
+    "abandon_connections",
+    "check_paths",
+    "check_proxy",
+    "is_tls",
+    "own_session",
+    "prepared_request",
+    "refuse_missing_files",
+    "refuse_repeating",
+    "track_pools",
+]
+
 _POOL_SIZE = 256  # connections kept per host; more are opened when needed, and closed after use
 
 USER_AGENT = f"livekit-connector-sync/{__version__}"

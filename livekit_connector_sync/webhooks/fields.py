@@ -12,12 +12,21 @@ from typing import Any, Optional
 
 from .errors import Reason, WebhookError
 
-__all__ = ["json_object", "mapping", "mappings", "number", "same", "text", "texts", "time"]
+__all__ = [
+    "equal_in_constant_time",
+    "json_object",
+    "mapping",
+    "mappings",
+    "number",
+    "text",
+    "texts",
+    "time",
+]
 
 _LATEST = 253_402_300_799  # the end of the year 9999, where datetime ends
 
 
-def same(ours: str, theirs: str) -> bool:
+def equal_in_constant_time(ours: str, theirs: str) -> bool:
     """Compare two texts in constant time."""
     return hmac.compare_digest(ours.encode(), theirs.encode("utf-8", "replace"))
 
@@ -26,7 +35,7 @@ def json_object(body: bytes) -> dict[str, Any]:
     """Return the JSON object that a body is.
 
     Raises:
-        WebhookError: it is none.
+        WebhookError: it is not one.
     """
     try:
         document = json.loads(body.decode("utf-8"))

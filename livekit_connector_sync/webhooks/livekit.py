@@ -146,13 +146,16 @@ def verify(body: bytes, authorization: Optional[str], keys: Mapping[str, str]) -
         raise WebhookError(Reason.UNKNOWN_KEY, "the token is of an API key that is not ours")
     digest = _claims(token, issuer, keys[issuer]).sha256
     expected = base64.b64encode(hashlib.sha256(body).digest()).decode("ascii")
-    if not isinstance(digest, str) or not fields.same(expected, digest):
+    if not isinstance(digest, str) or not fields.equal_in_constant_time(expected, digest):
         raise WebhookError(Reason.WRONG_SIGNATURE, "the token vouches for another body")
     return issuer
 
 
 def parse(body: bytes) -> WebhookEvent:
     """Return the event in a webhook's body, without verifying it.
+
+    Args:
+        body: the request's body, as it came.
 
     Raises:
         WebhookError: the body is not an event.

@@ -234,7 +234,7 @@ def verify(body: bytes, signature: Optional[str], app_secret: str) -> None:
             Reason.MALFORMED_SIGNATURE, f"{SIGNATURE_HEADER} is not sha256=HEXADECIMAL"
         )
     expected = hmac.new(app_secret.encode(), body, hashlib.sha256).hexdigest()
-    if not fields.same(f"sha256={expected}", signature.lower()):
+    if not fields.equal_in_constant_time(f"sha256={expected}", signature.lower()):
         raise WebhookError(
             Reason.WRONG_SIGNATURE,
             f"{SIGNATURE_HEADER} is not of this body and app secret",
@@ -260,13 +260,16 @@ def handshake(query: Mapping[str, str], verify_token: str) -> str:
     challenge = query.get("hub.challenge", "")
     if query.get("hub.mode") != "subscribe" or not challenge:
         raise WebhookError(Reason.MALFORMED_BODY, "the query is not hub.mode=subscribe")
-    if not fields.same(verify_token, query.get("hub.verify_token", "")):
+    if not fields.equal_in_constant_time(verify_token, query.get("hub.verify_token", "")):
         raise WebhookError(Reason.WRONG_TOKEN, "hub.verify_token is another")
     return challenge
 
 
 def parse(body: bytes) -> list[Event]:
     """Return the events in a webhook's body, without verifying it.
+
+    Args:
+        body: the request's body, as it came.
 
     Raises:
         WebhookError: the body is not a JSON object.

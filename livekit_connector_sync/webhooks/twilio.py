@@ -111,7 +111,7 @@ def verify(
     *,
     signature_settings: Optional[str] = None,
 ) -> None:
-    """Check the signature of a webhook, be its body a form, JSON or empty.
+    """Check the signature of a webhook, whether its body is a form, JSON or empty.
 
     Twilio adds the URL's port in some cases and not in others: both are right.
 
@@ -138,7 +138,9 @@ def verify(
             f"{SIGNATURE_SETTINGS_HEADER} names an unknown algorithm",
         )
     digests = parse_qs(_split(url).query).get("bodySHA256")
-    if digests and fields.same(hashlib.sha256(body).hexdigest(), digests[0].lower()):
+    if digests and fields.equal_in_constant_time(
+        hashlib.sha256(body).hexdigest(), digests[0].lower()
+    ):
         parameters = {}
     else:
         parameters = _form(body)
@@ -147,7 +149,7 @@ def verify(
     expected = [
         compute_signature(variant, parameters, auth_token, algorithm) for variant in _variants(url)
     ]
-    if not any(fields.same(each, signature) for each in expected):
+    if not any(fields.equal_in_constant_time(each, signature) for each in expected):
         raise WebhookError(
             Reason.WRONG_SIGNATURE,
             f"{SIGNATURE_HEADER} is not of this URL, body and auth token: is the URL the one "

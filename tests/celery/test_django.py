@@ -66,13 +66,13 @@ print("through", broker.llen("calls"))
 def test_claims_in_django_s_cache(redis_url: str, switchboard: Switchboard, tmp_path: Path) -> None:
     code = """
 from switchboard import celery_app
-from livekit_connector_sync.contrib.celery.claims import Claims, DjangoCacheStore
+from livekit_connector_sync.contrib.celery.claims import TaskClaim, DjangoCacheStore
 from livekit_connector_sync.contrib.celery.worker import store_of
 
 celery_app.conf.livekit_connector_claims = "django-cache:default"
 store = store_of(celery_app)
 assert isinstance(store, DjangoCacheStore)
-first, second = Claims(store, "t", 60), Claims(store, "t", 60)
+first, second = TaskClaim(store, "t", 60), TaskClaim(store, "t", 60)
 assert first.take(1) is None
 assert second.take(1).result is None
 first.succeeded({"room_name": "sales"})
@@ -131,13 +131,13 @@ for entries in (300, 1_000_000):
 def test_a_cache_that_hides_that_it_is_down_claims_nothing(tmp_path: Path) -> None:
     code = """
 from unittest import mock
-from livekit_connector_sync.contrib.celery.claims import Claims, DjangoCacheStore
+from livekit_connector_sync.contrib.celery.claims import TaskClaim, DjangoCacheStore
 
 store = DjangoCacheStore("default")
 with mock.patch.object(store, "_caches", {"default": mock.Mock(**{"add.return_value": None,
                                                                   "get.return_value": None})}):
     try:
-        Claims(store, "t", 60).take(1)
+        TaskClaim(store, "t", 60).take(1)
     except ConnectionError as exc:
         print(exc)
 """

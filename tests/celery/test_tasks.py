@@ -19,7 +19,7 @@ from helpers.workers import Switchboard
 import livekit_connector_sync as lk
 from livekit_connector_sync.contrib import celery as tasks
 from livekit_connector_sync.contrib.celery import ConnectorTask, UnknownOutcome
-from livekit_connector_sync.contrib.celery.claims import Claim, Claims, RedisStore
+from livekit_connector_sync.contrib.celery.claims import Claim, RedisStore, TaskClaim
 from livekit_connector_sync.contrib.celery.task import bounded
 
 NUMBER = "15551234567"
@@ -223,7 +223,7 @@ class FakeStore:
 
 def test_the_second_run_learns_what_the_first_came_to() -> None:
     store = FakeStore()
-    first, second = Claims(store, "t", 60), Claims(store, "t", 60)
+    first, second = TaskClaim(store, "t", 60), TaskClaim(store, "t", 60)
     assert first.take(10) is None
     earlier = second.take(10)
     assert isinstance(earlier, Claim)
@@ -247,7 +247,7 @@ def test_the_second_run_learns_what_the_first_came_to() -> None:
 def test_a_claim_whose_reply_was_lost_is_one_s_own() -> None:
     store = FakeStore()
     store.repeats = 2  # redis-py sends a command again after a broken connection
-    assert Claims(store, "t", 60).take(10) is None
+    assert TaskClaim(store, "t", 60).take(10) is None
 
 
 def test_an_unknown_outcome_pickles_and_names_the_remedy() -> None:

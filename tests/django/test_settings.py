@@ -175,8 +175,8 @@ def test_aliases_are_apart_and_only_the_default_reads_the_environment(
         ({"LIVEKIT_CONNECTOR": [], "LIVEKIT_CONNECTOR_URL": "x"}, "must be a dict"),
         ({"LIVEKIT_CONNECTOR_URI": "x"}, "'URI': did you mean 'URL'"),
         ({"LIVEKIT_CONNECTOR": {"TIMEOUT": "10"}}, "TIMEOUT .* number"),
-        ({"LIVEKIT_CONNECTOR": {"WHATSAPP_PHONE_NUMBER_ID": 17}}, "PHONE_NUMBER_ID .* text"),
-        ({"LIVEKIT_CONNECTOR": {"API_SECRET": b"x"}}, "API_SECRET .* text"),
+        ({"LIVEKIT_CONNECTOR": {"WHATSAPP_PHONE_NUMBER_ID": 17}}, "PHONE_NUMBER_ID .* string"),
+        ({"LIVEKIT_CONNECTOR": {"API_SECRET": b"x"}}, "API_SECRET .* string"),
         ({"LIVEKIT_CONNECTOR": {"AGENTS": "one"}}, "AGENTS .* list"),
     ],
 )

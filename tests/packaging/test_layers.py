@@ -51,6 +51,7 @@ LAYERS = [
 EXTERNAL = {
     "requests": {"transport"},
     "urllib3": {"transport"},
+    "certifi": {"transport"},
     "jwt": {"access_token", "server", "webhooks"},
     "django": {"contrib"},
     "celery": {"contrib"},

@@ -93,14 +93,14 @@ class MultiDict(dict):  # type: ignore[type-arg]
 
 
 def test_signatures_are_those_of_twilios_library() -> None:
-    dice = random.Random(7)
+    rng = random.Random(7)
     texts = ["", "a", "b", "+1555", "é", "a&b=c", " ", "%41", "日本", "a+b"]
     for _ in range(300):
         parameters = {
-            name: dice.choices(texts, k=dice.randint(1, 3))
-            for name in dice.sample(["From", "To", "a", "B", "é", "x.y"], k=dice.randint(1, 6))
+            name: rng.choices(texts, k=rng.randint(1, 3))
+            for name in rng.sample(["From", "To", "a", "B", "é", "x.y"], k=rng.randint(1, 6))
         }
-        url = dice.choice(["https://h.example/p?q=1", "http://h.example:80/", "https://h.example"])
+        url = rng.choice(["https://h.example/p?q=1", "http://h.example:80/", "https://h.example"])
         validator = RequestValidator(TOKEN)
         for algorithm in ("HMAC_SHA1", "HMAC_SHA256"):
             theirs = validator.compute_signature(url, MultiDict(parameters), algorithm)

@@ -15,7 +15,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Optional, Protocol
 
-__all__ = ["Claim", "Claims", "DjangoCacheStore", "RedisStore", "Store"]
+from ..caches import is_shared
+
+__all__ = ["Claim", "DjangoCacheStore", "RedisStore", "Store", "TaskClaim"]
 
 _ROUNDS = 3
 _FEWEST_ENTRIES = 100_000
@@ -62,7 +64,7 @@ class Claim:
         return cls(**json.loads(text))
 
 
-class Claims:
+class TaskClaim:
     """One run's view of the claim of its task.
 
     Args:
@@ -174,7 +176,7 @@ class DjangoCacheStore:
         cache: Any = caches[alias]
         backend = f"{type(cache).__module__}.{type(cache).__name__}"
         remedy = "set livekit_connector_claims to a Redis URL, or to another of CACHES"
-        if backend.endswith(("LocMemCache", "DummyCache", "FileBasedCache")):
+        if not is_shared(backend):
             raise ValueError(
                 f"claims cannot be kept in the cache {alias!r}: two processes can add the same key "
                 f"to a {backend}; {remedy}"

@@ -20,7 +20,7 @@ from ...redaction import secret_values
 from ...twirp import REQUEST_ID
 from ..settings import DEFAULT_ALIAS
 from .arguments import check_fields, method_of, refuse_secrets, request_of
-from .claims import Claim, Claims
+from .claims import Claim, TaskClaim
 from .errors import unknown_outcome
 from .worker import clients_of, store_of
 
@@ -109,16 +109,16 @@ class ConnectorTask(_CeleryTask):
             effective_timeout(method, request, UNSET, settings.timeout), self._soft_limit()
         )
         invoke = getattr(clients.get(alias), rpc)
-        claims = self._claims(method, timeout)
+        claim = self._claim(method, timeout)
         try:
-            earlier = None if claims is None else _taken(claims, timeout)
+            earlier = None if claim is None else _taken(claim, timeout)
             if earlier is None:
                 headers = {REQUEST_ID: self.request.id} if self.request.id else {}
                 return _settled(
                     lambda: invoke(request, timeout=timeout, extra_headers=headers),
                     method,
                     request,
-                    claims,
+                    claim,
                 )
         except TwirpError as exc:
             if exc.safe_to_retry:
@@ -128,7 +128,7 @@ class ConnectorTask(_CeleryTask):
             raise
         return self._outcome_of(earlier, method, request)
 
-    def _claims(self, method: MethodInfo[Any, Any], timeout: Optional[float]) -> Optional[Claims]:
+    def _claim(self, method: MethodInfo[Any, Any], timeout: Optional[float]) -> Optional[TaskClaim]:
         """Return the claim to take, None where nothing can be delivered twice.
 
         Raises:
@@ -150,7 +150,7 @@ class ConnectorTask(_CeleryTask):
             raise ValueError(
                 f"{method.name} needs a limit in a task: set TIMEOUT, or the task's soft_time_limit"
             )
-        return Claims(store_of(self.app), self.request.id, self.claim_ttl)
+        return TaskClaim(store_of(self.app), self.request.id, self.claim_ttl)
 
     def _outcome_of(
         self, earlier: Claim, method: MethodInfo[Any, Any], request: Any
@@ -216,18 +216,18 @@ def bounded(timeout: Optional[float], soft_limit: Optional[float]) -> Optional[f
     return longest if timeout is None else min(timeout, longest)
 
 
-def _taken(claims: Claims, timeout: Optional[float]) -> Optional[Claim]:
+def _taken(claim: TaskClaim, timeout: Optional[float]) -> Optional[Claim]:
     """Take the claim, or return the earlier one.
 
     Args:
-        claims: where to.
+        claim: where to.
         timeout: seconds that the call may take; a call with a claim has a limit.
 
     Raises:
         Unavailable: the store failed, so nothing was sent.
     """
     try:
-        return claims.take((timeout or 0.0) + _MARGIN)
+        return claim.take((timeout or 0.0) + _MARGIN)
     except Exception as exc:  # whatever a Redis, a proxy or a cache's backend may raise
         raise Unavailable(
             f"the store of claims failed ({type(exc).__name__}), so no call was placed",
@@ -239,7 +239,7 @@ def _settled(
     invoke: Callable[[], Message],
     method: MethodInfo[Any, Any],
     request: Message,
-    claims: Optional[Claims],
+    claim: Optional[TaskClaim],
 ) -> dict[str, Any]:
     """Make the call, note how it ended, and return its result.
 
@@ -249,17 +249,17 @@ def _settled(
     try:
         response = invoke()
     except TwirpError as exc:
-        if claims is not None:
+        if claim is not None:
             details = {name: getattr(exc, name) for name in _ERROR_DETAILS}
-            _note(claims.release if exc.safe_to_retry else lambda: claims.failed(details))
+            _note(claim.release if exc.safe_to_retry else lambda: claim.failed(details))
         done = method.response_of_done(request, exc.code)
         if done is None:
             raise
         response = done
     result: dict[str, Any] = MessageToDict(response, preserving_proto_field_name=True)
-    if claims is not None:
+    if claim is not None:
         secret = bool(secret_values(response))  # as a Twilio session's URL is
-        _note(claims.made if secret else lambda: claims.succeeded(result))
+        _note(claim.made if secret else lambda: claim.succeeded(result))
     return result
 
 

@@ -32,6 +32,9 @@ _stores: dict[str, Store] = {}  # by place
 def get_client(alias: str = DEFAULT_ALIAS) -> ConnectorClient:
     """Return this process's client of an alias, for tasks of your own. Do not close it.
 
+    Args:
+        alias: names the settings.
+
     Raises:
         ValueError: there is no such alias, or its settings are wrong.
     """

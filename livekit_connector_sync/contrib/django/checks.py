@@ -18,6 +18,7 @@ from django.urls.resolvers import URLPattern
 
 from ...call import Timeout, Unset
 from ...validation import FORMATS
+from ..caches import is_shared
 from ..clients import make_client
 from ..settings import OPTIONS, Settings
 from .conf import load_settings
@@ -27,8 +28,6 @@ __all__ = ["check_project", "check_settings"]
 
 _META_LIMIT = 3 * 1024 * 1024  # bytes of a webhook
 _TWILIO_LIMIT = 15.0  # seconds for the answer to a webhook
-# FileBasedCache is shared, but two processes can add the same key to it.
-_NOT_SHARED = ("locmem.LocMemCache", "dummy.DummyCache", "filebased.FileBasedCache")
 _FEWEST_ENTRIES = 10_000
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -189,7 +188,7 @@ def _check_caches(
             )
             continue
         backend = str(cache.get("BACKEND", ""))
-        if backend.endswith(_NOT_SHARED) and not django_settings.DEBUG:
+        if not is_shared(backend) and not django_settings.DEBUG:
             yield Warning(
                 f"The cache {name!r} is a {backend.rpartition('.')[2]}, in which processes do not "
                 "notice each other's webhooks.",

@@ -166,7 +166,7 @@ class WebhookView(View):
         ]
         return [outcome for outcome in outcomes if isinstance(outcome, Exception)]
 
-    def the_secret(self) -> Optional[str]:
+    def webhook_secret(self) -> Optional[str]:
         """Return what verifies requests; None if they are taken unverified.
 
         Raises:
@@ -200,7 +200,11 @@ class MetaWebhookView(WebhookView):
     too_big_status = 200
 
     def get(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
-        """Answer the handshake."""
+        """Answer the handshake.
+
+        Raises:
+            ImproperlyConfigured: the alias has no META_VERIFY_TOKEN, or does not exist.
+        """
         self.check_alias()
         token = self.verify_token or get_settings(self.alias).meta_verify_token
         if not token:
@@ -217,7 +221,7 @@ class MetaWebhookView(WebhookView):
 
     def receive(self, request: HttpRequest, body: bytes) -> Iterable[tuple[meta.Event, str]]:
         """Verify a request and return its events."""
-        secret = self.the_secret()
+        secret = self.webhook_secret()
         if secret is not None:
             meta.verify(body, _header(request, meta.SIGNATURE_HEADER), secret)
         return [(event, self.alias_of(event, secret)) for event in meta.parse(body)]
@@ -265,7 +269,7 @@ class TwilioView(WebhookView):
     def receive(self, request: HttpRequest, body: bytes) -> list[tuple[twilio.VoiceCall, str]]:
         """Verify a request and return its call."""
         url = self.public_url(request)
-        secret = self.the_secret()
+        secret = self.webhook_secret()
         if secret is not None:
             twilio.verify(
                 url,
@@ -411,8 +415,8 @@ class LiveKitWebhookView(WebhookView):
         self, request: HttpRequest, body: bytes
     ) -> Iterable[tuple[livekit.WebhookEvent, str]]:
         """Verify a request and return its event."""
-        keys = self.the_keys()
-        if not keys and self.the_secret() is None:
+        keys = self.signing_keys()
+        if not keys and self.webhook_secret() is None:
             return [(livekit.parse(body), self.alias)]
         key = livekit.verify(
             body,
@@ -421,7 +425,7 @@ class LiveKitWebhookView(WebhookView):
         )
         return [(livekit.parse(body), keys[key][1])]
 
-    def the_keys(self) -> dict[str, tuple[str, str]]:
+    def signing_keys(self) -> dict[str, tuple[str, str]]:
         """Return the secrets that may sign, each with the alias that it stands for, by API key.
 
         Raises:

@@ -1,6 +1,6 @@
-"""The telephone exchange: all calls, one lock, and the events that move them on.
+"""All calls, one lock, and the events that move them on.
 
-Everything that happens to a call goes through `Exchange.apply`, which asks the state machine,
+Everything that happens to a call goes through `CallRegistry.apply`, which asks the state machine,
 stamps the timeline, sets the next timeout and announces the event, in that order and under the
 lock. Nothing is sent and nobody waits while the lock is held: an announcement only queues.
 """
@@ -28,7 +28,7 @@ from .lifecycle import (
     transition,
 )
 
-__all__ = ["LONGEST_WAIT", "Call", "Exchange"]
+__all__ = ["LONGEST_WAIT", "Call", "CallRegistry"]
 
 LONGEST_WAIT = 3600.0  # seconds of one wait on a lock, which overflows at 292 years
 
@@ -56,6 +56,7 @@ class Call:
         ringing_timeout: seconds, as the request set it; 0 if it did not.
         connect_url: where Twilio opens the media stream.
         timeline: what happened, as (time since 1970 in seconds, event).
+        connecting: True while a ConnectWhatsAppCall waits for the user to pick up.
     """
 
     id: str
@@ -110,7 +111,7 @@ class Call:
         return f"<Call {self.id} {self.direction} {self.provider} {self.state}>"
 
 
-class Exchange:
+class CallRegistry:
     """Holds the calls and moves them on.
 
     Args:
