@@ -230,28 +230,32 @@ def _intermediary(status: int, message: str, detail: str, text: str) -> ErrorAns
 def _twirp_error(body: bytes) -> Optional[tuple[str, str, dict[str, str]]]:
     """Return code, message and metadata of a Twirp error object, None if the body is none.
 
-    Null stands for an empty text, and a lone surrogate becomes U+FFFD, as in Go.
+    As in Go, null stands for no text, a lone surrogate becomes U+FFFD, and of a name that stands
+    twice the last value counts.
     """
     try:
-        error = json.loads(body.decode("utf-8"), parse_constant=_refuse)
+        # Pairs, so that no name is lost; a JSON array is a list, and no tuple.
+        error = json.loads(body.decode("utf-8"), parse_constant=_refuse, object_pairs_hook=tuple)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(error, dict) or not error.keys() <= {"code", "msg", "meta"}:
+    if not isinstance(error, tuple):
         return None
-    code, message, meta = error.get("code"), error.get("msg"), error.get("meta")
-    message = "" if message is None else message
-    if not isinstance(code, str) or not code or not isinstance(message, str):
-        return None
-    if not isinstance(meta, (dict, type(None))):
-        return None
-    texts = {name: "" if text is None else text for name, text in (meta or {}).items()}
-    if not all(isinstance(text, str) for text in texts.values()):
-        return None
-    return (
-        _whole(code),
-        _whole(message),
-        {_whole(name): _whole(text) for name, text in texts.items()},
-    )
+    texts = {"code": "", "msg": ""}
+    meta: dict[str, str] = {}
+    for name, value in error:
+        if name in texts and isinstance(value, str):
+            texts[name] = _whole(value)
+        elif name == "meta" and isinstance(value, tuple) and all(map(_is_pair_of_texts, value)):
+            meta.update((_whole(key), _whole(text or "")) for key, text in value)
+        elif name == "meta" and value is None:
+            meta = {}
+        elif name not in texts or value is not None:
+            return None
+    return (texts["code"], texts["msg"], meta) if texts["code"] else None
+
+
+def _is_pair_of_texts(pair: tuple[str, Any]) -> bool:
+    return isinstance(pair[1], (str, type(None)))
 
 
 def _whole(text: str) -> str:

@@ -8,8 +8,8 @@ repeats anything, follows no redirect, keeps no cookie and obeys one deadline th
 an empty one, and it re-sends bodies to where a redirect points. So the connections below it are
 replaced by ones that obey the deadline and notice truncation (`connection`). This works on any
 session whose adapters send as requests' own does. Where that is not known, for a foreign adapter or
-one with a `send` of its own, and for TLS within a proxy's TLS, which urllib3 reads without a limit,
-the exchange runs in a thread of its own, which is left behind at the deadline.
+one with a `send` of its own, and where something below waits by itself (`keeps_time`), the exchange
+runs in a thread of its own, which is left behind at the deadline.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from .session import (
     abandon_connections,
     check_paths,
     check_proxy,
-    is_tls,
+    keeps_time,
     own_session,
     prepared_request,
     refuse_missing_files,
@@ -148,8 +148,7 @@ class Transport:
         else:
             if isinstance(adapter, HTTPAdapter):
                 track_pools(adapter)
-            nested = proxy and url.startswith("https:") and is_tls(proxy)
-            if getattr(adapter.send, "__func__", None) is HTTPAdapter.send and not nested:
+            if keeps_time(adapter, url, proxy):
                 return run_exchange(session, request, settings, exchange)
             return exchange_in_thread(
                 lambda: run_exchange(session, request, settings, exchange), exchange

@@ -64,7 +64,7 @@ _FOLDED_LINE = re.compile(rb"[ \t]([^\r\n\0]*)\r?\n")  # section 5.2
 class Exchange:
     """One request and its answer, as the connection below sees it."""
 
-    __slots__ = ("connect_deadline", "deadline", "line", "phase", "sent", "tracked")
+    __slots__ = ("abandoned", "connect_deadline", "deadline", "line", "phase", "sent", "tracked")
 
     def __init__(self, deadline: Deadline, connect_deadline: Deadline) -> None:
         self.deadline = deadline
@@ -73,6 +73,7 @@ class Exchange:
         self.line: tuple[str, ...] = ()  # host, method and target of the request
         self.sent = False  # a byte of the request may have left
         self.tracked = False  # a connection of ours carries it, so that the two above are known
+        self.abandoned = False  # the caller has gone on, and knows what was sent up to then
 
     def time_left(self) -> Optional[float]:
         """Return the seconds left of the current phase.
@@ -134,6 +135,13 @@ class _Pool(HTTPConnectionPool):
             conn.__class__ = ours
         exchange.tracked = isinstance(conn, _Connection)
         return conn
+
+    def urlopen(self, *args: Any, **kwargs: Any) -> Any:
+        response: Any = super().urlopen(*args, **kwargs)
+        if current.get() is not None:
+            # urllib3 would take chunks apart by itself, and not by the letter as _Response does.
+            response.chunked = False
+        return response
 
 
 @functools.lru_cache(maxsize=64)
@@ -231,6 +239,8 @@ class _Connection(HTTPConnection):
         sock.settimeout(exchange.time_left())
         if not self._tunnelling:
             exchange.sent = True
+            if exchange.abandoned:
+                raise socket.timeout("timed out")
         super().send(data)
 
     def response_class(self, *args: Any, **kwargs: Any) -> http.client.HTTPResponse:  # type: ignore[override]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import functools
 import http.client
 import io
 import re
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -85,13 +87,27 @@ def run_exchange(
         TransportError: there is no complete answer.
     """
     failure: TransportError
+    answers: list[tuple[requests.Response, Answer]] = []
+
+    def read(response: requests.Response, **_: object) -> None:
+        try:
+            answers.append((response, _read(response, exchange)))
+        except BaseException:
+            response.close()
+            raise
+
+    # Before the hooks of the caller's session: what they read or close is not read by our rules.
+    request.hooks["response"].insert(0, read)
     token = current.set(exchange)
     try:
-        response = _send(session, request, settings, exchange)
-        try:
-            return _read(response, exchange)
-        finally:
-            response.close()
+        with _alarm(exchange):
+            response = _send(session, request, settings, exchange)
+            try:
+                if not any(known is response for known, _ in answers):
+                    read(response)  # a hook has put it in the place of the one that came
+                return answers[-1][1]
+            finally:
+                response.close()
     except TransportError as exc:
         failure = exc
     except (
@@ -108,6 +124,21 @@ def run_exchange(
     # Raised here, outside the handlers, so that no exception of requests, which holds the request
     # and its token, can be reached from it.
     raise failure
+
+
+def _alarm(exchange: Exchange) -> contextlib.AbstractContextManager[object]:
+    """Return what ends an exchange of gevent's at the deadline.
+
+    gevent gives a TLS socket its whole timeout again whenever a byte arrives.
+    """
+    monkey: Any = sys.modules.get("gevent.monkey")
+    left = exchange.deadline.remaining()
+    if monkey is None or left is None or not monkey.is_module_patched("socket"):
+        return contextlib.nullcontext()
+    from gevent import Timeout
+
+    alarm: contextlib.AbstractContextManager[object] = Timeout(left, socket.timeout("timed out"))
+    return alarm
 
 
 def _send(
@@ -161,7 +192,7 @@ def _read(response: requests.Response, exchange: Exchange) -> Answer:
         piece = read(_READ_SIZE)
         body += piece
         if status != 200 and len(body) > _LARGEST_ERROR:
-            return Answer(status, headers, bytes(body[:_LARGEST_ERROR]))
+            return _kept(response, Answer(status, headers, bytes(body[:_LARGEST_ERROR])))
         if len(body) > _LARGEST_BODY:
             raise _broken(f"the answer is larger than {_LARGEST_BODY} bytes", exchange)
         if not piece or len(body) == length:
@@ -172,13 +203,20 @@ def _read(response: requests.Response, exchange: Exchange) -> Answer:
             BODY,
             maybe_sent=True,
         )
-    return Answer(status, headers, bytes(body))
+    return _kept(response, Answer(status, headers, bytes(body)))
+
+
+def _kept(response: requests.Response, answer: Answer) -> Answer:
+    """Leave the body to the hooks of the caller's session."""
+    setattr(response, "_content", answer.body)  # noqa: B010 - requests declares it to be False
+    setattr(response, "_content_consumed", True)  # noqa: B010
+    return answer
 
 
 def _reader(response: requests.Response) -> Callable[[int], bytes]:
     """Return what reads the body as it came."""
     if response.raw is None or response.raw.closed:
-        # A hook of the caller's session, which logs answers for example, has read it before.
+        # An adapter of the caller's, which logs answers for example, has read it before.
         return io.BytesIO(response.content).read
     return functools.partial(response.raw.read, decode_content=False)
 
@@ -291,8 +329,10 @@ def exchange_in_thread(call: Any, exchange: Exchange) -> Answer:
     thread.start()
     thread.join(exchange.deadline.remaining())
     if not outcome:
+        exchange.abandoned = True  # before the look at `sent`: nothing is written from now on
+        maybe_sent = exchange.sent or not exchange.tracked
         phase = exchange.phase if exchange.tracked else ADAPTER
-        raise TransportError("timed out", phase, maybe_sent=True, timed_out=True)
+        raise TransportError("timed out", phase, maybe_sent, timed_out=True)
     if isinstance(outcome[0], BaseException):
         raise outcome[0]
     answer: Answer = outcome[0]

@@ -31,7 +31,7 @@ __all__ = [
     "abandon_connections",
     "check_paths",
     "check_proxy",
-    "is_tls",
+    "keeps_time",
     "own_session",
     "prepared_request",
     "refuse_missing_files",
@@ -180,6 +180,24 @@ def check_proxy(what: str, url: Any) -> None:
         host = None
     if not host:
         raise ValueError(f'{what} is no URL of a proxy: write it as "http://proxy.example:3128"')
+
+
+def keeps_time(adapter: Any, url: str, proxy: Optional[str]) -> bool:
+    """Return whether an adapter does nothing that our connections could not limit.
+
+    Args:
+        adapter: the adapter.
+        url: where it sends to.
+        proxy: through which proxy.
+    """
+    if getattr(adapter.send, "__func__", None) is not HTTPAdapter.send:
+        return False
+    if adapter.max_retries.backoff_factor and adapter.max_retries.total != 0:
+        return False  # urllib3 sleeps
+    # PySocks times each read by itself; TLS within TLS is read by urllib3, without a limit.
+    socks = proxy is not None and proxy.lower().startswith("socks")
+    nested = proxy is not None and is_tls(proxy) and url.startswith("https:")
+    return not (socks or nested)
 
 
 def is_tls(proxy: str) -> bool:
