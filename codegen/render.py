@@ -296,14 +296,13 @@ def _client_method(imports: _Imports, package: str, method: Method, constant: st
         [_parameter(imports, package, field) for field in method.request.fields],
     )
     lines += [f"    ){returns}", *docstring(_client_doc(method), "        ")]
-    pairs: list[Node] = [f'"{field.name}": {field.name}' for field in method.request.fields]
-    if pairs:
-        lines += lay_out(group("_fields = {", pairs, "}"), "        ")
+    names = ["request", *(field.name for field in method.request.fields)]
+    pairs: list[Node] = [f'"{name}": {name}' for name in names]
+    lines += lay_out(group("_arguments = {", pairs, "}"), "        ")
     if method.secret_fields:
-        lines.append("        # So that no frame of an error's traceback holds them.")
-        lines.append(f"        del {', '.join(method.secret_fields)}")
-    fields = "_fields" if pairs else "{}"
-    call = group("return self._call(", [constant, "request", fields, *_OPTION_DOCS], ")")
+        lines.append("        # So that no frame of an error's traceback holds a secret.")
+        lines.append(f"        del {', '.join(['request', *method.secret_fields])}")
+    call = group("return self._call(", [constant, "_arguments", *_OPTION_DOCS], ")")
     return [*lines, *lay_out(call, "        ")]
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Callable, Generic, Optional, Protocol, Union
 
 from .errors import StatusCode
+from .messages import as_message
 from .method import MethodInfo, Request, Response
 
 if TYPE_CHECKING:
@@ -150,6 +151,7 @@ class UnaryUnaryMultiCallable(Generic[Request, Response]):
             TypeError: the request is not of the RPC's type.
             ValueError: the timeout is not positive, or a header cannot be sent.
         """
+        request = as_message(self.method.request_type, request)
         return self.with_call(request, timeout, metadata, retry=retry)[0]
 
     def with_call(
@@ -164,6 +166,9 @@ class UnaryUnaryMultiCallable(Generic[Request, Response]):
 
         Takes and raises the same as calling the object itself.
         """
+        # Of our own type from here on, whose repr() leaves out secrets where a crash report shows
+        # what a frame holds.
+        request = as_message(self.method.request_type, request)
         details = ClientCallDetails(self.method.full_name, timeout, tuple(metadata or ()), retry)
         return self._invoke(self.method, request, details)
 

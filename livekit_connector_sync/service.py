@@ -189,20 +189,28 @@ class ServiceClient:
     def _call(
         self,
         method: MethodInfo[Request, Response],
-        request: Optional[Request],
-        fields: dict[str, Any],
+        arguments: dict[str, Any],
         timeout: Timeout,
         retry: Retry,
         extra_headers: Optional[Mapping[str, str]],
     ) -> Response:
-        """Make the request of what the caller passed, which takes the fields, check and send it."""
+        """Make the request of what the caller passed, check and send it.
+
+        Args:
+            method: the RPC.
+            arguments: `request` and the request's fields; emptied.
+            timeout: as the caller passed it.
+            retry: as the caller passed it.
+            extra_headers: as the caller passed them.
+        """
         try:
-            message = _request_of(method, request, fields)
+            message = _request_of(method, **arguments)
         except (TypeError, ValueError) as exc:
-            traceback.clear_frames(exc.__traceback__)  # they hold the fields' values
+            traceback.clear_frames(exc.__traceback__)  # they hold the arguments' values
             raise
         finally:
-            fields.clear()  # a secret may be among them, and errors show the frames that they pass
+            # A secret may be among them, and errors show the frames that they pass.
+            arguments.clear()
         if self._validate:
             check_request(method, message)
         if not isinstance(extra_headers, (Mapping, type(None))):
@@ -213,7 +221,7 @@ class ServiceClient:
 
 
 def _request_of(
-    method: MethodInfo[Request, Response], request: Optional[Request], fields: Mapping[str, Any]
+    method: MethodInfo[Request, Response], /, request: Optional[Request], **fields: Any
 ) -> Request:
     given = {name: value for name, value in fields.items() if value is not None}
     if request is not None:

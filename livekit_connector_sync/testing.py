@@ -23,7 +23,6 @@ from .emulator import Call as EmulatedCall
 from .emulator import livekit, meta, twilio
 from .emulator import sdp as session
 from .emulator.lifecycle import Direction, Event, Progress, Provider, State
-from .messages import as_message
 from .method import MethodInfo, Request, Response
 from .service import Servicer
 from .twirp import checked_metadata
@@ -97,7 +96,6 @@ class FakeChannel:
         request: Request,
         details: ClientCallDetails,
     ) -> tuple[Response, Call]:
-        request = as_message(method.request_type, request)
         checked_metadata(details.metadata)
         if not isinstance(details.timeout, Unset):
             checked_timeout(details.timeout)

@@ -415,7 +415,8 @@ class ConnectorClient(ServiceClient):
             ValueError: a field is out of range, timeout or retry is wrong, or a header cannot
                 be sent.
         """
-        _fields = {
+        _arguments = {
+            "request": request,
             "whatsapp_phone_number_id": whatsapp_phone_number_id,
             "whatsapp_to_phone_number": whatsapp_to_phone_number,
             "whatsapp_api_key": whatsapp_api_key,
@@ -430,9 +431,9 @@ class ConnectorClient(ServiceClient):
             "destination_country": destination_country,
             "ringing_timeout": ringing_timeout,
         }
-        # So that no frame of an error's traceback holds them.
-        del whatsapp_api_key
-        return self._call(_DIAL_WHATSAPP_CALL, request, _fields, timeout, retry, extra_headers)
+        # So that no frame of an error's traceback holds a secret.
+        del request, whatsapp_api_key
+        return self._call(_DIAL_WHATSAPP_CALL, _arguments, timeout, retry, extra_headers)
 
     def disconnect_whatsapp_call(
         self,
@@ -488,21 +489,15 @@ class ConnectorClient(ServiceClient):
             ValueError: a field is out of range, timeout or retry is wrong, or a header cannot
                 be sent.
         """
-        _fields = {
+        _arguments = {
+            "request": request,
             "whatsapp_call_id": whatsapp_call_id,
             "whatsapp_api_key": whatsapp_api_key,
             "disconnect_reason": disconnect_reason,
         }
-        # So that no frame of an error's traceback holds them.
-        del whatsapp_api_key
-        return self._call(
-            _DISCONNECT_WHATSAPP_CALL,
-            request,
-            _fields,
-            timeout,
-            retry,
-            extra_headers,
-        )
+        # So that no frame of an error's traceback holds a secret.
+        del request, whatsapp_api_key
+        return self._call(_DISCONNECT_WHATSAPP_CALL, _arguments, timeout, retry, extra_headers)
 
     def connect_whatsapp_call(
         self,
@@ -551,14 +546,15 @@ class ConnectorClient(ServiceClient):
             ValueError: a field is out of range, timeout or retry is wrong, or a header cannot
                 be sent.
         """
-        _fields = {
+        _arguments = {
+            "request": request,
             "whatsapp_call_id": whatsapp_call_id,
             "sdp": sdp,
             "wait_until_answered": wait_until_answered,
         }
-        # So that no frame of an error's traceback holds them.
-        del sdp
-        return self._call(_CONNECT_WHATSAPP_CALL, request, _fields, timeout, retry, extra_headers)
+        # So that no frame of an error's traceback holds a secret.
+        del request, sdp
+        return self._call(_CONNECT_WHATSAPP_CALL, _arguments, timeout, retry, extra_headers)
 
     def accept_whatsapp_call(
         self,
@@ -654,7 +650,8 @@ class ConnectorClient(ServiceClient):
             ValueError: a field is out of range, timeout or retry is wrong, or a header cannot
                 be sent.
         """
-        _fields = {
+        _arguments = {
+            "request": request,
             "whatsapp_phone_number_id": whatsapp_phone_number_id,
             "whatsapp_api_key": whatsapp_api_key,
             "whatsapp_cloud_api_version": whatsapp_cloud_api_version,
@@ -671,9 +668,9 @@ class ConnectorClient(ServiceClient):
             "ringing_timeout": ringing_timeout,
             "wait_until_answered": wait_until_answered,
         }
-        # So that no frame of an error's traceback holds them.
-        del whatsapp_api_key, sdp
-        return self._call(_ACCEPT_WHATSAPP_CALL, request, _fields, timeout, retry, extra_headers)
+        # So that no frame of an error's traceback holds a secret.
+        del request, whatsapp_api_key, sdp
+        return self._call(_ACCEPT_WHATSAPP_CALL, _arguments, timeout, retry, extra_headers)
 
     @overload
     def connect_twilio_call(
@@ -844,7 +841,8 @@ class ConnectorClient(ServiceClient):
             ValueError: a field is out of range, timeout or retry is wrong, or a header cannot
                 be sent.
         """
-        _fields = {
+        _arguments = {
+            "request": request,
             "twilio_call_direction": twilio_call_direction,
             "room_name": room_name,
             "agents": agents,
@@ -854,4 +852,4 @@ class ConnectorClient(ServiceClient):
             "participant_attributes": participant_attributes,
             "destination_country": destination_country,
         }
-        return self._call(_CONNECT_TWILIO_CALL, request, _fields, timeout, retry, extra_headers)
+        return self._call(_CONNECT_TWILIO_CALL, _arguments, timeout, retry, extra_headers)

@@ -26,6 +26,7 @@ __all__ = ["Answer", "TransportError", "exchange_in_thread", "not_sent", "run_ex
 _LARGEST_BODY = 4 * 1024 * 1024  # bytes; gRPC's own default
 _LARGEST_ERROR = 1024 * 1024  # bytes of a body that is read for its error
 _READ_SIZE = 64 * 1024
+_ANSWER = "_livekit_connector_sync_answer"
 
 
 class TransportError(Exception):
@@ -87,25 +88,16 @@ def run_exchange(
         TransportError: there is no complete answer.
     """
     failure: TransportError
-    answers: list[tuple[requests.Response, Answer]] = []
-
-    def read(response: requests.Response, **_: object) -> None:
-        try:
-            answers.append((response, _read(response, exchange)))
-        except BaseException:
-            response.close()
-            raise
-
     # Before the hooks of the caller's session: what they read or close is not read by our rules.
-    request.hooks["response"].insert(0, read)
+    request.hooks["response"].insert(0, functools.partial(_read_first, exchange))
     token = current.set(exchange)
     try:
         with _alarm(exchange):
             response = _send(session, request, settings, exchange)
             try:
-                if not any(known is response for known, _ in answers):
-                    read(response)  # a hook has put it in the place of the one that came
-                return answers[-1][1]
+                answer: Optional[Answer] = getattr(response, _ANSWER, None)
+                # None where a hook has put another response in the place of the one that came.
+                return _read(response, exchange) if answer is None else answer
             finally:
                 response.close()
     except TransportError as exc:
@@ -131,13 +123,13 @@ def _alarm(exchange: Exchange) -> contextlib.AbstractContextManager[object]:
 
     gevent gives a TLS socket its whole timeout again whenever a byte arrives.
     """
+    gevent: Any = sys.modules.get("gevent")
     monkey: Any = sys.modules.get("gevent.monkey")
     left = exchange.deadline.remaining()
     if monkey is None or left is None or not monkey.is_module_patched("socket"):
         return contextlib.nullcontext()
-    from gevent import Timeout
-
-    alarm: contextlib.AbstractContextManager[object] = Timeout(left, socket.timeout("timed out"))
+    alarm: contextlib.AbstractContextManager[object]
+    alarm = gevent.Timeout(left, socket.timeout("timed out"))
     return alarm
 
 
@@ -165,6 +157,15 @@ def _send(
         if exc.response is None:
             raise
         return exc.response
+
+
+def _read_first(exchange: Exchange, response: requests.Response, **_: object) -> None:
+    """Read an answer, and leave the result with the response; a hook of requests."""
+    try:
+        setattr(response, _ANSWER, _read(response, exchange))
+    except BaseException:
+        response.close()
+        raise
 
 
 def _read(response: requests.Response, exchange: Exchange) -> Answer:

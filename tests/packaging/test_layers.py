@@ -52,7 +52,6 @@ EXTERNAL = {
     "requests": {"transport"},
     "urllib3": {"transport"},
     "certifi": {"transport"},
-    "gevent": {"transport"},
     "jwt": {"access_token", "server", "webhooks"},
     "django": {"contrib"},
     "celery": {"contrib"},

@@ -12,6 +12,7 @@ import traceback
 import pytest
 from helpers.requests_of import ACCEPT, DIAL
 from helpers.scripted import ScriptedServer, http, ok, twirp_error
+from livekit.protocol import connector_whatsapp as official
 
 import livekit_connector_sync as lk
 
@@ -97,6 +98,31 @@ def test_guarantee_4_no_frame_of_ours_shows_a_keywords_secret(answer, fields) ->
     shown = everything_of(caught.value)
     assert "accept_whatsapp_call" in shown
     for secret in ("EAAG-the-key", SECRET, "v=0 the-sdp", "Bearer ey"):
+        assert secret not in shown
+
+
+@pytest.mark.parametrize("through", ["client", "stub"])
+@pytest.mark.parametrize(
+    "request_message",
+    [
+        ACCEPT,
+        official.AcceptWhatsAppCallRequest.FromString(ACCEPT.SerializeToString()),
+        fields_of(ACCEPT),
+    ],
+    ids=["ours", "livekit-protocol's", "a mapping"],
+)
+def test_guarantee_4_no_frame_of_ours_shows_a_requests_secret(through, request_message) -> None:
+    with (
+        ScriptedServer(twirp_error(400, "invalid_argument")) as server,
+        lk.ConnectorClient(server.url, "key", SECRET) as client,
+    ):
+        stub = lk.ConnectorStub(client.channel)
+        call = client.accept_whatsapp_call if through == "client" else stub.AcceptWhatsAppCall
+        with pytest.raises(lk.InvalidArgument) as caught:
+            call(request_message)
+    shown = everything_of(caught.value)
+    assert "with_call" in shown or "accept_whatsapp_call" in shown
+    for secret in ("EAAG-the-key", "v=0 the-sdp"):
         assert secret not in shown
 
 

@@ -15,7 +15,7 @@ import requests
 import livekit_connector_sync as lk
 
 from .calls import BODY, DIAL, OK, refused, run, works
-from .hostile import CLOSE, HostileServer, Request, http
+from .hostile import CLOSE, Drip, HostileServer, Request, http
 
 Serve = Callable[..., HostileServer]
 Dial = Callable[..., lk.ConnectorStub]
@@ -202,6 +202,7 @@ def test_guarantee_6_forks_while_threads_call(
 def test_guarantee_6_gevent(serve: Serve) -> None:
     server = serve(lambda _: [lambda _: time.sleep(0.3), OK], reads=True)
     stalled = serve([lambda _: time.sleep(1.5), CLOSE])
+    dripping = serve(OK, greeting=[Drip(b"\x16\x03\x03\x40\x00" + bytes(16384))])
     program = f"""
 from gevent import monkey
 monkey.patch_all()
@@ -234,6 +235,14 @@ started = time.monotonic()
 gevent.joinall([gevent.spawn(fail) for _ in range(10)], raise_error=True)
 assert time.monotonic() - started < 0.55
 assert len(errors) == 10
+channel.close()
+url = {dripping.url.replace("http", "https")!r}
+channel = lk.Channel(url, credentials, retry=None, timeout=0.3)
+stub = lk.ConnectorStub(channel)
+started = time.monotonic()
+fail()
+assert time.monotonic() - started < 0.55
+assert len(errors) == 11 and not errors[-1].maybe_sent
 channel.close()
 print("done")
 """

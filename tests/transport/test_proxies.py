@@ -223,3 +223,16 @@ def test_a_slow_tunnel(
     assert "while connecting" in str(error)
     assert error.maybe_sent is False
     assert DIAL.whatsapp_api_key.encode() not in proxy.requests[0].body
+
+
+def test_guarantee_2_a_socks_proxy_that_drips(
+    serve: Serve, dial: Dial, session: Optional[requests.Session]
+) -> None:
+    """PySocks times each read by itself."""
+    proxy = serve(OK, greeting=[Drip(b"\x05\x00\x05\x00\x00\x03\xff" + b"a" * 257)])
+    socks = proxy.url.replace("http", "socks5h")
+    error = refused(
+        dial("http://127.0.0.1:1", session=session, proxies={"http": socks}), timeout=0.3
+    )
+    assert type(error) is lk.DeadlineExceeded
+    assert not error.maybe_sent

@@ -15,7 +15,7 @@ import livekit_connector_sync as lk
 
 from .calls import BODY, DIAL, OK, locals_of_ours, refused, works
 from .conftest import SECRET
-from .hostile import CLOSE, Drip, HostileServer, http
+from .hostile import CLOSE, STALL, Drip, HostileServer, http
 
 Serve = Callable[..., HostileServer]
 Dial = Callable[..., lk.ConnectorStub]
@@ -165,6 +165,48 @@ def test_hooks_that_read_a_cut_answer(serve: Serve, dial: Dial, session: request
     assert error.maybe_sent
 
 
+CHUNKED = "Transfer-Encoding: chunked"
+BROKEN_CHUNKS = {
+    "cut in the last size": b"%x\r\n%b\r\n0" % (len(BODY), BODY),
+    "cut in a size, which leaves a 0": b"2\r\n\x0a\x00\r\n0",
+    "cut in a trailer": b"%x\r\n%b\r\n0\r\nX: a" % (len(BODY), BODY),
+    "a chunk longer than announced": b"2\r\n\x0a\x00X0\r\n\r\n",
+    "a size with a sign": b"-0\r\n\r\n",
+    "a size with an underscore": b"0_2\r\n\x0a\x00\r\n0\r\n\r\n",
+}
+
+
+class Reading(HTTPAdapter):
+    """Reads answers in its `send`, to log them perhaps."""
+
+    def send(self, *args: Any, **kwargs: Any) -> requests.Response:
+        response = super().send(*args, **kwargs)
+        assert response.content is not None
+        return response
+
+
+@pytest.mark.parametrize("reader", ["content", "close", "iter_content", "adapter"])
+@pytest.mark.parametrize("body", BROKEN_CHUNKS.values(), ids=BROKEN_CHUNKS)
+def test_guarantee_3_whoever_reads_an_answer_it_is_read_by_our_rules(
+    serve: Serve, dial: Dial, session: requests.Session, reader: str, body: bytes
+) -> None:
+    if reader == "adapter":
+        session.mount("http://", Reading())
+    else:
+        read: Any = {
+            "content": lambda response: response.content,
+            "close": lambda response: response.close(),
+            "iter_content": lambda response: list(response.iter_content(3)),
+        }[reader]
+        session.hooks["response"].append(lambda response, **_: read(response) and None)
+    server = serve([http(body, headers=[CHUNKED], framed=False), CLOSE], OK)
+    stub = dial(server.url, session=session)
+    error = refused(stub)
+    assert type(error) is lk.Unavailable
+    assert error.maybe_sent
+    works(stub)
+
+
 def test_hooks_may_make_requests_of_their_own(
     serve: Serve, dial: Dial, session: requests.Session
 ) -> None:
@@ -288,3 +330,24 @@ def test_an_adapter_that_cannot_connect_keeps_to_the_deadline(
     session.mount("http://", HTTPAdapter(max_retries=urllib3.Retry(50, backoff_factor=0.1)))
     error = refused(dial(f"http://127.0.0.1:{free_port}", session=session), timeout=0.5)
     assert not error.maybe_sent
+
+
+def test_guarantee_2_urllib3s_own_waits_keep_to_the_deadline(
+    dial: Dial, session: requests.Session, free_port: int
+) -> None:
+    retries = urllib3.Retry(3, backoff_factor=1)  # of connections only, as it is not for POST
+    session.mount("http://", HTTPAdapter(max_retries=retries))
+    session.proxies["http"] = f"http://127.0.0.1:{free_port}"
+    error = refused(dial("http://127.0.0.1:1", session=session), timeout=0.3)
+    assert not error.maybe_sent
+
+
+def test_what_an_adapter_of_the_users_did_not_send_is_known(
+    serve: Serve, dial: Dial, session: requests.Session
+) -> None:
+    session.mount("https://", Reading())
+    server = serve(OK, greeting=[STALL])
+    error = refused(dial(server.url.replace("http", "https"), session=session), timeout=0.3)
+    assert type(error) is lk.DeadlineExceeded
+    assert not error.maybe_sent
+    assert error.safe_to_retry
