@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Callable, Optional
 
@@ -52,16 +52,17 @@ def replace(out: Path, marker: str, build: Callable[[Path], None]) -> None:
     try:
         new.mkdir(parents=True)
         build(new)
-        if out.exists():
-            out.rename(old)
         try:
+            if out.exists():
+                out.rename(old)
             new.rename(out)
         except BaseException:
-            if old.exists():
+            if old.exists() and not out.exists():
                 old.rename(out)
             raise
     finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        if out.exists() or not old.exists():  # else the next run brings the old tree back
+            shutil.rmtree(staging, ignore_errors=True)
 
 
 def differences(old: Mapping[str, bytes], new: Mapping[str, bytes], label: str) -> str:
@@ -80,11 +81,33 @@ def differences(old: Mapping[str, bytes], new: Mapping[str, bytes], label: str) 
             diff = difflib.unified_diff(
                 _lines(old.get(name)), _lines(new.get(name)), before, after, lineterm=""
             )
-            lines += list(diff) or [f"--- {before}", f"+++ {after}"]  # one is there, and empty
-    # The descriptors in _pb2.py stand on lines too long to read.
-    return "\n".join(
-        line if len(line) <= _LONGEST_LINE else f"{line[:_LONGEST_LINE]} ..." for line in lines
-    )
+            # If there is none, one of them is there, and empty.
+            lines += _readable(list(diff)) or [f"--- {before}", f"+++ {after}"]
+    return "\n".join(lines)
+
+
+def _readable(diff: Sequence[str]) -> list[str]:
+    """Cut long lines, as those of the descriptors in _pb2.py, around their first difference."""
+    changed = {
+        sign: [line[1:] for line in diff if line[:1] == sign and len(line) > _LONGEST_LINE]
+        for sign in "-+"
+    }
+    starts = {line: _first_difference(*pair) for pair in zip(*changed.values()) for line in pair}
+    return [line[:1] + _cut(line[1:], starts.get(line[1:], 0)) for line in diff]
+
+
+def _first_difference(one: str, other: str) -> int:
+    length = min(len(one), len(other))
+    return next((index for index in range(length) if one[index] != other[index]), length)
+
+
+def _cut(line: str, difference: int) -> str:
+    if len(line) <= _LONGEST_LINE:
+        return line
+    start = max(difference - _LONGEST_LINE // 2, 0)
+    end = start + _LONGEST_LINE
+    before, after = "... " if start else "", " ..." if end < len(line) else ""
+    return f"{before}{line[start:end]}{after}"
 
 
 def _lines(content: Optional[bytes]) -> list[str]:

@@ -101,10 +101,11 @@ def _run_emulator(arguments: argparse.Namespace) -> int:
         return 1
     terminate = signal.signal(signal.SIGTERM, _interrupt)
     try:
-        print(_exports(emulator), flush=True)
-        _follow(emulator)
-    except KeyboardInterrupt:
-        print("\nStopped.", flush=True)
+        try:
+            print(_exports(emulator), flush=True)
+            _follow(emulator)
+        except KeyboardInterrupt:
+            print("\nStopped.", flush=True)
     except BrokenPipeError:  # as with `| head`: nobody reads on
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     finally:

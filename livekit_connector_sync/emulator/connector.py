@@ -143,7 +143,14 @@ class Connector(gen.ConnectorServicer):
     ) -> gen.DisconnectWhatsAppCallResponse:
         """End a call, or LiveKit's part in one that the user ended."""
         check_request(_METHODS[context.method], request)
-        self._registry.apply(request.whatsapp_call_id, Event.DISCONNECT)
+        theirs = (
+            request.disconnect_reason
+            == gen.DisconnectWhatsAppCallRequest.DisconnectReason.USER_INITIATED
+        )
+        with self._changed:
+            call = self._registry.get(request.whatsapp_call_id)
+            left = theirs and call.state is not State.ENDED
+            self._registry.apply(call, Event.LEAVE if left else Event.DISCONNECT)
         return gen.DisconnectWhatsAppCallResponse()
 
     def ConnectTwilioCall(

@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from .. import _gen as gen
 from ..errors import NotFound
+from ..messages import as_message
 from ..server import Response, TokenAuthorizer, TwirpApplication
 from . import livekit as livekit_side
 from . import meta as meta_side
@@ -87,7 +88,7 @@ class ConnectorEmulator:
         history: how many calls, requests and webhooks to remember.
 
     Raises:
-        ValueError: `regions` or `port` is out of range.
+        ValueError: `regions`, `port`, `numbers`, `max_calls` or `history` is out of range.
     """
 
     def __init__(
@@ -113,6 +114,11 @@ class ConnectorEmulator:
     ) -> None:
         if regions < 1:
             raise ValueError(f"regions must be 1 or more, not {regions}")
+        if max_calls < 1 or history < 1:
+            raise ValueError(f"max_calls and history must be 1 or more, not {max_calls}, {history}")
+        for number in numbers or {}:
+            if not number.isascii() or not number.isdigit():
+                raise ValueError(f"numbers must be in digits, without a leading +: {number!r}")
         if not 0 <= port <= 65535 - (regions - 1 if port else 0):
             raise ValueError(f"port must be 0 to 65535, with room for {regions}, not {port}")
         self.api_key = api_key
@@ -120,7 +126,10 @@ class ConnectorEmulator:
         self.meta = meta or MetaWebhooks()
         self.livekit = livekit or LiveKitWebhooks()
         self.twilio = twilio or TwilioWebhooks()
-        self.numbers = dict(numbers or {})
+        self.numbers = {
+            number: callee if isinstance(callee, MetaError) else Callee(callee)
+            for number, callee in (numbers or {}).items()
+        }
         self.dial_rule = dial_rule
         self._addresses = [(host, port + index if port else 0) for index in range(regions)]
         self._certificate = certificate
@@ -362,7 +371,7 @@ class ConnectorEmulator:
         to_phone_number: str = "",
         from_phone_number: str = "15551234567",
         from_name: str = "Alex Doe",
-        sdp: Optional[gen.SessionDescription] = None,
+        sdp: Union[gen.SessionDescription, Mapping[str, str], None] = None,
     ) -> Call:
         """Let a user call the business; Meta's webhook with the offer goes out.
 
@@ -379,11 +388,13 @@ class ConnectorEmulator:
 
         Raises:
             ValueError: there is a call of this id.
+            TypeError: sdp is no session description.
         """
+        offer = None if sdp is None else as_message(gen.SessionDescription, sdp, "sdp")
         call = Call(
             whatsapp_call_id or new_call_id(self._rng),
             Progress(Provider.WHATSAPP, Direction.INBOUND, bridged=False),
-            sdp=sdp or plausible_offer(self._rng),
+            sdp=offer or plausible_offer(self._rng),
             phone_number_id=whatsapp_phone_number_id,
             business_number=to_phone_number,
             user_number=from_phone_number,

@@ -88,6 +88,10 @@ class Event(_Text):
     """The user, or Twilio, ends the call."""
     DISCONNECT = "disconnect"
     """DisconnectWhatsAppCall."""
+    LEAVE = "leave"
+    """DisconnectWhatsAppCall with USER_INITIATED of a call that the user did not end.
+
+    LiveKit leaves it and does not tell Meta, so that the user's phone stays in the call."""
     NO_ANSWER = "no_answer"
     """It rang for as long as it may."""
     NOT_CONNECTED = "not_connected"
@@ -134,6 +138,9 @@ class Timeouts:
         stream: a Twilio session waits for its stream.
         release: LiveKit keeps a call after the user hung up without a Disconnect.
         join: a waiting Accept or Connect waits, where the request sets no ringing_timeout.
+
+    Raises:
+        ValueError: one is negative.
     """
 
     ring: float = 30.0
@@ -142,6 +149,11 @@ class Timeouts:
     stream: float = 60.0
     release: float = 30.0
     join: float = 30.0
+
+    def __post_init__(self) -> None:
+        for name, seconds in vars(self).items():
+            if not seconds >= 0:
+                raise ValueError(f"Timeouts.{name} must be 0 or more seconds, not {seconds!r}")
 
 
 _ENDINGS = {
@@ -152,6 +164,7 @@ _ENDINGS = {
     Event.NOT_JOINED: (State.RINGING, State.ANSWERED, State.ACTIVE),
     Event.HANG_UP: (State.RINGING, State.ANSWERED, State.ACTIVE),
     Event.DISCONNECT: (State.RINGING, State.ANSWERED, State.ACTIVE),
+    Event.LEAVE: (State.RINGING, State.ANSWERED, State.ACTIVE),
 }
 _BY_USER = (Event.HANG_UP, Event.REJECT, Event.BUSY, Event.NO_ANSWER)
 
@@ -167,7 +180,7 @@ def transition(progress: Progress, event: Event) -> Progress:
     """
     if event in (Event.ACCEPT, Event.CONNECT):
         return _bridge(progress, event)
-    if event is Event.DISCONNECT:
+    if event in (Event.DISCONNECT, Event.LEAVE):
         if _is_twilio(progress):
             raise NotFound("call not found: a Twilio call is ended at Twilio")
         if not progress.bridged or progress.released:

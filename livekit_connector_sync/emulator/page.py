@@ -11,6 +11,7 @@ import ipaddress
 import json
 import socket
 import time
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 from urllib.parse import urlsplit
@@ -52,6 +53,7 @@ class Page:
     def __init__(self, emulator: ConnectorEmulator, host: str) -> None:
         self._emulator = emulator
         self._host = host
+        self._instance = uuid.uuid4().hex
         self._actions: dict[str, Callable[[str], Optional[str]]] = {
             "inbound": lambda _: _silently(emulator.inbound_call()),
             "twilio": self._call_by_twilio,
@@ -128,7 +130,9 @@ class Page:
         with contextlib.suppress(OSError):
             connection.sendall(head.encode())
             while True:
-                state = json.dumps(state_of(self._emulator), separators=(",", ":"))
+                state = json.dumps(
+                    {"instance": self._instance, **state_of(self._emulator)}, separators=(",", ":")
+                )
                 line = ": ping" if state == sent else f"data: {state}"
                 connection.sendall(f"{line}\n\n".encode())
                 sent = state
@@ -207,6 +211,7 @@ _ENDINGS = {
     Event.BUSY: "busy",
     Event.NO_ANSWER: "no answer",
     Event.DISCONNECT: "disconnected by your app",
+    Event.LEAVE: "LiveKit left, the user's phone is still in the call",
     Event.NOT_CONNECTED: "nobody sent the SDP",
     Event.NOT_JOINED: "nobody joined the room",
 }

@@ -104,7 +104,20 @@ def test_a_run_that_fails_leaves_the_old_tree(run: Run, protos: Path, copy: Path
     assert read_tree(copy) == read_tree(GENERATED)
 
 
-@pytest.mark.parametrize("moment", ["while it builds", "between the renames"])
+@pytest.mark.codegen
+def test_check_shows_where_a_long_line_differs(run: Run, copy: Path) -> None:
+    module = copy / "livekit_connector_whatsapp_pb2.py"
+    text = module.read_text()
+    module.write_text(text.replace("participant_name", "participant_nam3", 1))
+    result = run("codegen", "--check", "--out", copy, "--package", PACKAGE)
+    assert result.returncode == 1
+    lines = result.stdout.splitlines()
+    assert any(line.startswith("-") and "participant_nam3" in line for line in lines)
+    assert any(line.startswith("+") and "participant_name" in line for line in lines)
+    assert max(map(len, lines)) < 200
+
+
+@pytest.mark.parametrize("moment", ["while it builds", "within a rename", "between the renames"])
 def test_an_interrupted_run_leaves_the_old_tree(
     copy: Path, moment: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -118,7 +131,10 @@ def test_an_interrupted_run_leaves_the_old_tree(
     def rename_once(source: Path, target: Path) -> Path:
         if source.name == "new":
             raise KeyboardInterrupt
-        return rename(source, target)
+        renamed = rename(source, target)
+        if moment == "within a rename" and target.name == "old":
+            raise KeyboardInterrupt  # a signal's handler runs when the system call has returned
+        return renamed
 
     monkeypatch.setattr(Path, "rename", rename_once)
     with pytest.raises(KeyboardInterrupt):

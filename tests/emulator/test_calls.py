@@ -149,6 +149,36 @@ def test_disconnect_needs_the_key_unless_the_user_ended_the_call(
     with pytest.raises(lk.InvalidArgument, match="whatsapp_api_key"):
         disconnect(client, call, disconnect_reason="BUSINESS_INITIATED")
     assert call.state == "active"
+    disconnect(client, call, disconnect_reason="USER_INITIATED")  # who has not hung up
+    assert call.state == "ended"
+    assert call.ended_by is Event.LEAVE
+    with pytest.raises(lk.NotFound):
+        disconnect(client, call, disconnect_reason="USER_INITIATED")
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"numbers": {"+15551230001": Callee.BUSY}}, "numbers must be in digits"),
+        ({"numbers": {"15551230001": "away"}}, "'away' is not a valid Callee"),
+        ({"max_calls": 0}, "max_calls and history"),
+        ({"history": 0}, "max_calls and history"),
+        ({"regions": 0}, "regions must be"),
+    ],
+)
+def test_wrong_options(options: dict[str, Any], named: str) -> None:
+    with pytest.raises(ValueError, match=named):
+        ConnectorEmulator(**options)
+    with pytest.raises(ValueError, match=r"Timeouts\.ring"):
+        Timeouts(ring=-1)
+
+
+def test_an_inbound_call_takes_its_sdp_as_the_client_does(emulator: ConnectorEmulator) -> None:
+    call = emulator.inbound_call(sdp={"type": "offer", "sdp": "v=0"})
+    assert (call.sdp.type, call.sdp.sdp) == ("offer", "v=0")
+    with pytest.raises(TypeError, match="sdp"):
+        emulator.inbound_call(sdp="v=0")  # type: ignore[arg-type]
+    assert len(emulator.calls) == 1
 
 
 @pytest.mark.parametrize(

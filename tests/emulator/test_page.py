@@ -173,3 +173,28 @@ def test_light_and_dark(browser: Any) -> None:
                 browser.execute_script("return getComputedStyle(document.body).backgroundColor")
             )
     assert len(colours) == 2
+
+
+def test_another_emulator_at_the_same_place(browser: Any) -> None:
+    def serve(port: int, room: str) -> ConnectorEmulator:
+        emulator = ConnectorEmulator(port=port)
+        emulator.start()
+        with lk.ConnectorClient(
+            emulator.url, emulator.api_key, emulator.api_secret, proxies={}
+        ) as client:
+            client.connect_twilio_call(room_name=room, twilio_call_direction=0)
+        return emulator
+
+    first = serve(0, "the-old-room")
+    port = int(first.url.rpartition(":")[2])
+    try:
+        browser.get(f"{first.url}/")
+        until(browser, lambda: "the-old-room" in text(browser))
+    finally:
+        first.close()
+    second = serve(port, "the-new-room")
+    try:
+        until(browser, lambda: "the-new-room" in text(browser))
+        assert "the-old-room" not in text(browser)
+    finally:
+        second.close()

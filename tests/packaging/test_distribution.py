@@ -78,7 +78,7 @@ def test_wheel_holds_the_whole_package_and_nothing_else(names: set[str]) -> None
     assert {name for name in names if ".dist-info/" not in name} == source
 
 
-def test_sdist_holds_what_it_takes_to_build_and_test(built: Path) -> None:
+def test_sdist_holds_what_it_takes_to_build_and_read(built: Path) -> None:
     (path,) = built.glob("*.tar.gz")
     with tarfile.open(path) as archive:
         held = {name.partition("/")[2] for name in archive.getnames()}
@@ -88,16 +88,16 @@ def test_sdist_holds_what_it_takes_to_build_and_test(built: Path) -> None:
         "CHANGELOG.md",
         "pyproject.toml",
         "setup.py",
-        "tox.ini",
-        "requirements-test.txt",
-        "codegen/overlay.toml",
+        "docs/calls.md",
         "proto/livekit_connector.proto",
         f"{PACKAGE}/py.typed",
-        "tests/packaging/test_distribution.py",
     ):
         assert name in held, name
     assert not [
-        name for name in held if "__pycache__" in name or name.startswith((".venv", ".tox"))
+        name
+        for name in held
+        if "__pycache__" in name
+        or name.startswith((".venv", ".tox", "codegen", "tests", "benchmarks", "build"))
     ]
 
 
