@@ -7,6 +7,9 @@
 A number's task has the same id whenever the command runs, and two tasks with one id place one
 call. So the first command may be repeated after a crash, or with a longer list.
 
+The claims that make this so are in the Redis, which must not lose them: run it with an append-only
+file ("appendonly yes", "appendfsync always") and "maxmemory-policy noeviction".
+
 Environment: REDIS_URL; LIVEKIT_URL, LIVEKIT_API_KEY, LIVEKIT_API_SECRET; WHATSAPP_PHONE_NUMBER_ID,
 WHATSAPP_API_KEY, WHATSAPP_CLOUD_API_VERSION for the workers; BULK_RATE, the pace of one worker.
 """
@@ -21,6 +24,7 @@ from pathlib import Path
 
 from celery import Celery
 
+from livekit_connector_sync import TwirpError
 from livekit_connector_sync.contrib.celery import UnknownOutcome, dial_whatsapp_call
 
 REDIS_URL = os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0")
@@ -31,6 +35,9 @@ app.conf.update(
     imports=["livekit_connector_sync.contrib.celery"],
     broker_connection_retry_on_startup=True,
     worker_prefetch_multiplier=1,
+    # Placed calls are told from dials that wait for as long as claims are kept.
+    result_expires=7 * 24 * 3600,
+    result_backend_always_retry=True,  # a placed call has not failed because Redis was away
     # Per worker: twice as many workers dial twice as fast. Meta allows 1000 calls at a time.
     task_annotations={
         dial_whatsapp_call.name: {"rate_limit": os.environ.get("BULK_RATE", "5/s")},
@@ -70,9 +77,12 @@ def outcome(campaign: str, number: str) -> str:
         return "placed"
     if not result.ready():
         return "waiting"
-    if isinstance(result.result, UnknownOutcome):
+    error = result.result
+    if isinstance(error, UnknownOutcome):
         return "unknown"
-    return str(getattr(result.result, "code", type(result.result).__name__))
+    if isinstance(error, TwirpError):
+        return f"{error.code}, {'not placed' if error.safe_to_retry else 'perhaps placed'}"
+    return type(error).__name__
 
 
 def report(campaign: str, numbers: list[str]) -> None:

@@ -132,7 +132,9 @@ def running(
             return started
 
         redis = child(
-            "redis", "redis-server", "--port", str(redis_port), "--bind", "127.0.0.1", "--save", ""
+            *("redis", "redis-server", "--port", str(redis_port), "--bind", "127.0.0.1"),
+            # Claims must outlive a crash; and all files lie in the folder that goes in the end.
+            *("--appendonly", "yes", "--appendfsync", "always", "--save", "", "--dir", str(folder)),
         )
         wait_for_port(redis, redis_port)
         subprocess.run(

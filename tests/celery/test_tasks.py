@@ -244,6 +244,28 @@ def test_the_second_run_learns_what_the_first_came_to() -> None:
     assert second.take(10) is None
 
 
+def test_how_a_call_ended_is_noted_although_the_store_was_away_for_a_moment(
+    app: Celery, switchboard: Switchboard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Away(FakeStore):
+        failures = 2
+
+        def set(self, key: str, value: str, ttl: int) -> None:
+            if self.failures:
+                self.failures -= 1
+                raise ConnectionError
+            super().set(key, value, ttl)
+
+    store = Away()
+    monkeypatch.setattr("livekit_connector_sync.contrib.celery.task.store_of", lambda _: store)
+    task = tasks.dial_whatsapp_call._get_current_object()
+    task.push_request(id="1", called_directly=False, kwargs={})
+    result = task.run(whatsapp_to_phone_number=NUMBER)
+    task.pop_request()
+    (text,) = store.values.values()
+    assert Claim.from_json(text).result == result
+
+
 def test_a_claim_whose_reply_was_lost_is_one_s_own() -> None:
     store = FakeStore()
     store.repeats = 2  # redis-py sends a command again after a broken connection

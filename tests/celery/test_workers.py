@@ -9,6 +9,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
+import redis
 from celery.exceptions import TaskRevokedError
 from helpers.workers import PATIENCE, Site, Switchboard, wait_until
 
@@ -21,6 +22,7 @@ from livekit_connector_sync.contrib.celery import (
     dial_whatsapp_call,
     disconnect_whatsapp_call,
 )
+from livekit_connector_sync.contrib.celery.claims import RedisStore
 
 pytestmark = [
     pytest.mark.redis,
@@ -237,8 +239,22 @@ def test_a_task_delivered_twice_dials_once(site: Site, switchboard: Switchboard)
     assert len(switchboard.dials) == 1
 
 
+def test_a_worker_says_what_may_lose_claims(site: Site, redis_url: str) -> None:
+    worker = site.start_worker("solo")
+    wait_until(lambda: "kept in has no append-only file" in worker.log, "the warning")
+    store = RedisStore(redis_url)
+    with redis.Redis.from_url(redis_url) as connection:
+        connection.config_set("maxmemory", "100mb")
+        connection.config_set("maxmemory-policy", "allkeys-lru")
+        assert "allkeys-lru" in store.doubts()[1]
+        connection.config_set("maxmemory-policy", "noeviction")
+        connection.config_set("appendonly", "yes")
+        assert store.doubts() == []
+        connection.config_set("appendonly", "no")
+        connection.config_set("maxmemory", "0")
+
+
 def test_no_secret_reaches_the_broker(site: Site, switchboard: Switchboard, redis_url: str) -> None:
-    import redis
 
     with pytest.raises(ValueError, match="WHATSAPP_API_KEY"):
         dial_whatsapp_call.delay(whatsapp_to_phone_number=NUMBER, whatsapp_api_key="key")

@@ -43,6 +43,17 @@ def test_any_order_ends_as_the_same_row(order: tuple[str, ...]) -> None:
     assert (record.callback_data, record.alias) == ("order-7", "default")
 
 
+@pytest.mark.parametrize(
+    "order", list(itertools.permutations(["ringing", "rejected", "terminate"]))
+)
+def test_a_call_that_was_declined_in_any_order(order: tuple[str, ...]) -> None:
+    for name in order:
+        MetaWebhookView().send(event(name, picked_up=False), "default")
+    (record,) = CallRecord.objects.all()
+    assert record.status == "REJECTED"
+    assert record.ended_at
+
+
 def test_a_twilio_call() -> None:
     call = twilio.parse("", twilio_webhook("x").body)
     TwilioVoiceView().send(call, "default", error=Unavailable("no line"))

@@ -150,3 +150,9 @@ def test_only_the_views_that_are_routed_need_a_secret(configure: Callable[..., N
         LIVEKIT_CONNECTOR={**OPTIONS, "META_APP_SECRET": None, "TWILIO_AUTH_TOKEN": None},
     )
     assert ids() == []
+
+
+def test_the_livekit_view_takes_the_keys_of_every_alias(configure: Callable[..., None]) -> None:
+    default = {**OPTIONS, "TOKEN": "a.b.c", "API_KEY": None, "API_SECRET": None}
+    configure(LIVEKIT_CONNECTOR={"default": default, "sales": OPTIONS}, CACHES=SHARED_CACHE)
+    assert ids() == []

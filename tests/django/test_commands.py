@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,10 @@ def test_dial_places_a_call(use: Any) -> None:
             run("dial", "15550138006")
         with pytest.raises(CommandError, match="leading"):
             run("dial", "+15551230000")
+    with ConnectorEmulator(dial_rule=lambda _: time.sleep(0.5)) as emulator:  # type: ignore[arg-type, func-returns-value]
+        use(emulator, TIMEOUT=0.2)
+        with pytest.raises(CommandError, match="The phone may ring: do not dial again blindly"):
+            run("dial", "15551230000")
 
 
 def test_replay_sends_the_signals_again(tmp_path: Path, received: Any) -> None:

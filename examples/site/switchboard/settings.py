@@ -33,7 +33,12 @@ DATABASES = {
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CACHES = {
-    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        # Another database than the broker's: cache.clear() empties it.
+        "LOCATION": f"{REDIS_URL.rpartition('/')[0]}/1",
+        "OPTIONS": {"socket_timeout": 2, "socket_connect_timeout": 2},
+    }
 }
 USE_TZ = True
 DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 1024 * 1024  # Meta sends up to 3 MB
@@ -44,6 +49,8 @@ LIVEKIT_CONNECTOR = {"WHATSAPP_CLOUD_API_VERSION": "23.0"}
 CELERY_BROKER_URL = REDIS_URL
 CELERY_RESULT_BACKEND = REDIS_URL
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_timeout": 3, "socket_connect_timeout": 3}
+CELERY_RESULT_BACKEND_ALWAYS_RETRY = True  # a placed call has not failed because Redis was away
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 # Somebody listens to these ringing: they do not queue behind anything else.
 CELERY_TASK_ROUTES = {"livekit_connector.*": {"queue": "calls"}}

@@ -91,6 +91,10 @@ class TaskClaim:
         # A store that repeats a command after a broken connection finds its own first one.
         return None if found == self._mine else found
 
+    def time_left(self) -> float:
+        """Return the seconds after which this run has ended, as another run takes it."""
+        return self._mine.until - time.time()
+
     def succeeded(self, result: Mapping[str, Any]) -> None:
         """Note the result of the call."""
         done = replace(self._mine, result=dict(result))
@@ -158,6 +162,25 @@ class RedisStore:
     def delete(self, key: str) -> None:
         """Delete a key."""
         self._redis.delete(key)
+
+    def doubts(self) -> list[str]:
+        """Return what may make this Redis forget claims, as texts for the log.
+
+        Raises:
+            redis.RedisError: it does not answer, or does not tell.
+        """
+        info = {**self._redis.info("persistence"), **self._redis.info("memory")}
+        self._redis.close()  # in a worker's main process, which makes no calls
+        doubts = []
+        if not info.get("aof_enabled"):
+            doubts.append(
+                "has no append-only file: if it crashes, it forgets calls that were placed (set "
+                '"appendonly yes" and "appendfsync always")'
+            )
+        policy = info.get("maxmemory_policy")
+        if info.get("maxmemory") and policy != "noeviction":
+            doubts.append(f"drops keys when it is full: its maxmemory-policy is {policy}")
+        return doubts
 
 
 class DjangoCacheStore:

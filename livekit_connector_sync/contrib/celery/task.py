@@ -36,6 +36,7 @@ __all__ = ["ConnectorTask", "RPCTask"]
 
 logger = logging.getLogger(__name__)
 
+_PAUSE = 0.25  # seconds between two tries to write to the store
 _MARGIN = 2.0  # seconds from a call's deadline to the end of its run
 _RETRYABLE = (StatusCode.UNAVAILABLE, StatusCode.RESOURCE_EXHAUSTED, StatusCode.DEADLINE_EXCEEDED)
 _ERROR_DETAILS = (
@@ -251,7 +252,7 @@ def _settled(
     except TwirpError as exc:
         if claim is not None:
             details = {name: getattr(exc, name) for name in _ERROR_DETAILS}
-            _note(claim.release if exc.safe_to_retry else lambda: claim.failed(details))
+            _note(claim, claim.release if exc.safe_to_retry else lambda: claim.failed(details))
         done = method.response_of_done(request, exc.code)
         if done is None:
             raise
@@ -259,13 +260,21 @@ def _settled(
     result: dict[str, Any] = MessageToDict(response, preserving_proto_field_name=True)
     if claim is not None:
         secret = bool(secret_values(response))  # as a Twilio session's URL is
-        _note(claim.made if secret else lambda: claim.succeeded(result))
+        _note(claim, claim.made if secret else lambda: claim.succeeded(result))
     return result
 
 
-def _note(write: Callable[[], None]) -> None:
-    """Write to the store; a failure costs no more than the knowledge of how a call ended."""
-    try:
-        write()
-    except Exception:
-        logger.warning("the store of claims failed; the call's end is not noted", exc_info=True)
+def _note(claim: TaskClaim, write: Callable[[], None]) -> None:
+    """Write to the store, again if it fails, for as long as this run may last.
+
+    A failure costs no more than the knowledge of how the call ended.
+    """
+    while True:
+        try:
+            write()
+        except Exception:
+            if claim.time_left() > _MARGIN / 2:  # before Celery's soft limit
+                time.sleep(_PAUSE)
+                continue
+            logger.warning("the store of claims failed; the call's end is not noted", exc_info=True)
+        return

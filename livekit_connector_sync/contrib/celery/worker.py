@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import weakref
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from celery import Celery
 from celery.app import app_or_default
-from celery.signals import worker_process_shutdown, worker_shutdown
+from celery.signals import worker_process_shutdown, worker_ready, worker_shutdown
 
 from ..clients import Clients
 from ..settings import DEFAULT_ALIAS, load
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from ... import ConnectorClient
 
 __all__ = ["clients_of", "get_client", "store_of"]
+
+logger = logging.getLogger(__name__)
 
 _REDIS = ("redis://", "rediss://", "unix://")
 _DJANGO = "django-cache:"
@@ -118,5 +121,18 @@ def _close(**_: Any) -> None:
         clients.close()
 
 
+def _warn(sender: Any, **_: Any) -> None:
+    """Log what may make the store forget claims, once a worker has started."""
+    try:
+        store = store_of(sender.app)
+        doubts = store.doubts() if isinstance(store, RedisStore) else []
+    except Exception as exc:  # no store, which a dial will say, or one that does not tell
+        logger.debug("nothing is known of the store of claims: %s", exc)
+        return
+    for doubt in doubts:
+        logger.warning("claims: the Redis that they are kept in %s", doubt)
+
+
+worker_ready.connect(_warn)
 worker_process_shutdown.connect(_close)  # a child of a prefork pool
 worker_shutdown.connect(_close)  # any other pool

@@ -42,7 +42,7 @@ def check_project(app_configs: Any, **_: Any) -> list[CheckMessage]:
     messages = [
         message
         for settings in by_alias.values()
-        for message in (*check_settings(settings), *_check_secrets(settings, views))
+        for message in (*check_settings(settings), *_check_secrets(settings, by_alias, views))
     ]
     return [
         *messages,
@@ -99,7 +99,9 @@ def check_settings(settings: Settings) -> Iterator[CheckMessage]:
         )
 
 
-def _check_secrets(settings: Settings, views: list[WebhookView]) -> Iterator[CheckMessage]:
+def _check_secrets(
+    settings: Settings, by_alias: Mapping[str, Settings], views: list[WebhookView]
+) -> Iterator[CheckMessage]:
     """Check that the views of an alias can verify what they get."""
     if settings.allow_unverified_webhooks:
         return
@@ -108,7 +110,8 @@ def _check_secrets(settings: Settings, views: list[WebhookView]) -> Iterator[Che
             continue
         option = view.secret_option
         if isinstance(view, LiveKitWebhookView):
-            missing = not (view.keys or settings.webhook_keys())
+            # The view takes the keys of every alias.
+            missing = not (view.keys or any(each.webhook_keys() for each in by_alias.values()))
         else:
             missing = not getattr(settings, option.lower())
         if missing:

@@ -18,6 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Optional, Union
 
 from django.core.exceptions import ImproperlyConfigured, RequestDataTooBig
+from django.db import connections
 from django.db.transaction import non_atomic_requests
 from django.dispatch import Signal
 from django.http import Http404, HttpRequest, HttpResponse
@@ -56,7 +57,7 @@ logger = logging.getLogger(__name__)
 Event = Union[meta.Event, twilio.VoiceCall, livekit.WebhookEvent]
 
 
-@method_decorator([csrf_exempt, login_not_required, non_atomic_requests], name="dispatch")
+@method_decorator([csrf_exempt, login_not_required], name="dispatch")
 class WebhookView(View):
     """Base of the views.
 
@@ -75,6 +76,14 @@ class WebhookView(View):
     """The name of that setting."""
     too_big_status = 413
     """The answer to a body above DATA_UPLOAD_MAX_MEMORY_SIZE."""
+
+    @classmethod
+    def as_view(cls, **initkwargs: Any) -> Any:
+        """Return the view, which no database wraps in a transaction (ATOMIC_REQUESTS)."""
+        view = super().as_view(**initkwargs)
+        for database in connections:
+            non_atomic_requests(using=database)(view)
+        return view
 
     def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         """Note the alias that the request is for."""

@@ -15,6 +15,8 @@ from .models import CallRecord
 
 __all__: list[str] = []
 
+_REJECTED = "REJECTED"  # says more of how a call ended than the "FAILED" that Meta ends it with
+
 
 @receiver([signals.whatsapp_call_offered, signals.whatsapp_call_answered])
 def _note_connect(event: meta.CallConnect, alias: str, **_: Any) -> None:
@@ -58,13 +60,15 @@ def _note_end(event: meta.CallTerminate, alias: str, **_: Any) -> None:
             from_number=event.from_number,
             to_number=event.to_number,
             callback_data=event.callback_data,
-            status=event.status,
             error="\n".join(f"{e.code}: {e.message or e.title}" for e in event.errors),
             started_at=_stored(event.start_time),
             ended_at=_stored(event.end_time or event.timestamp or timezone.now()),
             duration=event.duration,
         ),
     )
+    records = CallRecord.objects.filter(provider="whatsapp", call_id=event.whatsapp_call_id)
+    if event.status:
+        records.exclude(status=_REJECTED).update(status=event.status)
 
 
 @receiver(signals.twilio_call_received)
@@ -107,9 +111,10 @@ def _note_twilio(event: twilio.VoiceCall, alias: str, status: str, **values: Any
 
 def _note_progress(provider: str, call_id: str, status: str) -> None:
     """Note how far a call is; a status that comes after the end is history."""
-    CallRecord.objects.filter(provider=provider, call_id=call_id, ended_at=None).update(
-        status=status
-    )
+    records = CallRecord.objects.filter(provider=provider, call_id=call_id)
+    if status != _REJECTED:
+        records = records.filter(ended_at=None).exclude(status=_REJECTED)
+    records.update(status=status)
 
 
 def _stored(moment: Optional[datetime]) -> Optional[datetime]:

@@ -24,7 +24,13 @@ from livekit_connector_sync.contrib.django.views import (
     WebhookView,
 )
 from livekit_connector_sync.contrib.settings import DEFAULT_ALIAS
-from livekit_connector_sync.errors import FailedPrecondition, NotFound, TwirpError
+from livekit_connector_sync.errors import (
+    DeadlineExceeded,
+    FailedPrecondition,
+    NotFound,
+    TwirpError,
+    Unavailable,
+)
 from livekit_connector_sync.webhooks import WebhookError, livekit, meta, twilio
 
 _PING_CALL = "wacid.ping"
@@ -90,15 +96,20 @@ class Command(BaseCommand):
 
     def _dial(self, options: dict[str, Any]) -> None:
         settings = get_settings(options["alias"])
-        response = get_client(options["alias"]).dial_whatsapp_call(
-            whatsapp_phone_number_id=settings.whatsapp_phone_number_id,
-            whatsapp_to_phone_number=options["number"],
-            whatsapp_api_key=settings.whatsapp_api_key,
-            whatsapp_cloud_api_version=settings.whatsapp_cloud_api_version,
-            whatsapp_biz_opaque_callback_data=options["callback_data"],
-            room_name=options["room"],
-            agents=[RoomAgentDispatch(agent_name=name) for name in options["agent"]],
-        )
+        try:
+            response = get_client(options["alias"]).dial_whatsapp_call(
+                whatsapp_phone_number_id=settings.whatsapp_phone_number_id,
+                whatsapp_to_phone_number=options["number"],
+                whatsapp_api_key=settings.whatsapp_api_key,
+                whatsapp_cloud_api_version=settings.whatsapp_cloud_api_version,
+                whatsapp_biz_opaque_callback_data=options["callback_data"],
+                room_name=options["room"],
+                agents=[RoomAgentDispatch(agent_name=name) for name in options["agent"]],
+            )
+        except (DeadlineExceeded, Unavailable) as exc:
+            if exc.safe_to_retry:
+                raise
+            raise CommandError(f"{exc}\nThe phone may ring: do not dial again blindly.") from exc
         self.stdout.write(f"{response.whatsapp_call_id} rings, room {response.room_name}")
 
     def _replay(self, options: dict[str, Any]) -> None:
