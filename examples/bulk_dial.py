@@ -81,7 +81,8 @@ def outcome(campaign: str, number: str) -> str:
     if isinstance(error, UnknownOutcome):
         return "unknown"
     if isinstance(error, TwirpError):
-        return f"{error.code}, {'not placed' if error.safe_to_retry else 'perhaps placed'}"
+        # What did nothing is dialled by the next `start`; the rest is not, as it may have rung.
+        return f"{error.code}, dialled again" if error.safe_to_retry else str(error.code)
     return type(error).__name__
 
 
