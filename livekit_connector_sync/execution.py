@@ -7,6 +7,7 @@ returns errors instead of raising them: the channel raises.
 
 from __future__ import annotations
 
+import functools
 import logging
 import random
 import time
@@ -95,7 +96,7 @@ class Endpoint:
     domain: Optional[str]
     allow_http: bool
 
-    @property
+    @functools.cached_property
     def origin(self) -> str:
         """The scheme, host and port of the URL."""
         return origin_of(self.url)

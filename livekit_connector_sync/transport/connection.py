@@ -101,18 +101,23 @@ class RepeatedRequest(Exception):
     """Something below or beside us was about to send the request of an exchange once more."""
 
 
-def track_pool(pool: Any) -> None:
-    """Make the connections that a pool gives out ours."""
+def track_pool(pool: Any, foreign: bool) -> None:
+    """Make the connections that a pool gives out ours.
+
+    Args:
+        pool: the pool.
+        foreign: whether its adapter is of a class of the caller's, which may read answers.
+    """
     if not isinstance(pool, _Pool):
         stock: Any = type(pool)
-        pool.__class__ = _pool_class(stock)
+        pool.__class__ = _pool_class(stock, _ForeignPool if foreign else _Pool)
 
 
 @functools.lru_cache(maxsize=64)
-def _pool_class(stock: type) -> type:
+def _pool_class(stock: type, ours: type) -> type:
     if not issubclass(stock, HTTPConnectionPool):
         return stock
-    return type(stock.__name__, (_Pool, stock), {"__module__": __name__})
+    return type(stock.__name__, (ours, stock), {"__module__": __name__})
 
 
 class _Pool(HTTPConnectionPool):
@@ -135,6 +140,10 @@ class _Pool(HTTPConnectionPool):
             conn.__class__ = ours
         exchange.tracked = isinstance(conn, _Connection)
         return conn
+
+
+class _ForeignPool(_Pool):
+    """A pool under an adapter of the caller's own class, which may read an answer before we do."""
 
     def urlopen(self, *args: Any, **kwargs: Any) -> Any:
         response: Any = super().urlopen(*args, **kwargs)

@@ -26,6 +26,7 @@ __all__ = ["Answer", "TransportError", "exchange_in_thread", "not_sent", "run_ex
 _LARGEST_BODY = 4 * 1024 * 1024  # bytes; gRPC's own default
 _LARGEST_ERROR = 1024 * 1024  # bytes of a body that is read for its error
 _READ_SIZE = 64 * 1024
+_NO_ALARM = contextlib.nullcontext()
 _ANSWER = "_livekit_connector_sync_answer"
 
 
@@ -88,15 +89,16 @@ def run_exchange(
         TransportError: there is no complete answer.
     """
     failure: TransportError
-    # Before the hooks of the caller's session: what they read or close is not read by our rules.
-    request.hooks["response"].insert(0, functools.partial(_read_first, exchange))
+    hooks: list[Any] = request.hooks["response"]
+    if len(hooks) > 1:
+        # Before the hooks of the caller's session: what they read is not read by our rules.
+        hooks.insert(0, functools.partial(_read_first, exchange))
     token = current.set(exchange)
     try:
         with _alarm(exchange):
             response = _send(session, request, settings, exchange)
             try:
                 answer: Optional[Answer] = getattr(response, _ANSWER, None)
-                # None where a hook has put another response in the place of the one that came.
                 return _read(response, exchange) if answer is None else answer
             finally:
                 response.close()
@@ -123,13 +125,12 @@ def _alarm(exchange: Exchange) -> contextlib.AbstractContextManager[object]:
 
     gevent gives a TLS socket its whole timeout again whenever a byte arrives.
     """
-    gevent: Any = sys.modules.get("gevent")
     monkey: Any = sys.modules.get("gevent.monkey")
+    if monkey is None or not monkey.is_module_patched("socket"):
+        return _NO_ALARM
     left = exchange.deadline.remaining()
-    if monkey is None or left is None or not monkey.is_module_patched("socket"):
-        return contextlib.nullcontext()
     alarm: contextlib.AbstractContextManager[object]
-    alarm = gevent.Timeout(left, socket.timeout("timed out"))
+    alarm = sys.modules["gevent"].Timeout(left, socket.timeout("timed out"))
     return alarm
 
 

@@ -276,7 +276,7 @@ def track_pools(adapter: HTTPAdapter) -> None:
         pool = found.get(key) if keep else None
         if pool is None or pool.pool is None:  # not found yet, or closed meanwhile
             pool = found[key] = get_pool(request, verify, proxies=proxies, cert=cert)
-            track_pool(pool)
+            track_pool(pool, foreign=not keep)
         return pool
 
     setattr(adapter, "get_connection_with_tls_context", get_tracked_pool)  # noqa: B010
