@@ -170,7 +170,6 @@ class RedisStore:
             redis.RedisError: it does not answer, or does not tell.
         """
         info = {**self._redis.info("persistence"), **self._redis.info("memory")}
-        self._redis.close()  # in a worker's main process, which makes no calls
         doubts = []
         if not info.get("aof_enabled"):
             doubts.append(
