@@ -57,7 +57,14 @@ logger = logging.getLogger(__name__)
 Event = Union[meta.Event, twilio.VoiceCall, livekit.WebhookEvent]
 
 
-@method_decorator([csrf_exempt, login_not_required], name="dispatch")
+def _not_atomic(view: Any) -> Any:
+    """Have no database wrap a view in a transaction (ATOMIC_REQUESTS)."""
+    for database in connections:
+        non_atomic_requests(using=database)(view)
+    return view
+
+
+@method_decorator([csrf_exempt, login_not_required, _not_atomic], name="dispatch")
 class WebhookView(View):
     """Base of the views.
 
@@ -76,14 +83,6 @@ class WebhookView(View):
     """The name of that setting."""
     too_big_status = 413
     """The answer to a body above DATA_UPLOAD_MAX_MEMORY_SIZE."""
-
-    @classmethod
-    def as_view(cls, **initkwargs: Any) -> Any:
-        """Return the view, which no database wraps in a transaction (ATOMIC_REQUESTS)."""
-        view = super().as_view(**initkwargs)
-        for database in connections:
-            non_atomic_requests(using=database)(view)
-        return view
 
     def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         """Note the alias that the request is for."""
