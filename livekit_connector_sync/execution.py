@@ -293,7 +293,9 @@ class Execution(Generic[Request, Response]):
     def _note(self, failure: Failure) -> None:
         self._failures += 1
         self._maybe_sent = self._maybe_sent or failure.maybe_sent
-        self._maybe_done = self._maybe_done or failure.ambiguous
+        # A refusal counts too: "unavailable" may be that of a server which another one did not
+        # answer in time, and what the call asks for is there now.
+        self._maybe_done = self._maybe_done or (failure.maybe_sent and not failure.turned_away)
         self._safe_to_retry = self._safe_to_retry and may_repeat(
             failure, safe_to_repeat=self._method.safe_to_repeat, waits=self._waits
         )

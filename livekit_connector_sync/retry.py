@@ -96,11 +96,6 @@ class Failure:
     turned_away: bool = False
     retry_after: Optional[float] = None
 
-    @property
-    def ambiguous(self) -> bool:
-        """True if nobody knows whether the service did what it was asked to."""
-        return self.maybe_sent and not self.refused and not self.turned_away
-
 
 def may_repeat(
     failure: Failure, *, safe_to_repeat: bool, waits: bool, retry_ambiguous: bool = False
@@ -118,7 +113,7 @@ def may_repeat(
         return True
     if waits:
         return False
-    return not failure.ambiguous or safe_to_repeat or retry_ambiguous
+    return failure.refused or safe_to_repeat or retry_ambiguous
 
 
 def retry_delay(
