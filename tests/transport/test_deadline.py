@@ -173,7 +173,7 @@ def test_guarantee_2_upload(
     large = lk.DialWhatsAppCallRequest(participant_metadata="x" * 20_000_000)
     options = {"verify": ca_bundle} if tls else {}
     # Long enough that sending begins, however busy the machine is.
-    error = refused(dial(server.url, session=session, **options), large, timeout=1.0)
+    error = refused(dial(server.url, session=session, **options), large, timeout=0.6)
     assert isinstance(error, lk.DeadlineExceeded)
     assert error.maybe_sent
     if session is None or not isinstance(session.get_adapter(server.url), Foreign):
