@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 import urllib.error
@@ -77,7 +78,8 @@ def test_what_comes_after_the_stop_is_ignored(session: Call) -> None:
     with connect(session.connect_url) as stream:
         say(stream, "start")
         say(stream, "stop")
-        say(stream, "start")
+        with contextlib.suppress(ConnectionClosedOK):  # the goodbye may be here first
+            say(stream, "start")
         assert list(stream) == []
         assert stream.protocol.close_code == 1000
     assert session.state == "ended"
