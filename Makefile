@@ -75,7 +75,7 @@ check-upstream: .venv/.package .venv-codegen/.ready  ## Compare proto/ with the 
 	@PYTHONPATH=build/livekit-protocol $(CODEGEN_PYTHON) -m codegen.upstream
 
 matrix: .venv/.dev  ## Run tox: Python 3.9 to 3.13, lowest dependencies, livekit-protocol beside us
-	@$(BIN)/tox run-parallel --parallel 4 --quiet
+	@$(BIN)/tox run-parallel --parallel 3 --quiet
 
 bench: .venv/.bench  ## Measure what a call costs beside the alternatives (needs nginx)
 	@$(BIN)/python -m benchmarks
