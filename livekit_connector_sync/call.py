@@ -151,7 +151,7 @@ class UnaryUnaryMultiCallable(Generic[Request, Response]):
             TypeError: the request is not of the RPC's type.
             ValueError: the timeout is not positive, or a header cannot be sent.
         """
-        request = as_message(self.method.request_type, request)
+        request = as_message(self.method.request_type, request)  # for this frame, as below
         return self.with_call(request, timeout, metadata, retry=retry)[0]
 
     def with_call(

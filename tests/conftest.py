@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
+from collections.abc import Iterator
+
 import pytest
 
 from livekit_connector_sync.emulator import ConnectorEmulator
@@ -29,3 +33,17 @@ def environment(
     }.items():
         monkeypatch.setenv(name, value)
     return connector_emulator
+
+
+@pytest.fixture
+def deaf_port() -> Iterator[int]:
+    """Yield a port whose connections are never completed: its backlog is full."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(4):
+            filler = stack.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(listener.getsockname())
+        yield listener.getsockname()[1]

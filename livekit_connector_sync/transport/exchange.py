@@ -90,7 +90,7 @@ def run_exchange(
     """
     failure: TransportError
     hooks: list[Any] = request.hooks["response"]
-    if len(hooks) > 1:
+    if len(hooks) > 1:  # the last is ours
         # Before the hooks of the caller's session: what they read is not read by our rules.
         hooks.insert(0, functools.partial(_read_first, exchange))
     token = current.set(exchange)

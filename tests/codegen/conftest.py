@@ -50,6 +50,18 @@ def run(codegen_python: str) -> Run:
     return run
 
 
+def use(folder: Path, program: str) -> str:
+    """Run a program that imports packages of a folder beside ours; return what it prints."""
+    result = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), str(REPO)])},
+        capture_output=True,
+        encoding="utf-8",
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+    return result.stdout
+
+
 @pytest.fixture(scope="session")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder to import the installed livekit-protocol from, and nothing else."""

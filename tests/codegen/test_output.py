@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import REPO, Run
+from .conftest import REPO, Run, use
 
 PROTO = r'''
 syntax = "proto3";
@@ -115,15 +115,7 @@ def test_it_is_typed(odd: Path) -> None:
 
 @pytest.mark.codegen
 def test_it_works(odd: Path) -> None:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(odd), str(REPO)])}
-    result = subprocess.run(
-        [sys.executable, "-W", "error", "-c", USE],
-        env=environment,
-        capture_output=True,
-        encoding="utf-8",
-    )
-    assert result.returncode == 0, result.stderr
-    asked, noted, refusal, methods, doc = json.loads(result.stdout)
+    asked, noted, refusal, methods, doc = json.loads(use(odd, USE))
     assert asked == ["livekit.Foo/BarBaz", 'dict: "d"\nby_land: "a"\nsure: false\n']
     assert noted == ["livekit.FooBar/Baz", 'text: "t"\n']
     assert refusal == "by_land and by_sea exclude each other: pass one of them"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import GENERATED, REPO, Run
+from .conftest import GENERATED, REPO, Run, use
 
 SERVICES = [
     "AgentDispatchService",
@@ -212,12 +212,4 @@ def test_a_service_that_is_not_livekits_needs_no_table(run: Run, tmp_path: Path)
     arguments = ("--proto-dir", tmp_path / "protos", "--out", tmp_path / "shop")
     result = run("codegen", *arguments, "--service", "Shop")
     assert result.returncode == 0, result.stderr
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(REPO)])}
-    used = subprocess.run(
-        [sys.executable, "-W", "error", "-c", USE_SHOP],
-        env=environment,
-        capture_output=True,
-        encoding="utf-8",
-    )
-    assert used.stderr == ""
-    assert used.stdout == "3 pears\nNone\n"
+    assert use(tmp_path, USE_SHOP) == "3 pears\nNone\n"

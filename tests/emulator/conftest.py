@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -63,20 +62,6 @@ def client(
     emulator: ConnectorEmulator, client_of: Callable[..., ConnectorClient]
 ) -> ConnectorClient:
     return client_of(emulator)
-
-
-@pytest.fixture
-def deaf_url() -> Iterator[str]:
-    """Yield a URL whose connections are never completed: the listener's backlog is full."""
-    with contextlib.ExitStack() as stack:
-        listener = stack.enter_context(socket.socket())
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        for _ in range(4):
-            filler = stack.enter_context(socket.socket())
-            filler.setblocking(False)
-            filler.connect_ex(listener.getsockname())
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
 
 
 @pytest.fixture

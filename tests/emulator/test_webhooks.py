@@ -294,9 +294,9 @@ def test_fewer_than_no_duplicates_are_refused(make: Any) -> None:
 
 
 @pytest.mark.parametrize("waits_for", ["webhook", "connection", "voice webhook", "handshake"])
-def test_closing_waits_for_no_app(app: Any, deaf_url: str, waits_for: str) -> None:
+def test_closing_waits_for_no_app(app: Any, deaf_port: int, waits_for: str) -> None:
     app.held_back.clear()
-    url = deaf_url if waits_for == "connection" else app.url
+    url = f"http://127.0.0.1:{deaf_port}/" if waits_for == "connection" else app.url
     emulator = ConnectorEmulator(meta=MetaWebhooks(url), twilio=TwilioWebhooks(url))
     emulator.start()
     if waits_for in ("webhook", "connection"):

@@ -68,20 +68,6 @@ def server_tls(authority: trustme.CA) -> ssl.SSLContext:
 
 
 @pytest.fixture
-def deaf_port() -> Iterator[int]:
-    """Yield a port whose connections are never completed: its backlog is full."""
-    with contextlib.ExitStack() as stack:
-        listener = stack.enter_context(socket.socket())
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        for _ in range(4):
-            filler = stack.enter_context(socket.socket())
-            filler.setblocking(False)
-            filler.connect_ex(listener.getsockname())
-        yield listener.getsockname()[1]
-
-
-@pytest.fixture
 def free_port() -> int:
     """Return a port that refuses connections."""
     with socket.socket() as sock:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import uuid
+from collections.abc import Callable
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -26,6 +29,19 @@ SHOWN = 50
 NO_BROKER = "The workers cannot be reached. Nothing was done: try again in a moment."
 
 
+def needs_workers(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """Say so on the page if a view could not send its task, because the broker is down."""
+
+    @functools.wraps(view)
+    def answered(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        try:
+            return view(request, *args, **kwargs)
+        except OperationalError:
+            return _inbox(request, NO_BROKER, status=503)
+
+    return answered
+
+
 @require_GET
 def inbox(request: HttpRequest) -> HttpResponse:
     """The page."""
@@ -39,6 +55,7 @@ def calls(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
+@needs_workers
 def place(request: HttpRequest) -> HttpResponse:
     """Place a call."""
     number = re.sub(r"[\s()./+-]", "", request.POST.get("number", ""))
@@ -58,48 +75,44 @@ def place(request: HttpRequest) -> HttpResponse:
             )
     except OperationalError:
         move(Call.objects.filter(pk=call.pk), Call.State.FAILED, note="No line was free.")
-        return _inbox(request, NO_BROKER, status=503)
+        raise
     return redirect("inbox")
 
 
 @require_POST
+@needs_workers
 def accept(request: HttpRequest, pk: int) -> HttpResponse:
     """Accept a call that rings; of two people who press the button, one accepts."""
     call = get_object_or_404(Call, pk=pk, inbound=True)
-    try:
-        with moved(Call.objects.filter(pk=pk), Call.State.CONNECTING) as did:
-            if did:
-                accept_whatsapp_call.apply_async(
-                    kwargs={
-                        "whatsapp_call_id": call.whatsapp_call_id,
-                        "sdp": json.loads(call.offer),
-                        "room_name": f"call-{call.pk}",
-                        "participant_name": call.name,
-                    },
-                    link=tasks.connected.si(pk),
-                    link_error=tasks.failed.s(pk),
-                    ignore_result=True,
-                )
-    except OperationalError:
-        return _inbox(request, NO_BROKER, status=503)
+    with moved(Call.objects.filter(pk=pk), Call.State.CONNECTING) as did:
+        if did:
+            accept_whatsapp_call.apply_async(
+                kwargs={
+                    "whatsapp_call_id": call.whatsapp_call_id,
+                    "sdp": json.loads(call.offer),
+                    "room_name": f"call-{call.pk}",
+                    "participant_name": call.name,
+                },
+                link=tasks.connected.si(pk),
+                link_error=tasks.failed.s(pk),
+                ignore_result=True,
+            )
     return redirect("inbox")
 
 
 @require_POST
+@needs_workers
 def hang_up(request: HttpRequest, pk: int) -> HttpResponse:
     """End a call."""
     call = get_object_or_404(Call, pk=pk, whatsapp_call_id__isnull=False)
-    try:
-        with moved(Call.objects.filter(pk=pk), Call.State.ENDING, note="") as did:
-            if did:
-                disconnect_whatsapp_call.apply_async(
-                    kwargs={"whatsapp_call_id": call.whatsapp_call_id},
-                    link=tasks.hung_up.si(pk),
-                    link_error=tasks.still_on.s(pk),
-                    ignore_result=True,
-                )
-    except OperationalError:
-        return _inbox(request, NO_BROKER, status=503)
+    with moved(Call.objects.filter(pk=pk), Call.State.ENDING, note="") as did:
+        if did:
+            disconnect_whatsapp_call.apply_async(
+                kwargs={"whatsapp_call_id": call.whatsapp_call_id},
+                link=tasks.hung_up.si(pk),
+                link_error=tasks.still_on.s(pk),
+                ignore_result=True,
+            )
     return redirect("inbox")
 
 
