@@ -18,21 +18,21 @@ from __future__ import annotations
 
 from . import _gen, errors
 from ._gen import *  # noqa: F403 - all that the protos declare; its __all__ is generated
-from ._version import __version__
-from .access_token import AccessToken, AgentGrants, Claims, SIPGrants, TokenVerifier, VideoGrants
-from .api import LiveKitAPI
-from .call import (
+from ._runtime.call import (
     UNSET,
     Call,
     ClientCallDetails,
     UnaryUnaryClientInterceptor,
     UnaryUnaryMultiCallable,
 )
-from .channel import Channel
-from .credentials import ApiKeyCredentials, TokenCredentials
+from ._runtime.channel import Channel
+from ._runtime.credentials import ApiKeyCredentials, TokenCredentials
+from ._runtime.regions import FailoverPolicy
+from ._runtime.retry import RetryPolicy
+from ._version import __version__
+from .access_token import AccessToken, AgentGrants, Claims, SIPGrants, TokenVerifier, VideoGrants
+from .api import LiveKitAPI
 from .errors import *  # noqa: F403 - one class per Twirp code
-from .regions import FailoverPolicy
-from .retry import RetryPolicy
 from .service import ServicerContext
 
 __all__ = [

@@ -8,9 +8,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Optional, Union
 
 from ._gen import ConnectorClient
-from .call import UNSET, Timeout, UnaryUnaryClientInterceptor
-from .regions import FailoverPolicy
-from .retry import RetryPolicy
+from ._runtime.call import UNSET, Timeout, UnaryUnaryClientInterceptor
+from ._runtime.regions import FailoverPolicy
+from ._runtime.retry import RetryPolicy
 
 if TYPE_CHECKING:
     import requests

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional
 from google.protobuf import json_format
 from google.protobuf.message import DecodeError, Message
 
+from ._runtime.method import MethodInfo
 from .access_token import TokenVerifier
 from .errors import (
     BadRoute,
@@ -29,7 +30,6 @@ from .errors import (
     TwirpError,
     Unauthenticated,
 )
-from .method import MethodInfo
 from .service import Servicer, ServicerContext
 
 if TYPE_CHECKING:

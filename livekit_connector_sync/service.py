@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Optional, Union
 
 from google.protobuf.duration_pb2 import Duration
 
-from .call import (
+from ._runtime.call import (
     UNSET,
     Timeout,
     UnaryUnaryChannel,
@@ -24,16 +24,16 @@ from .call import (
     UnaryUnaryMultiCallable,
     Unset,
 )
-from .channel import Channel
-from .credentials import ApiKeyCredentials, Credentials, TokenCredentials
+from ._runtime.channel import Channel
+from ._runtime.credentials import ApiKeyCredentials, Credentials, TokenCredentials
+from ._runtime.messages import as_message, build
+from ._runtime.method import Grant, MethodInfo, Request, Response
+from ._runtime.proto_enum import ProtoEnum
+from ._runtime.redaction import mark_sensitive
+from ._runtime.regions import FailoverPolicy
+from ._runtime.retry import RetryPolicy
+from ._runtime.validation import check_request
 from .errors import Unimplemented
-from .messages import as_message, build
-from .method import Grant, MethodInfo, Request, Response
-from .proto_enum import ProtoEnum
-from .redaction import mark_sensitive
-from .regions import FailoverPolicy
-from .retry import RetryPolicy
-from .validation import check_request
 
 if TYPE_CHECKING:
     import requests

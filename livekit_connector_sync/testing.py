@@ -17,15 +17,15 @@ from typing import Any, Optional
 from urllib.parse import urlencode
 
 from ._gen import ConnectorServicer, SessionDescription
-from .call import Call, ClientCallDetails, UnaryUnaryMultiCallable, Unset
-from .deadline import checked_timeout
+from ._runtime.call import Call, ClientCallDetails, UnaryUnaryMultiCallable, Unset
+from ._runtime.deadline import checked_timeout
+from ._runtime.method import MethodInfo, Request, Response
+from ._runtime.twirp import checked_metadata
 from .emulator import Call as EmulatedCall
 from .emulator import livekit, meta, twilio
 from .emulator import sdp as session
 from .emulator.lifecycle import Direction, Event, Progress, Provider, State
-from .method import MethodInfo, Request, Response
 from .service import Servicer
-from .twirp import checked_metadata
 
 __all__ = [
     "FakeChannel",

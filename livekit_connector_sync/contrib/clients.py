@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Optional, Union
 
 from .. import ConnectorClient, UnaryUnaryClientInterceptor
-from ..forking import reset_after_fork
+from .._runtime.forking import reset_after_fork
 from .settings import DEFAULT_ALIAS, Settings
 
 if TYPE_CHECKING:

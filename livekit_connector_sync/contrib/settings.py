@@ -16,9 +16,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Optional, Union
 
-from ..call import UNSET, Timeout, UnaryUnaryClientInterceptor
-from ..regions import FailoverPolicy
-from ..retry import RetryPolicy
+from .._runtime.call import UNSET, Timeout, UnaryUnaryClientInterceptor
+from .._runtime.regions import FailoverPolicy
+from .._runtime.retry import RetryPolicy
 
 if TYPE_CHECKING:
     import requests

@@ -8,9 +8,9 @@ from typing import Callable, Union
 from google.protobuf.duration_pb2 import Duration
 
 from .. import _gen as gen
+from .._runtime.validation import check_request
 from ..errors import InvalidArgument
 from ..service import ServicerContext
-from ..validation import check_request
 from . import sdp
 from .calls import Call, CallRegistry
 from .changes import Changes

@@ -14,8 +14,8 @@ from typing import NamedTuple, Optional, Union
 from urllib.parse import parse_qsl, urlencode
 
 from .. import _gen as gen
+from .._runtime.messages import as_message
 from ..errors import NotFound
-from ..messages import as_message
 from ..server import Response, TokenAuthorizer, TwirpApplication
 from . import livekit as livekit_side
 from . import meta as meta_side

@@ -15,7 +15,7 @@ from typing import Any, Optional
 from google.protobuf import json_format
 from google.protobuf.message import Message
 
-from ..method import MethodInfo
+from .._runtime.method import MethodInfo
 from ..server import Response
 
 __all__ = ["Directives", "directives_of", "failure", "mock_message", "turned_away"]

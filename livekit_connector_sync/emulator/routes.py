@@ -9,8 +9,8 @@ from typing import Any, Callable, Optional, Union
 
 from google.protobuf.message import Message
 
+from .._runtime.method import MethodInfo
 from ..errors import PermissionDenied, TwirpError, Unauthenticated
-from ..method import MethodInfo
 from ..server import (
     Response,
     TokenAuthorizer,

@@ -17,8 +17,8 @@ from google.protobuf.message import Message
 from livekit.protocol.logger_pb import options
 
 from livekit_connector_sync import _gen
+from livekit_connector_sync._runtime.validation import FORMATS
 from livekit_connector_sync.errors import StatusCode
-from livekit_connector_sync.validation import FORMATS
 
 from .conftest import REPO
 

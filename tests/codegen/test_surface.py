@@ -12,8 +12,8 @@ from livekit.protocol import connector_whatsapp
 
 import livekit_connector_sync
 from livekit_connector_sync import _gen
+from livekit_connector_sync._runtime.method import MethodInfo
 from livekit_connector_sync.errors import Unimplemented
-from livekit_connector_sync.method import MethodInfo
 from livekit_connector_sync.service import ServicerContext
 
 OPTIONS = ["timeout", "retry", "extra_headers"]

@@ -14,7 +14,7 @@ from livekit.protocol import agent_dispatch as other_agents
 from livekit.protocol import connector_whatsapp as other
 
 import livekit_connector_sync as lk
-from livekit_connector_sync.messages import as_message, build
+from livekit_connector_sync._runtime.messages import as_message, build
 
 DIAL = lk.DialWhatsAppCallRequest
 

@@ -16,8 +16,13 @@ import requests
 from helpers.requests_of import ACCEPT, CONNECT, DIAL, DISCONNECT, TWILIO
 
 import livekit_connector_sync as lk
+from livekit_connector_sync._runtime.regions import (
+    RegionCache,
+    parse_max_age,
+    parse_regions,
+    untried,
+)
 from livekit_connector_sync.emulator import ConnectorEmulator
-from livekit_connector_sync.regions import RegionCache, parse_max_age, parse_regions, untried
 
 LOOPBACK = lk.FailoverPolicy(hosts=("127.0.0.1", "localhost"), allow_http=True)
 FAST = lk.RetryPolicy(initial_backoff=0.01)

@@ -24,8 +24,8 @@ from hypothesis import strategies as st
 from requests.adapters import HTTPAdapter
 
 import livekit_connector_sync as lk
-from livekit_connector_sync.retry import Failure, RetryThrottle, may_repeat, retry_delay
-from livekit_connector_sync.twirp import retry_after
+from livekit_connector_sync._runtime.retry import Failure, RetryThrottle, may_repeat, retry_delay
+from livekit_connector_sync._runtime.twirp import retry_after
 
 FAST = lk.RetryPolicy(initial_backoff=0.001)
 

@@ -237,7 +237,7 @@ def test_guarantee_2_the_look_for_a_region_is_a_part_of_the_wait(
         retry=lk.RetryPolicy(max_attempts=2, initial_backoff=0),
     )
     waits: list[float] = []
-    monkeypatch.setattr("livekit_connector_sync.execution.time.sleep", waits.append)
+    monkeypatch.setattr("livekit_connector_sync._runtime.execution.time.sleep", waits.append)
     with pytest.raises(lk.Unavailable):
         stub.DisconnectWhatsAppCall(
             lk.DisconnectWhatsAppCallRequest(whatsapp_call_id="1"), timeout=100.0

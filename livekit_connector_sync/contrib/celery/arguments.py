@@ -8,8 +8,8 @@ from typing import Any, Optional
 from google.protobuf.message import Message
 
 from ..._gen import ConnectorServicer
-from ...messages import build
-from ...method import MethodInfo
+from ..._runtime.messages import build
+from ..._runtime.method import MethodInfo
 from ..settings import Settings
 
 __all__ = ["check_fields", "method_of", "refuse_secrets", "request_of"]

@@ -12,12 +12,12 @@ from celery.utils.time import get_exponential_backoff_interval
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 
-from ...call import UNSET
+from ..._runtime.call import UNSET
+from ..._runtime.execution import effective_timeout
+from ..._runtime.method import MethodInfo
+from ..._runtime.redaction import secret_values
+from ..._runtime.twirp import REQUEST_ID
 from ...errors import StatusCode, TwirpError, Unavailable
-from ...execution import effective_timeout
-from ...method import MethodInfo
-from ...redaction import secret_values
-from ...twirp import REQUEST_ID
 from ..settings import DEFAULT_ALIAS
 from .arguments import check_fields, method_of, refuse_secrets, request_of
 from .claims import Claim, TaskClaim

@@ -16,8 +16,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.urls import get_resolver
 from django.urls.resolvers import URLPattern
 
-from ...call import Timeout, Unset
-from ...validation import FORMATS
+from ..._runtime.call import Timeout, Unset
+from ..._runtime.validation import FORMATS
 from ..caches import is_shared
 from ..clients import make_client
 from ..settings import OPTIONS, Settings

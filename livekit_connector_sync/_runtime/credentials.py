@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Callable, Protocol
 
-from .access_token import sign
+from ..access_token import sign
 
 __all__ = ["ApiKeyCredentials", "Credentials", "TokenCredentials"]
 

@@ -7,7 +7,7 @@ from typing import Any, Callable, Optional
 
 from google.protobuf.message import Message
 
-from .errors import InvalidArgument
+from ..errors import InvalidArgument
 from .method import MethodInfo
 
 __all__ = ["FORMATS", "check_request"]

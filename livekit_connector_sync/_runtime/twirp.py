@@ -17,7 +17,7 @@ from typing import Any, Optional
 
 from google.protobuf.message import DecodeError
 
-from .errors import StatusCode
+from ..errors import StatusCode
 from .method import MethodInfo, Response
 
 __all__ = [

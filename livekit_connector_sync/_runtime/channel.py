@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Optional, Union
 from urllib.parse import urlsplit
 
+from ..errors import TwirpError
 from .call import (
     UNSET,
     Call,
@@ -23,7 +24,6 @@ from .call import (
 )
 from .credentials import Credentials
 from .deadline import checked_timeout
-from .errors import TwirpError
 from .execution import Endpoint, Execution, effective_timeout
 from .forking import reset_after_fork
 from .messages import as_message

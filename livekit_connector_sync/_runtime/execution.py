@@ -19,11 +19,11 @@ from urllib.parse import urlsplit
 
 from google.protobuf.message import Message
 
+from ..errors import StatusCode, TwirpError
 from . import twirp
 from .call import Call, Timeout, Unset
 from .credentials import ClaimSet, Credentials
 from .deadline import Deadline, checked_timeout
-from .errors import StatusCode, TwirpError
 from .forking import reset_after_fork
 from .method import MethodInfo, Request, Response
 from .redaction import found_in, personal_values, scrub, secret_values

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Optional
 
-from .errors import StatusCode
+from ..errors import StatusCode
 
 __all__ = ["Failure", "RetryPolicy", "RetryThrottle", "may_repeat", "retry_delay"]
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Callable, Generic, Optional, Protocol, Union
 
-from .errors import StatusCode
+from ..errors import StatusCode
 from .messages import as_message
 from .method import MethodInfo, Request, Response
 

@@ -22,7 +22,7 @@ from urllib3._collections import RecentlyUsedContainer
 from urllib3.util import parse_url
 from urllib3.util.ssl_ import create_urllib3_context
 
-from .._version import __version__
+from ..._version import __version__
 from .connection import NotSent, track_pool
 
 __all__ = [
