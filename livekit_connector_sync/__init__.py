@@ -19,7 +19,6 @@ from __future__ import annotations
 from . import _gen, errors
 from ._gen import *  # noqa: F403 - all that the protos declare; its __all__ is generated
 from ._runtime.call import (
-    UNSET,
     Call,
     ClientCallDetails,
     UnaryUnaryClientInterceptor,
@@ -27,6 +26,7 @@ from ._runtime.call import (
 )
 from ._runtime.channel import Channel
 from ._runtime.credentials import ApiKeyCredentials, TokenCredentials
+from ._runtime.deadline import UNSET
 from ._runtime.regions import FailoverPolicy
 from ._runtime.retry import RetryPolicy
 from ._version import __version__

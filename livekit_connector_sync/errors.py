@@ -92,6 +92,25 @@ class StatusCode(str, enum.Enum):
         return cls.DATA_LOSS if value == "dataloss" else None
 
 
+MAX_PRINTED = 1000
+"""Characters of a server's text that `str(error)` and log lines show."""
+
+
+def printable(text: str, limit: int = MAX_PRINTED) -> str:
+    """Return a server's text for a log line or a terminal.
+
+    Control characters, line separators, and lone surrogates are escaped, so that the text cannot
+    forge a log line or drive a terminal. A text longer than `limit` characters is cut.
+    """
+    cut = text if len(text) <= limit else f"{text[:limit]}..."
+    if cut.isprintable():
+        return cut
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode("ascii")
+        for char in cut
+    )
+
+
 class TwirpError(Exception):
     """A call failed.
 
@@ -108,6 +127,7 @@ class TwirpError(Exception):
         maybe_sent: False only if no byte of the request can have reached a server.
         safe_to_retry: True if repeating this very call cannot place it twice.
         code: the Twirp code; each subclass has its own.
+        url: where the last attempt went; "" if nothing was sent.
 
     Source: https://twitchtv.github.io/twirp/docs/errors.html
     """
@@ -125,6 +145,7 @@ class TwirpError(Exception):
         maybe_sent: bool = False,
         safe_to_retry: bool = False,
         code: Optional[str] = None,
+        url: str = "",
     ) -> None:
         if code is not None:
             self.code = StatusCode(code)
@@ -136,6 +157,7 @@ class TwirpError(Exception):
         self.attempts = attempts
         self.maybe_sent = maybe_sent
         self.safe_to_retry = safe_to_retry
+        self.url = url
         # pickle and Celery's JSON backend both rebuild an error as cls(*args), so args hold it
         # all; set by hand because OSError, a base of DeadlineExceeded, would keep two of them.
         self.args = (
@@ -148,6 +170,7 @@ class TwirpError(Exception):
             maybe_sent,
             safe_to_retry,
             self.code.value,
+            url,
         )
 
     @staticmethod
@@ -178,9 +201,7 @@ class TwirpError(Exception):
             )
             if text
         ]
-        text = f"{self.code}: {self.message}" if self.message else str(self.code)
-        # A server's text may hold lone surrogates, which no stream can print.
-        text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+        text = f"{self.code}: {printable(self.message)}" if self.message else str(self.code)
         return f"{text} ({', '.join(facts)})" if facts else text
 
     def __repr__(self) -> str:

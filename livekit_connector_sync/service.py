@@ -1,35 +1,28 @@
-"""The contract between generated and handwritten code: all that a generated module may import.
+"""The contract between generated and handwritten code: all that a generated module imports.
 
-A generated module declares messages' sensitivity, enums and, per service, a stub, a servicer and
-a client, and leaves every behaviour to what stands here.
+A generated module declares which fields are sensitive, enums and, for each service, a stub, a
+servicer, and a client. All behavior is here.
 """
 
 from __future__ import annotations
 
 import os
-import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from types import TracebackType
+from types import FunctionType, TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Optional, Union
 
 from google.protobuf.duration_pb2 import Duration
 
-from ._runtime.call import (
-    UNSET,
-    Timeout,
-    UnaryUnaryChannel,
-    UnaryUnaryClientInterceptor,
-    UnaryUnaryMultiCallable,
-    Unset,
-)
+from ._runtime.call import UnaryUnaryChannel, UnaryUnaryClientInterceptor, UnaryUnaryMultiCallable
 from ._runtime.channel import Channel
 from ._runtime.credentials import ApiKeyCredentials, Credentials, TokenCredentials
+from ._runtime.deadline import UNSET, Timeout, Unset
 from ._runtime.messages import as_message, build
 from ._runtime.method import Grant, MethodInfo, Request, Response
 from ._runtime.proto_enum import ProtoEnum
-from ._runtime.redaction import mark_sensitive
+from ._runtime.redaction import hide_locals, mark_sensitive
 from ._runtime.regions import FailoverPolicy
 from ._runtime.retry import RetryPolicy
 from ._runtime.validation import check_request
@@ -59,18 +52,18 @@ __all__ = [
 DurationLike: TypeAlias = Union[float, timedelta, Duration]
 """What a Duration field takes: seconds, a timedelta, or the message."""
 MessageLike: TypeAlias = Mapping[str, Any]
-"""What a message field takes beside the message: its fields by name."""
+"""What a message field takes besides the message: a mapping of its fields."""
 Retry: TypeAlias = Union[RetryPolicy, Unset, None]
 
 
 @dataclass(frozen=True)
 class ServicerContext:
-    """What a servicer's method knows of the call beside its request.
+    """What a servicer's method knows about a call in addition to its request.
 
     Args:
         method: the RPC, as "livekit.Connector/DialWhatsAppCall".
         headers: the request's headers, names in lower case.
-        claims: the verified claims of the caller's token, None where nobody verified one.
+        claims: the verified claims of the caller's token, None if no token was verified.
     """
 
     method: str
@@ -79,33 +72,33 @@ class ServicerContext:
 
 
 class Servicer:
-    """Base of the generated servicers: METHODS lists the RPCs that a server routes to it."""
+    """Base of the generated servicers. METHODS lists the RPCs that a server routes to it."""
 
     METHODS: ClassVar[tuple[MethodInfo[Any, Any], ...]] = ()
 
     def unimplemented(self, method: MethodInfo[Any, Any]) -> Unimplemented:
-        """Return the error of an RPC that a servicer does not override."""
+        """Return the error of an RPC that the servicer does not override."""
         return Unimplemented(
             f"{type(self).__name__} does not implement {method.name}", method=method.full_name
         )
 
 
 class ServiceClient:
-    """Base of the generated clients: snake_case methods over a channel of their own.
+    """Base of the generated clients and of LiveKitAPI: a channel with the client options.
 
     Args:
         url: the server, as "https://..." or "wss://..."; by default LIVEKIT_URL.
         api_key: the project's API key; by default LIVEKIT_API_KEY.
         api_secret: the project's API secret; by default LIVEKIT_API_SECRET.
-        token: a token that somebody else signed, in place of key and secret; by default
-            LIVEKIT_TOKEN. A credential given here switches every one in the environment off.
-        timeout: seconds for a whole call, retries included; None for no limit; 10 by default, and
-            longer by default for a call that waits until it is answered.
+        token: a token signed elsewhere, instead of key and secret; by default LIVEKIT_TOKEN. If
+            you pass any credential, none is read from the environment.
+        timeout: seconds for a whole call, retries included; None for no limit. By default 10, and
+            longer for a call that waits until somebody picks up.
         retry: the retry policy; None for single attempts.
-        failover: True to go on in another region where the server is LiveKit Cloud's, False not
-            to, a FailoverPolicy for other domains.
+        failover: True: retry in another region if the server is LiveKit Cloud's. False: never. A
+            FailoverPolicy: for other domains.
         session: a requests.Session to send with; by default the client has its own.
-        interceptors: see every call, the first one first.
+        interceptors: intercept every call, the first one first.
         verify: False, or the path of a CA bundle.
         cert: the path of a client certificate, or a (certificate, key) pair.
         proxies: proxies by scheme, as in requests.
@@ -115,6 +108,14 @@ class ServiceClient:
         ValueError: the URL or the credentials are missing, or an option is wrong.
     """
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        # The methods of generated clients take secrets as keywords.
+        for name, value in list(vars(cls).items()):
+            if not name.startswith("_") and isinstance(value, FunctionType):
+                setattr(cls, name, hide_locals(value))
+
+    @hide_locals
     def __init__(
         self,
         url: Optional[str] = None,
@@ -150,10 +151,10 @@ class ServiceClient:
 
     @classmethod
     def from_channel(cls, channel: UnaryUnaryChannel, *, validate: bool = True) -> Self:
-        """Return a client over a channel that the caller made and closes.
+        """Return a client over an existing channel, which the client does not close.
 
         Args:
-            channel: a Channel, or anything else that makes callables of RPCs.
+            channel: a Channel, or another object that returns the callables of RPCs.
             validate: check required fields before anything is sent.
         """
         client = cls.__new__(cls)
@@ -164,11 +165,11 @@ class ServiceClient:
 
     @property
     def channel(self) -> UnaryUnaryChannel:
-        """The channel that the calls go through."""
+        """The client's channel."""
         return self._channel
 
     def close(self) -> None:
-        """Close the client's connections; a channel that the caller gave stays open."""
+        """Close the client's connections. A channel passed to `from_channel` stays open."""
         if self._own_channel is not None:
             self._own_channel.close()
 
@@ -194,23 +195,16 @@ class ServiceClient:
         retry: Retry,
         extra_headers: Optional[Mapping[str, str]],
     ) -> Response:
-        """Make the request of what the caller passed, check and send it.
+        """Build the request from the caller's arguments, check it, and send it.
 
         Args:
             method: the RPC.
-            arguments: `request` and the request's fields; emptied.
+            arguments: `request` and the request's fields.
             timeout: as the caller passed it.
             retry: as the caller passed it.
             extra_headers: as the caller passed them.
         """
-        try:
-            message = _request_of(method, **arguments)
-        except (TypeError, ValueError) as exc:
-            traceback.clear_frames(exc.__traceback__)  # they hold the arguments' values
-            raise
-        finally:
-            # A secret may be among them, and errors show the frames that they pass.
-            arguments.clear()
+        message = _request_of(method, **arguments)
         if self._validate:
             check_request(method, message)
         if not isinstance(extra_headers, (Mapping, type(None))):
@@ -240,7 +234,7 @@ def _request_of(
 def from_environment(
     url: Optional[str], api_key: Optional[str], api_secret: Optional[str], token: Optional[str]
 ) -> tuple[str, Credentials]:
-    """Return URL and credentials, from the environment where they are not given.
+    """Return URL and credentials, read from the environment if they are not given.
 
     Raises:
         ValueError: something is missing, or contradicts the rest; the text names it.

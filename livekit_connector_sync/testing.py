@@ -17,8 +17,8 @@ from typing import Any, Optional
 from urllib.parse import urlencode
 
 from ._gen import ConnectorServicer, SessionDescription
-from ._runtime.call import Call, ClientCallDetails, UnaryUnaryMultiCallable, Unset
-from ._runtime.deadline import checked_timeout
+from ._runtime.call import Call, ClientCallDetails, UnaryUnaryMultiCallable
+from ._runtime.deadline import Unset, checked_timeout
 from ._runtime.method import MethodInfo, Request, Response
 from ._runtime.twirp import checked_metadata
 from .emulator import Call as EmulatedCall

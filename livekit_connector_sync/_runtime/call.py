@@ -1,18 +1,19 @@
-"""The shapes of a call, in gRPC's style: what a stub's method is, what an interceptor sees.
+"""The shape of a call in gRPC's style: the callables of a stub, interceptors, call details.
 
-Nothing here knows HTTP: a multi-callable hands the call to whatever channel made it.
+Nothing here knows HTTP: a callable passes its call to the channel that made it.
 """
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Callable, Generic, Optional, Protocol, Union
 
 from ..errors import StatusCode
+from .deadline import UNSET, Timeout, Unset
 from .messages import as_message
 from .method import MethodInfo, Request, Response
+from .redaction import hide_locals
 
 if TYPE_CHECKING:
     from typing_extensions import TypeAlias
@@ -20,31 +21,14 @@ if TYPE_CHECKING:
     from .retry import RetryPolicy
 
 __all__ = [
-    "UNSET",
     "Call",
     "ClientCallDetails",
     "Metadata",
-    "Timeout",
     "UnaryUnaryChannel",
     "UnaryUnaryClientInterceptor",
     "UnaryUnaryMultiCallable",
-    "Unset",
 ]
 
-
-class Unset(enum.Enum):
-    """The type of UNSET: tells "not given" from None, which means "no limit"."""
-
-    UNSET = "UNSET"
-
-    def __repr__(self) -> str:
-        return self.value
-
-
-UNSET = Unset.UNSET
-"""The value of an option that was not given."""
-
-Timeout: TypeAlias = Union[float, Unset, None]
 Metadata: TypeAlias = Iterable[tuple[str, str]]
 
 
@@ -54,10 +38,10 @@ class Call:
 
     Args:
         code: None, as the call succeeded (a failed one raises TwirpError).
-        trailing_metadata: the headers of the answer, as pairs with lower-case names.
-        request_id: the X-Livekit-Request-Id that every attempt carried.
-        attempts: how many attempts it took.
-        url: where the answer came from.
+        trailing_metadata: the response's headers, as pairs with lower-case names.
+        request_id: the X-Livekit-Request-Id of every attempt.
+        attempts: the number of attempts.
+        url: the server that responded.
     """
 
     code: Optional[StatusCode] = None
@@ -69,12 +53,12 @@ class Call:
 
 @dataclass(frozen=True)
 class ClientCallDetails:
-    """What an interceptor may look at and, by `dataclasses.replace`, change.
+    """What an interceptor sees of a call and can change with `dataclasses.replace`.
 
     Args:
         method: the RPC, as "livekit.Connector/DialWhatsAppCall".
         timeout: seconds for the whole call, None for no limit, UNSET for the channel's.
-        metadata: request headers beside those of the channel, as pairs.
+        metadata: additional request headers, as pairs.
         retry: the policy of this call, None for a single attempt, UNSET for the channel's.
     """
 
@@ -85,9 +69,10 @@ class ClientCallDetails:
 
 
 class UnaryUnaryClientInterceptor:
-    """Sees every call of a channel; subclass it and override `intercept_unary_unary`.
+    """Intercepts every call of a channel. Subclass it and override `intercept_unary_unary`.
 
-    Shape: grpc.UnaryUnaryClientInterceptor, with (response, call) in place of a future.
+    The shape is that of grpc.UnaryUnaryClientInterceptor, with (response, call) instead of a
+    future.
     """
 
     def intercept_unary_unary(
@@ -96,10 +81,10 @@ class UnaryUnaryClientInterceptor:
         client_call_details: ClientCallDetails,
         request: Any,
     ) -> tuple[Any, Call]:
-        """Run the call, or answer in its place.
+        """Make the call, or respond in its place.
 
         Args:
-            continuation: continuation(details, request) goes on with the call and returns
+            continuation: continuation(details, request) makes the call and returns
                 (response, call); it raises TwirpError if the call fails.
             client_call_details: the RPC, its timeout, headers and retry policy.
             request: the request message.
@@ -111,10 +96,7 @@ class UnaryUnaryClientInterceptor:
 
 
 class UnaryUnaryMultiCallable(Generic[Request, Response]):
-    """One RPC of a stub, ready to be called.
-
-    Shape: grpc.UnaryUnaryMultiCallable.
-    """
+    """One RPC of a stub, in the shape of grpc.UnaryUnaryMultiCallable."""
 
     def __init__(
         self,
@@ -126,6 +108,7 @@ class UnaryUnaryMultiCallable(Generic[Request, Response]):
         self.method = method
         self._invoke = invoke
 
+    @hide_locals
     def __call__(
         self,
         request: Request,
@@ -134,10 +117,10 @@ class UnaryUnaryMultiCallable(Generic[Request, Response]):
         *,
         retry: Union[RetryPolicy, Unset, None] = UNSET,
     ) -> Response:
-        """Call the RPC and wait for its answer.
+        """Call the RPC and return its response.
 
         Args:
-            request: the request message; the same message of livekit-protocol serves too.
+            request: the request message; the same message of livekit-protocol is accepted too.
             timeout: seconds for the whole call, retries included; None for no limit; by default
                 the channel's.
             metadata: request headers, as (name, value) pairs.
@@ -151,9 +134,9 @@ class UnaryUnaryMultiCallable(Generic[Request, Response]):
             TypeError: the request is not of the RPC's type.
             ValueError: the timeout is not positive, or a header cannot be sent.
         """
-        request = as_message(self.method.request_type, request)  # for this frame, as below
         return self.with_call(request, timeout, metadata, retry=retry)[0]
 
+    @hide_locals
     def with_call(
         self,
         request: Request,
@@ -162,19 +145,17 @@ class UnaryUnaryMultiCallable(Generic[Request, Response]):
         *,
         retry: Union[RetryPolicy, Unset, None] = UNSET,
     ) -> tuple[Response, Call]:
-        """Call the RPC; return its response and how the call went.
+        """Call the RPC and return (response, call).
 
-        Takes and raises the same as calling the object itself.
+        The arguments and errors are those of calling the object itself.
         """
-        # Of our own type from here on, whose repr() leaves out secrets where a crash report shows
-        # what a frame holds.
         request = as_message(self.method.request_type, request)
         details = ClientCallDetails(self.method.full_name, timeout, tuple(metadata or ()), retry)
         return self._invoke(self.method, request, details)
 
 
 class UnaryUnaryChannel(Protocol):
-    """What a stub needs of a channel; `Channel` is one, and a test's fake can be."""
+    """What a stub needs of a channel. `Channel` and `testing.FakeChannel` provide it."""
 
     def unary_unary(
         self, method: MethodInfo[Request, Response]

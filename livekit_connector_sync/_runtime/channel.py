@@ -6,29 +6,20 @@ import functools
 import os
 import re
 import threading
-import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Optional, Union
 from urllib.parse import urlsplit
 
-from ..errors import TwirpError
-from .call import (
-    UNSET,
-    Call,
-    ClientCallDetails,
-    Timeout,
-    UnaryUnaryClientInterceptor,
-    UnaryUnaryMultiCallable,
-    Unset,
-)
+from .call import Call, ClientCallDetails, UnaryUnaryClientInterceptor, UnaryUnaryMultiCallable
 from .credentials import Credentials
-from .deadline import checked_timeout
-from .execution import Endpoint, Execution, effective_timeout
+from .deadline import UNSET, Timeout, Unset, checked_timeout, effective_timeout
+from .execution import Execution
 from .forking import reset_after_fork
 from .messages import as_message
 from .method import MethodInfo, Request, Response
-from .regions import FailoverPolicy, policy_of
+from .redaction import hide_locals
+from .regions import Endpoint, FailoverPolicy, policy_of
 from .retry import RetryPolicy, RetryThrottle
 from .twirp import checked_metadata
 
@@ -152,6 +143,7 @@ class Channel:
             continuation = functools.partial(_intercepted, interceptor, continuation)
         return continuation(details, request)
 
+    @hide_locals  # an interceptor may report an error before the caller sees it
     def _call(
         self,
         method: MethodInfo[Request, Response],
@@ -162,10 +154,9 @@ class Channel:
         transport = self._transport
         if transport is None or self._closed:
             transport = self._open_transport()
-        # Here, as the frames that an execution raises through hold the token.
         transport.check_session()
         retry = self._retry if isinstance(details.retry, Unset) else _checked_retry(details.retry)
-        execution = Execution(
+        return Execution(
             method,
             message,
             endpoint=self._endpoint,
@@ -175,17 +166,7 @@ class Channel:
             policy=_SINGLE_ATTEMPT if retry is None else retry,
             timeout=effective_timeout(method, message, details.timeout, self._timeout),
             metadata=checked_metadata(details.metadata),
-        )
-        try:
-            outcome = execution.run()
-        except BaseException as exc:  # from a signal, such as Celery's time limit, or a user's hook
-            traceback.clear_frames(exc.__traceback__)
-            raise
-        # Raised here: no frame of the traceback that a user, a log or a crash report gets to see
-        # holds headers or a serialised request.
-        if isinstance(outcome, TwirpError):
-            raise outcome
-        return outcome
+        ).run()
 
     def _open_transport(self) -> Transport:
         """Return the transport, made if there is none.

@@ -1,14 +1,39 @@
-"""One moment by which a whole call must be over."""
+"""When a call must be over: the timeout that applies to it, and the moment that follows from it."""
 
 from __future__ import annotations
 
+import enum
 import time
-from typing import Optional
+from typing import TYPE_CHECKING, Any, Optional, Union
 
-__all__ = ["Deadline", "checked_timeout"]
+from google.protobuf.message import Message
 
-# A longer wait than this overflows what some systems take as a socket's timeout.
-_LONGEST_WAIT = 1_000_000.0
+from .method import MethodInfo
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeAlias
+
+__all__ = ["UNSET", "Deadline", "Timeout", "Unset", "checked_timeout", "effective_timeout", "waits"]
+
+_DEFAULT_TIMEOUT = 10.0  # seconds
+_DEFAULT_RINGING_TIMEOUT = 30.0  # seconds; the official SDKs' default
+_RINGING_MARGIN = 2.0  # seconds for the response to arrive after the ringing ends
+_MAX_WAIT = 1_000_000.0  # seconds; some systems overflow on a longer socket timeout
+
+
+class Unset(enum.Enum):
+    """The type of UNSET, which tells "not given" from None ("no limit")."""
+
+    UNSET = "UNSET"
+
+    def __repr__(self) -> str:
+        return self.value
+
+
+UNSET = Unset.UNSET
+"""The value of an option that was not given."""
+
+Timeout: TypeAlias = Union[float, Unset, None]
 
 
 class Deadline:
@@ -27,10 +52,7 @@ class Deadline:
         """Return the seconds that are left, 0 once it has passed; None for no limit."""
         if self._end is None:
             return None
-        left = self._end - time.monotonic()
-        if left <= 0:
-            return 0.0
-        return left if left < _LONGEST_WAIT else _LONGEST_WAIT
+        return min(max(self._end - time.monotonic(), 0.0), _MAX_WAIT)
 
     @property
     def passed(self) -> bool:
@@ -43,6 +65,11 @@ class Deadline:
         if other._end is None or (self._end is not None and self._end < other._end):
             return self
         return other
+
+    def half(self) -> Deadline:
+        """Return a deadline at half of the time that is left."""
+        left = self.remaining()
+        return self.at_most(None if left is None else left / 2)
 
 
 def checked_timeout(timeout: object) -> Optional[float]:
@@ -62,3 +89,31 @@ def checked_timeout(timeout: object) -> Optional[float]:
     except OverflowError:
         raise ValueError("timeout is too large a number: pass None for no limit") from None
     return None if seconds == float("inf") else seconds
+
+
+def waits(method: MethodInfo[Any, Any], request: Message) -> bool:
+    """Return whether the service responds to this request only after somebody has picked up."""
+    return method.wait_field is not None and bool(getattr(request, method.wait_field))
+
+
+def effective_timeout(
+    method: MethodInfo[Any, Any], request: Message, call: Timeout, channel: Timeout
+) -> Optional[float]:
+    """Return the seconds that a call may take, None for no limit.
+
+    The timeout of the call wins over the channel's. If neither is given, the built-in default
+    applies, which is longer for a call that waits until somebody picks up.
+
+    Raises:
+        ValueError: the caller's timeout is not positive.
+    """
+    for given in (call, channel):
+        if not isinstance(given, Unset):
+            return checked_timeout(given)
+    if not waits(method, request):
+        return _DEFAULT_TIMEOUT
+    ringing = 0.0
+    if method.wait_timeout_field is not None:
+        duration = getattr(request, method.wait_timeout_field)
+        ringing = duration.seconds + duration.nanos / 1e9
+    return max(_DEFAULT_TIMEOUT, (ringing or _DEFAULT_RINGING_TIMEOUT) + _RINGING_MARGIN)

@@ -1,33 +1,36 @@
-"""Keeps secrets and personal data out of repr(), logs and errors.
+"""Where secrets and personal data are redacted: in repr(), in text, and in tracebacks.
 
 Which fields are sensitive is generated from the protos' `logger.sensitivity` option and the
-overlay. `repr()` of a message hides them, and text that a server sends back is scrubbed of the
-values that they held in the request; `str()` of a message stays protobuf's text format.
+overlay. `repr()` of a message redacts them; `str()` of a message stays protobuf's text format.
 """
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import Any
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Optional, TypeVar, cast
 
 from google.protobuf.message import Message
 
-__all__ = ["found_in", "mark_sensitive", "personal_values", "scrub", "secret_values"]
+__all__ = ["Scrubber", "hide_locals", "is_repeated", "mark_sensitive", "secret_values"]
 
 SECRET = "<secret>"
 PERSONAL = "<personal>"
-_SHORTEST = 4  # a shorter value would blank out ordinary text
-_SHORTEST_LINE = 12  # characters of a line that tells something: "a=ice-pwd:..."
+_MIN_VALUE = 4  # characters; replacing a shorter value would garble ordinary text
+_MIN_LINE = 12  # characters of a line that is a secret by itself, such as "a=ice-pwd:..."
 
 _marks: dict[str, tuple[frozenset[str], frozenset[str]]] = {}
 _UNMARKED: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def mark_sensitive(
     message_type: type[Message], *, secret: Iterable[str] = (), pii: Iterable[str] = ()
 ) -> None:
-    """Note a message's sensitive fields and give the class a repr() that hides them.
+    """Register a message's sensitive fields and give its class a repr() that redacts them.
 
     Args:
         message_type: the message's class.
@@ -38,47 +41,79 @@ def mark_sensitive(
     setattr(message_type, "__repr__", _redacted)  # noqa: B010 - typed as a method, set as one
 
 
+def hide_locals(function: Function) -> Function:
+    """Make a function that handles secrets clear the local variables of what it raises.
+
+    Crash reporters send the locals of every frame in a traceback. Of an exception that passes
+    through the function, the frames keep their lines and lose their locals.
+    """
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except BaseException as exc:
+            del args, kwargs
+            _clear_frames(exc)
+            raise
+
+    return cast(Function, call)
+
+
+def _clear_frames(exc: BaseException) -> None:
+    """Clear the finished frames of an exception and of those that it came from."""
+    pending: list[Optional[BaseException]] = [exc]
+    seen: set[int] = set()
+    while pending:
+        current = pending.pop()
+        if current is not None and id(current) not in seen:
+            seen.add(id(current))
+            traceback.clear_frames(current.__traceback__)
+            pending += [current.__cause__, current.__context__]
+
+
+class Scrubber:
+    """Replaces a call's secrets and personal data in text that came back from the outside.
+
+    Args:
+        request: the call's request; its sensitive fields hold what is replaced.
+    """
+
+    def __init__(self, request: Message) -> None:
+        self._request = request
+        self._tokens: set[str] = set()
+
+    def add_token(self, token: str) -> None:
+        """Replace a token of the call as well."""
+        self._tokens.add(token)
+
+    def scrub(self, text: str, *, personal: bool = False) -> str:
+        """Return a text with placeholders for secrets and, if asked, for personal data."""
+        kinds = [(SECRET, [*secret_values(self._request), *self._tokens])]
+        if personal:
+            kinds.append((PERSONAL, list(_values(self._request, 1))))
+        for placeholder, values in kinds:
+            # The longest first: a value may contain another.
+            for value in sorted(set(values), key=len, reverse=True):
+                if _MIN_VALUE <= len(value) <= len(text):
+                    for spelling in (value, json.dumps(value)[1:-1]):
+                        text = text.replace(spelling, placeholder)
+        return text
+
+
 def secret_values(message: Message) -> list[str]:
     """Return the texts in the secret fields of a message and of the messages in it.
 
-    The lines of a text count too: a server may quote the one of a session description that it does
-    not like.
+    Long lines of a text count as secrets too: a server may quote one line of a session
+    description.
     """
     texts = list(_values(message, 0))
     return texts + [
         line
         for text in texts
         for line in text.splitlines()
-        if len(line) >= _SHORTEST_LINE and line != text
+        if len(line) >= _MIN_LINE and line != text
     ]
-
-
-def personal_values(message: Message) -> list[str]:
-    """Return the texts in the personal fields of a message and of the messages in it."""
-    return list(_values(message, 1))
-
-
-def found_in(texts: Iterable[str], values: Iterable[str]) -> list[str]:
-    """Return the values that any of some texts holds, so that there is less to scrub from each."""
-    whole = "\n".join(texts)
-    # A value longer than the text is not in it; it may be megabytes.
-    fitting = {value for value in values if _SHORTEST <= len(value) <= len(whole)}
-    return [value for value in fitting if any(spelling in whole for spelling in _spellings(value))]
-
-
-def scrub(text: str, secrets: Collection[str], personal: Collection[str] = ()) -> str:
-    """Return a text with every given value in it replaced by a placeholder."""
-    for values, placeholder in ((secrets, SECRET), (personal, PERSONAL)):
-        # The longest first: a value may hold another.
-        found = found_in([text], values) if values else ()
-        for value in sorted(found, key=len, reverse=True):
-            for spelling in _spellings(value):
-                text = text.replace(spelling, placeholder)
-    return text
-
-
-def _spellings(value: str) -> set[str]:
-    return {value, json.dumps(value)[1:-1]}
 
 
 def _values(message: Message, kind: int) -> Iterator[str]:
@@ -128,7 +163,7 @@ def _is_map(field: Any) -> bool:
 
 
 def is_repeated(value: Any) -> bool:
-    """Return whether a field's value is one of several; an unset field's value tells too."""
-    # FieldDescriptor.label is deprecated since protobuf 6.31 and its successor is newer than our
+    """Return whether a field is repeated, judging by its value, which may be the default."""
+    # FieldDescriptor.label is deprecated since protobuf 6.31, and its successor is newer than our
     # oldest runtime.
     return not isinstance(value, (Message, str, bytes, int, float))

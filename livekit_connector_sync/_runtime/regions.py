@@ -1,12 +1,13 @@
-"""LiveKit Cloud's regions: where else a call may go when the first server fails or refuses it.
+"""Chooses the region that each attempt of a call goes to.
 
-The list comes from `GET /settings/regions` of the server that the caller named. It is taken with
-care: a request carries the project's token and Meta's key, so a region must be https and under
-the same cloud domain as that server.
+The first attempt goes to the server that the caller named, the next ones to the regions that this
+server lists at `GET /settings/regions`. Requests carry the project's token and Meta's key, so only
+https regions under the same cloud domain are used.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import threading
@@ -16,25 +17,37 @@ from dataclasses import dataclass
 from typing import Optional, Union
 from urllib.parse import urlsplit
 
-__all__ = ["FailoverPolicy", "RegionCache", "parse_max_age", "parse_regions", "untried"]
+from .forking import reset_after_fork
+
+__all__ = [
+    "DISCOVERY_TIMEOUT",
+    "Endpoint",
+    "FailoverPolicy",
+    "RegionCache",
+    "Route",
+    "parse_max_age",
+    "parse_regions",
+    "policy_of",
+    "untried",
+]
 
 CLOUD_DOMAINS = ("*.livekit.cloud", "*.livekit.run")
-SHORTEST_TIMEOUT = 5.0  # seconds; below it clients would only storm the next region in lockstep
 DISCOVERY_TIMEOUT = 2.0  # seconds
-_LONGEST_CACHE = 86_400.0  # seconds
-_MOST_REGIONS = 32
-# A host that URL parsers could read in two ways is no host to send a secret to.
+_MIN_TIMEOUT = 5.0  # seconds; calls with a shorter one would only overload the next region
+_MAX_CACHE_AGE = 86_400.0  # seconds
+_MAX_REGIONS = 32
+# Reject ambiguous hosts, which URL parsers read in different ways: secrets are sent there.
 _AUTHORITY = re.compile(r"([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]+)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class FailoverPolicy:
-    """On which servers region failover works, and which regions they may name.
+    """Which servers fail over to other regions, and which regions they may name.
 
     Args:
-        hosts: domains beside LiveKit Cloud's: "*.example.com" for its subdomains, "example.com"
-            for itself as well. A server under one of them may name regions under the same one.
-        allow_http: take regions without TLS; for tests on loopback.
+        hosts: domains in addition to LiveKit Cloud's. "*.example.com" means its subdomains,
+            "example.com" also the domain itself. A server may name regions under its own domain.
+        allow_http: use regions without TLS; for tests on loopback.
 
     Raises:
         ValueError: `hosts` is a single string.
@@ -49,7 +62,7 @@ class FailoverPolicy:
         object.__setattr__(self, "hosts", tuple(self.hosts))
 
     def domain_of(self, host: str) -> Optional[str]:
-        """Return the domain that a host is under, None if failover is not for it."""
+        """Return the domain that a host is under, None if there is no failover for the host."""
         for domain in (*CLOUD_DOMAINS, *self.hosts):
             if _under(host, domain):
                 return domain
@@ -57,10 +70,10 @@ class FailoverPolicy:
 
 
 def policy_of(failover: Union[bool, FailoverPolicy]) -> Optional[FailoverPolicy]:
-    """Return the policy that a channel's `failover` option means.
+    """Return the policy that a channel's `failover` option stands for, None for no failover.
 
     Raises:
-        ValueError: it is something else.
+        ValueError: the option is of another type.
     """
     if isinstance(failover, FailoverPolicy):
         return failover
@@ -75,36 +88,109 @@ def origin_of(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}".lower()
 
 
+@dataclass(frozen=True)
+class Endpoint:
+    """The server that a channel calls.
+
+    Args:
+        url: the server's URL, normalized.
+        domain: the domain whose regions may replace the server, None for no failover.
+        allow_http: use regions without TLS.
+    """
+
+    url: str
+    domain: Optional[str]
+    allow_http: bool
+
+    @functools.cached_property
+    def origin(self) -> str:
+        """The scheme, host and port of the URL."""
+        return origin_of(self.url)
+
+    def at(self, origin: str) -> str:
+        """Return the URL with another origin; every region serves the same base path."""
+        return origin + urlsplit(self.url).path
+
+
+class Route:
+    """The URLs of one call's attempts.
+
+    Args:
+        endpoint: the caller's server.
+        timeout: the call's timeout in seconds, None for no limit.
+        discover: asks the server for its regions, as in `RegionCache.regions`.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        timeout: Optional[float],
+        discover: Callable[[], tuple[list[str], float]],
+    ) -> None:
+        self.url = endpoint.url
+        self._endpoint = endpoint
+        self._discover = discover
+        self._may_fail_over = timeout is None or timeout >= _MIN_TIMEOUT
+        self._tried = [endpoint.origin]
+        self._regions: Optional[list[str]] = None
+
+    @property
+    def has_next_region(self) -> bool:
+        """False if no other region can take the next attempt; unknown regions count as one."""
+        if self._endpoint.domain is None or not self._may_fail_over:
+            return False
+        return self._regions is None or untried(self._regions, self._tried) is not None
+
+    def advance(self, *, pinned: bool, wait: Optional[float]) -> bool:
+        """Choose the URL of the next attempt; return False if there is no place for it.
+
+        Args:
+            pinned: the server said that the project may not use this region.
+            wait: seconds that a discovery by another caller may take, None for no limit.
+        """
+        if self._endpoint.domain is None or not (pinned or self._may_fail_over):
+            return True
+        if self._regions is None or pinned:
+            key = (self._endpoint.origin, self._endpoint.domain, self._endpoint.allow_http)
+            self._regions = _cache.regions(key, self._discover, timeout=wait, refresh=pinned)
+        region = untried(self._regions, self._tried)
+        if region is None:
+            return not pinned
+        self._tried.append(region)
+        self.url = self._endpoint.at(region)
+        return True
+
+
 def parse_regions(body: bytes, domain: str, allow_http: bool = False) -> list[str]:
-    """Return the origins of the regions in an answer of /settings/regions, in its order.
+    """Return the origins of the regions in a response of /settings/regions, in its order.
 
     Args:
         body: `{"regions": [{"region": ..., "url": ..., "distance": ...}]}`.
         domain: the domain that regions must be under.
-        allow_http: take regions without TLS.
+        allow_http: use regions without TLS.
 
     Raises:
-        ValueError: the body is no such JSON.
+        ValueError: the body is malformed.
     """
     try:
         document = json.loads(body.decode("utf-8"))
         regions = document["regions"] or []
-        urls = [region["url"] for region in regions[:_MOST_REGIONS]]
+        urls = [region["url"] for region in regions[:_MAX_REGIONS]]
     except (ValueError, RecursionError, KeyError, TypeError):
-        raise ValueError("the answer of /settings/regions is not a list of regions") from None
+        raise ValueError("the response of /settings/regions is not a list of regions") from None
     origins = [_trusted_origin(url, domain, allow_http) for url in urls]
     return list(dict.fromkeys(origin for origin in origins if origin))
 
 
 def parse_max_age(cache_control: Optional[str]) -> float:
-    """Return the seconds that a Cache-Control header lets a list be kept; 0 for not at all.
+    """Return the seconds for which a Cache-Control header allows caching; 0 if it does not.
 
     Source: RFC 9111, section 5.2.2.
     """
     for directive in (cache_control or "").split(","):
         name, _, value = directive.strip().lower().partition("=")
         if name == "max-age":
-            return min(float(value), _LONGEST_CACHE) if re.fullmatch("[0-9]+", value) else 0.0
+            return min(float(value), _MAX_CACHE_AGE) if re.fullmatch("[0-9]+", value) else 0.0
     return 0.0
 
 
@@ -118,18 +204,18 @@ _Key = tuple[str, Optional[str], bool]
 
 
 class RegionCache:
-    """The region lists of this process, by server; one caller asks, the others wait for it.
+    """The region lists of this process, by server. Of several callers, one asks for all.
 
-    A list is kept as long as its Cache-Control says, and served beyond that if a later request
-    for it fails.
+    A list is cached for the max-age of its response, and used beyond that if a refresh fails.
     """
 
     def __init__(self) -> None:
         self._lists: dict[_Key, tuple[list[str], float]] = {}
         self.reset_after_fork()
+        reset_after_fork(self)
 
     def reset_after_fork(self) -> None:
-        """Forget who was asking: in a forked child nobody is."""
+        """Forget the discoveries under way: the threads that run them are not in the child."""
         self._lock = threading.Lock()
         self._asking: dict[_Key, _Discovery] = {}
 
@@ -141,33 +227,32 @@ class RegionCache:
         timeout: Optional[float],
         refresh: bool = False,
     ) -> list[str]:
-        """Return the regions of a server; an empty list if nobody can tell.
+        """Return the regions of a server; an empty list if they are unknown.
 
         Args:
-            key: the server's origin, and which of the regions that it names are taken: the domain
-                and whether those without TLS are.
-            discover: asks it; returns the list and the seconds it may be kept, or raises
-                ValueError if it has no usable answer.
-            timeout: seconds to wait for another caller's answer.
-            refresh: ask even if the kept list is fresh.
+            key: the server's origin, and the domain and `allow_http` that its regions must meet.
+            discover: asks the server; returns the list and its max-age in seconds, or raises
+                ValueError.
+            timeout: seconds to wait for another caller's discovery, None for no limit.
+            refresh: ask even if the cached list is fresh.
         """
         with self._lock:
-            kept, fresh_until = self._lists.get(key, ([], 0.0))
-            if kept and not refresh and time.monotonic() < fresh_until:
-                return kept
+            cached, fresh_until = self._lists.get(key, ([], 0.0))
+            if cached and not refresh and time.monotonic() < fresh_until:
+                return cached
             discovery = self._asking.get(key)
             mine = discovery is None
             if discovery is None:
                 discovery = self._asking[key] = _Discovery()
         if not mine:
             discovery.done.wait(timeout)
-            return discovery.found or kept
+            return discovery.found or cached
         try:
             discovery.found, max_age = discover()
             if max_age > 0 and discovery.found:
                 self._lists[key] = (discovery.found, time.monotonic() + max_age)
         except ValueError:
-            discovery.found = kept
+            discovery.found = cached
         finally:
             with self._lock:
                 self._asking.pop(key, None)
@@ -176,15 +261,18 @@ class RegionCache:
 
 
 class _Discovery:
-    """One request for a list, under way."""
+    """A request for a region list that is under way."""
 
     def __init__(self) -> None:
         self.done = threading.Event()
         self.found: list[str] = []
 
 
+_cache = RegionCache()
+
+
 def _trusted_origin(url: object, domain: str, allow_http: bool) -> Optional[str]:
-    """Return a region's origin, None if no secret may be sent there."""
+    """Return a region's origin, None if secrets must not be sent there."""
     if not isinstance(url, str):
         return None
     url = re.sub(r"^ws(?=s?://)", "http", url, flags=re.IGNORECASE)

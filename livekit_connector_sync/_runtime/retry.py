@@ -1,14 +1,13 @@
-"""Whether a failed attempt is followed by another one, and when: decisions without a clock.
+"""Decides whether a failed attempt is retried, and when. Nothing here sleeps or sends.
 
-The channel sleeps and sends; what stands here only says yes or no. The rule that comes before
-all others: nothing that may place a call twice is repeated (`may_repeat`).
+The first rule: whatever could place a call twice is not repeated (`may_repeat`).
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Optional
 
 from ..errors import StatusCode
@@ -16,26 +15,28 @@ from ..errors import StatusCode
 __all__ = ["Failure", "RetryPolicy", "RetryThrottle", "may_repeat", "retry_delay"]
 
 _MAX_TOKENS = 100.0
-_TOKEN_RATIO = 0.1  # what a call that succeeds gives back beyond what its attempts took
-_LONGEST_RETRY_AFTER = 300.0  # seconds that a call without a limit waits because a server says so
+_TOKEN_RATIO = 0.1  # tokens that a successful call returns beyond what its attempts took
+_MAX_RETRY_AFTER = 300.0  # seconds that a call without a timeout waits because a server asks to
 
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How often and how fast a call is repeated; names as in gRPC's service config.
+    """How often and how fast a call is retried. The names are those of gRPC's service config.
 
     Args:
-        max_attempts: attempts of one call in all, regions included.
-        initial_backoff: seconds before the second attempt, at most.
-        max_backoff: seconds before any attempt, at most; a server's Retry-After may ask for more.
-        backoff_multiplier: what the wait grows by with every attempt.
-        jitter: wait a random part of the backoff, so that clients do not come back together.
-        retryable_status_codes: the codes that are worth another attempt.
-        retry_ambiguous: repeat Dial and ConnectTwilioCall even if a first attempt may have
+        max_attempts: attempts of one call in total, regions included; 3 by default.
+        initial_backoff: seconds before the second attempt, at most; 0.2 by default.
+        max_backoff: seconds before any attempt, at most; 5 by default. A server's Retry-After
+            header may ask for more.
+        backoff_multiplier: the factor by which the wait grows with each attempt; 2 by default.
+        jitter: wait a random part of the backoff, so that clients don't all retry at once.
+        retryable_status_codes: the codes that are retried; by default `unavailable` and
+            `resource_exhausted`.
+        retry_ambiguous: retry Dial and ConnectTwilioCall even if an earlier attempt might have
             reached the service. This can place a call twice.
 
     Raises:
-        ValueError: a number is out of range, or a code is none of Twirp's.
+        ValueError: a number is out of range, or a code is not one of Twirp's.
 
     Source: https://github.com/grpc/proposal/blob/master/A6-client-retries.md
     """
@@ -79,22 +80,30 @@ class RetryPolicy:
 
 @dataclass(frozen=True)
 class Failure:
-    """What is known of a failed attempt.
+    """A failed attempt: what the retry rules look at, and what the error will say.
 
     Args:
         code: the Twirp code.
         maybe_sent: False only if no byte of the request can have reached a server.
-        refused: the service itself said that it did nothing.
-        turned_away: refused at the door, before the service saw it: a token that was stale, or a
-            region that is not this project's. The channel has something better to offer next.
+        refused: the service itself reported that it did nothing.
+        turned_away: rejected before the service saw the request, because of a stale token or a
+            region that may not serve this project. The next attempt differs in just that.
         retry_after: seconds that the server asks to wait.
+        final: the far end itself reported this, such as a phone that is busy.
+        message: what went wrong.
+        metadata: the error's details.
+        status: the HTTP status, None if there was no response.
     """
 
     code: StatusCode
-    maybe_sent: bool
+    maybe_sent: bool = True
     refused: bool = False
     turned_away: bool = False
     retry_after: Optional[float] = None
+    final: bool = False
+    message: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    status: Optional[int] = None
 
 
 def may_repeat(
@@ -103,17 +112,17 @@ def may_repeat(
     """Return whether repeating a failed call cannot place it twice.
 
     Args:
-        failure: what the attempt ended with.
-        safe_to_repeat: the RPC's own nature (MethodInfo.safe_to_repeat).
-        waits: the request makes the service wait for an answer; such a call is not repeated once
-            sent, since nobody knows who has answered meanwhile.
-        retry_ambiguous: the caller takes the risk (RetryPolicy.retry_ambiguous).
+        failure: how the attempt failed.
+        safe_to_repeat: whether the RPC may be repeated at all (MethodInfo.safe_to_repeat).
+        waits: the service responds only after somebody picks up. Such a call is not repeated once
+            it was sent, because somebody may have picked up meanwhile.
+        retry_ambiguous: the caller accepts the risk (RetryPolicy.retry_ambiguous).
     """
+    if failure.final:
+        return False
     if not failure.maybe_sent or failure.turned_away:
         return True
-    if waits:
-        return False
-    return failure.refused or safe_to_repeat or retry_ambiguous
+    return not waits and (failure.refused or safe_to_repeat or retry_ambiguous)
 
 
 def retry_delay(
@@ -130,11 +139,11 @@ def retry_delay(
 
     Args:
         policy: the call's policy.
-        failure: what the attempt ended with.
+        failure: how the attempt failed.
         attempt: its number, from 1.
-        repeatable: the answer of `may_repeat`.
+        repeatable: the result of `may_repeat`.
         remaining: seconds left of the call's timeout, None for no limit.
-        throttled: too many calls fail for another attempt to help.
+        throttled: too many calls fail; a retry would only add to the load.
         random: a number from 0 to 1 for the jitter.
     """
     if attempt >= policy.max_attempts or not repeatable:
@@ -145,18 +154,18 @@ def retry_delay(
         return None
     delay = max(policy.backoff(attempt, random), failure.retry_after or 0.0)
     if remaining is None:
-        too_long = (failure.retry_after or 0.0) > _LONGEST_RETRY_AFTER
+        too_long = (failure.retry_after or 0.0) > _MAX_RETRY_AFTER
     else:
         too_long = delay >= remaining
     return None if too_long else delay
 
 
 class RetryThrottle:
-    """A bucket of tokens that stops retries while most calls to a service fail.
+    """A token bucket that stops retries while most calls to a service fail.
 
-    Every failed attempt takes a token; a call that succeeds in the end gives back what its
-    attempts took, and a little more. Retries stop while the bucket is half empty or less. So a
-    failing region that others make up for never stops retries, and a failing service does.
+    Every failed attempt takes a token. A call that succeeds returns the tokens of its attempts and
+    a little more. Retries stop while the bucket is at most half full. So one failing region doesn't
+    stop retries if another region serves the calls, and a failing service does.
 
     Source: gRPC's retry throttling, https://github.com/grpc/proposal/blob/master/A6-client-retries.md
     """
@@ -167,21 +176,21 @@ class RetryThrottle:
 
     @property
     def throttled(self) -> bool:
-        """True while retries would only add to the load."""
+        """True while retries are stopped."""
         return self._tokens <= _MAX_TOKENS / 2
 
     def failed(self) -> None:
-        """Note a failed attempt that may be worth another."""
+        """Count a failed attempt with a retryable code."""
         with self._lock:
             self._tokens = max(self._tokens - 1, 0.0)
 
     def succeeded(self, failures: int) -> None:
-        """Note a call that succeeded after so many failed attempts."""
+        """Count a call that succeeded after so many failed attempts."""
         if failures == 0 and self._tokens >= _MAX_TOKENS:
             return
         with self._lock:
             self._tokens = min(self._tokens + failures + _TOKEN_RATIO, _MAX_TOKENS)
 
     def reset_after_fork(self) -> None:
-        """Make the bucket usable in a forked child, whose lock another thread may have held."""
+        """Take a new lock in a forked child: another thread may have held the old one."""
         self._lock = threading.Lock()

@@ -1,7 +1,7 @@
-"""Twirp over HTTP, as pure functions: requests to paths and headers, answers to messages or errors.
+"""Twirp over HTTP, as pure functions: paths and headers of requests, the meaning of responses.
 
-Source: https://twitchtv.github.io/twirp/docs/spec_v7.html; where that is silent, what Twirp's Go
-client does.
+Source: https://twitchtv.github.io/twirp/docs/spec_v7.html and, where it is silent, Twirp's Go
+client.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import http
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import replace
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import Any, Optional
@@ -19,12 +19,12 @@ from google.protobuf.message import DecodeError
 
 from ..errors import StatusCode
 from .method import MethodInfo, Response
+from .retry import Failure
 
 __all__ = [
     "REQUEST_ID",
-    "ErrorAnswer",
     "checked_metadata",
-    "error_answer",
+    "parse_failure",
     "parse_response",
     "path",
     "request_headers",
@@ -34,8 +34,8 @@ __all__ = [
 CONTENT_TYPE = "application/protobuf"
 REQUEST_ID = "X-Livekit-Request-Id"
 
-_LONGEST_QUOTE = 60  # characters
-_EXCERPT = 256  # characters of a foreign body that an error keeps
+_MAX_QUOTE = 60  # characters
+_MAX_EXCERPT = 256  # characters of a foreign body that an error keeps
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, section 5.6.2
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")  # RFC 9110, section 5.5
@@ -51,10 +51,15 @@ _OWN_HEADERS = {
             "host",
             "transfer-encoding",
         ),
-        "it is the transport's own",
+        "the transport sets it",
     ),
 }
 
+SIP_STATUS = "sip_status_code"
+REGION_NOT_ALLOWED = 451  # the project is pinned to other regions
+# What says that nothing was done: these statuses, and these codes of the service itself.
+_REFUSALS = (429, REGION_NOT_ALLOWED)
+_REFUSAL_CODES = ("unavailable", "resource_exhausted", "unauthenticated")
 _FROM_INTERMEDIARY = {
     400: StatusCode.INTERNAL,
     401: StatusCode.UNAUTHENTICATED,
@@ -73,30 +78,13 @@ _HINTS = {
 }
 
 
-@dataclass(frozen=True)
-class ErrorAnswer:
-    """What an answer says that is not a success.
-
-    Args:
-        code: the Twirp code.
-        message: what went wrong.
-        metadata: the error's details.
-        from_service: True if a Twirp server wrote it, False if something in between did.
-    """
-
-    code: StatusCode
-    message: str
-    metadata: dict[str, str] = field(default_factory=dict)
-    from_service: bool = False
-
-
 def path(method: MethodInfo[Any, Any]) -> str:
     """Return the path of an RPC below the server's URL."""
     return f"/twirp/{method.service}/{method.name}"
 
 
 def request_headers(token: str, metadata: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Return the headers of a call: what Twirp needs, and the caller's."""
+    """Return the headers of a call: those of Twirp and those of the caller."""
     return {
         "Accept": CONTENT_TYPE,
         "Content-Type": CONTENT_TYPE,
@@ -106,11 +94,11 @@ def request_headers(token: str, metadata: Iterable[tuple[str, str]]) -> dict[str
 
 
 def checked_metadata(metadata: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
-    """Return a caller's headers if they can be sent, those of one name joined (RFC 9110, 5.2).
+    """Return a caller's headers, values of the same name joined (RFC 9110, section 5.2).
 
     Raises:
-        ValueError: a name or value is not of RFC 9110's form, or the header is the client's own.
-        TypeError: it is not made of pairs of strings.
+        ValueError: a name or value is malformed, or the client sets the header itself.
+        TypeError: the headers are not pairs of strings.
     """
     pairs = tuple(metadata)
     joined: dict[str, tuple[str, str]] = {}
@@ -121,7 +109,7 @@ def checked_metadata(metadata: Iterable[tuple[str, str]]) -> tuple[tuple[str, st
         if not isinstance(name, str) or not isinstance(value, str):
             raise TypeError(f"header {name!r}: names and values must be str")
         if not _TOKEN.fullmatch(name):
-            raise ValueError(f"{name!r} is no header name")
+            raise ValueError(f"{name!r} is not a header name")
         if name.lower() in _OWN_HEADERS:
             raise ValueError(f"header {name} cannot be set: {_OWN_HEADERS[name.lower()]}")
         if not _VALUE.fullmatch(value) or value != value.strip():
@@ -137,66 +125,65 @@ def checked_metadata(metadata: Iterable[tuple[str, str]]) -> tuple[tuple[str, st
 
 
 def parse_response(method: MethodInfo[Any, Response], content_type: str, body: bytes) -> Response:
-    """Return the message of a complete answer with status 200.
+    """Return the message of a complete response with status 200.
 
     Raises:
-        ValueError: it is no such message; the text says why.
+        ValueError: the body is not such a message; the text says why.
     """
     if content_type.split(";")[0].strip().lower() != CONTENT_TYPE:
         raise ValueError(
-            f"the answer's Content-Type is {_quoted(content_type)}, not {CONTENT_TYPE}"
+            f"the response's Content-Type is {_quoted(content_type)}, not {CONTENT_TYPE}"
         )
     try:
         return method.response_type.FromString(body)
     except DecodeError:
         raise ValueError(
-            f"the answer is no {method.response_type.DESCRIPTOR.name} message"
+            f"the response is not a {method.response_type.DESCRIPTOR.name} message"
         ) from None
 
 
-def error_answer(status: int, headers: Mapping[str, str], body: bytes) -> ErrorAnswer:
-    """Return what an answer with another status than 200 means.
+def parse_failure(status: int, headers: Mapping[str, str], body: bytes, now: datetime) -> Failure:
+    """Return what a response with another status than 200 means.
 
     Args:
         status: the HTTP status.
-        headers: the answer's headers, looked up by lower-case name.
+        headers: the response's headers, looked up by lower-case name.
         body: as much of the body as was read.
+        now: the current time; a Retry-After header may hold a date.
     """
-    if 300 <= status <= 399:
-        location = headers.get("location", "")
-        return _intermediary(
-            status,
-            f"{_status_text(status)} redirects: use the server's own URL",
-            "location",
-            location,
-        )
-    error = _twirp_error(body)
+    wait = retry_after(headers.get("retry-after"), now)
+    error = None if 300 <= status <= 399 else _twirp_error(body)
     if error is None:
-        return _intermediary(
-            status,
-            f"{_status_text(status)}, not written by the service"
-            + (f": {_HINTS[status]}" if status in _HINTS else ""),
-            "body",
-            body.decode("utf-8", "replace"),
-        )
+        return replace(_intermediary(status, headers, body), status=status, retry_after=wait)
     code, message, metadata = error
     try:
-        return ErrorAnswer(StatusCode(code), message, metadata, from_service=True)
+        known = StatusCode(code)
     except ValueError:
-        return ErrorAnswer(
-            StatusCode.INTERNAL,
-            f"the service answered with a code that Twirp does not have: {_quoted(code)}",
-            {"body": body.decode("utf-8", "replace")},
-        )
+        known = StatusCode.INTERNAL
+        message = f"the service returned an error code that Twirp does not have: {_quoted(code)}"
+        metadata = {"body": body.decode("utf-8", "replace")}
+        code = ""
+    # SIP statuses come from the far end: a busy phone rang, whatever the code says.
+    final = SIP_STATUS in metadata
+    refused = status in _REFUSALS or code in _REFUSAL_CODES
+    return Failure(
+        known,
+        refused=refused and not final,
+        retry_after=wait,
+        final=final,
+        message=message,
+        metadata=metadata,
+        status=status,
+    )
 
 
 def excerpt(text: str) -> str:
-    """Return the beginning of a text that may be long."""
-    return text if len(text) <= _EXCERPT else f"{text[:_EXCERPT]}..."
+    """Return the beginning of a text."""
+    return text if len(text) <= _MAX_EXCERPT else f"{text[:_MAX_EXCERPT]}..."
 
 
 def retry_after(value: Optional[str], now: datetime) -> Optional[float]:
-    """Return the seconds that a Retry-After header asks to wait, None if it says nothing.
+    """Return the seconds that a Retry-After header asks to wait; None if there are none.
 
     Source: RFC 9110, section 10.2.3 (seconds, or a date).
     """
@@ -214,27 +201,29 @@ def retry_after(value: Optional[str], now: datetime) -> Optional[float]:
     return max((date - now).total_seconds(), 0.0)
 
 
-def _intermediary(status: int, message: str, detail: str, text: str) -> ErrorAnswer:
+def _intermediary(status: int, headers: Mapping[str, str], body: bytes) -> Failure:
+    """Return the failure that a response means which no Twirp service wrote."""
+    text = _status_text(status)
     if 300 <= status <= 399:
-        code = StatusCode.INTERNAL
+        code, detail = StatusCode.INTERNAL, {"location": headers.get("location", "")}
+        text += " redirects: use the URL of the server itself"
     else:
         code = _FROM_INTERMEDIARY.get(status, StatusCode.UNKNOWN)
-    metadata = {
-        "http_error_from_intermediary": "true",
-        "status_code": str(status),
-        detail: text,
-    }
-    return ErrorAnswer(code, message, metadata)
+        detail = {"body": body.decode("utf-8", "replace")}
+        text += ", not written by the service"
+        text += f": {_HINTS[status]}" if status in _HINTS else ""
+    metadata = {"http_error_from_intermediary": "true", "status_code": str(status), **detail}
+    return Failure(code, refused=status in _REFUSALS, message=text, metadata=metadata)
 
 
 def _twirp_error(body: bytes) -> Optional[tuple[str, str, dict[str, str]]]:
-    """Return code, message and metadata of a Twirp error object, None if the body is none.
+    """Return code, message and metadata of a Twirp error object, None if the body is not one.
 
-    As in Go, null stands for no text, a lone surrogate becomes U+FFFD, and of a name that stands
-    twice the last value counts.
+    As in Go, null means an empty text, a lone surrogate becomes U+FFFD, and the last value of a
+    repeated name counts.
     """
     try:
-        # Pairs, so that no name is lost; a JSON array is a list, and no tuple.
+        # Pairs, so that repeated names are seen; a JSON array is a list, not a tuple.
         error = json.loads(body.decode("utf-8"), parse_constant=_refuse, object_pairs_hook=tuple)
     except (ValueError, RecursionError):
         return None
@@ -259,19 +248,19 @@ def _is_pair_of_texts(pair: tuple[str, Any]) -> bool:
 
 
 def _whole(text: str) -> str:
-    """Return a text without lone surrogates, which cannot be written anywhere."""
+    """Return a text without lone surrogates, which cannot be encoded."""
     if text.isascii():
         return text
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _quoted(text: str) -> str:
-    """Return a text in quotes; a long one is left out, as its part may be a part of a secret."""
-    return repr(text) if len(text) <= _LONGEST_QUOTE else "a long text"
+    """Return a text in quotes, or a placeholder: a cut text might hold part of a secret."""
+    return repr(text) if len(text) <= _MAX_QUOTE else "a long text"
 
 
 def _refuse(constant: str) -> Any:
-    raise ValueError(f"{constant} is no JSON")  # RFC 8259 has no NaN and no Infinity
+    raise ValueError(f"{constant} is not JSON")  # RFC 8259 has no NaN and no Infinity
 
 
 def _status_text(status: int) -> str:

@@ -16,7 +16,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Optional, Union
 
-from .._runtime.call import UNSET, Timeout, UnaryUnaryClientInterceptor
+from .._runtime.call import UnaryUnaryClientInterceptor
+from .._runtime.deadline import UNSET, Timeout
 from .._runtime.regions import FailoverPolicy
 from .._runtime.retry import RetryPolicy
 

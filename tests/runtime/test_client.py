@@ -11,7 +11,7 @@ from helpers.requests_of import ACCEPT, CONNECT, DIAL, RESPONSES
 from helpers.scripted import ScriptedServer, ok, stall, twirp_error
 
 import livekit_connector_sync as lk
-from livekit_connector_sync._runtime.execution import effective_timeout
+from livekit_connector_sync._runtime.deadline import effective_timeout
 from livekit_connector_sync.service import UnaryUnaryMultiCallable
 
 DIALLED = RESPONSES["DialWhatsAppCall"]

@@ -12,8 +12,7 @@ from celery.utils.time import get_exponential_backoff_interval
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 
-from ..._runtime.call import UNSET
-from ..._runtime.execution import effective_timeout
+from ..._runtime.deadline import UNSET, effective_timeout
 from ..._runtime.method import MethodInfo
 from ..._runtime.redaction import secret_values
 from ..._runtime.twirp import REQUEST_ID

@@ -16,7 +16,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.urls import get_resolver
 from django.urls.resolvers import URLPattern
 
-from ..._runtime.call import Timeout, Unset
+from ..._runtime.deadline import Timeout, Unset
 from ..._runtime.validation import FORMATS
 from ..caches import is_shared
 from ..clients import make_client
