@@ -118,7 +118,8 @@ class TwirpError(Exception):
     does `error.code`, which compares equal to Twirp's own spelling ("not_found").
 
     Args:
-        message: what went wrong, as the service said it where it said something.
+        message: what went wrong, in the service's own words if it sent any; up to 16,384
+            characters.
         metadata: the error's details, text to text; "argument" names a wrong field.
         status: the HTTP status of the answer, None if there was none.
         request_id: the X-Livekit-Request-Id that every attempt carried.

@@ -6,6 +6,7 @@ Other modules decide, as pure functions: `twirp` what a response means, `retry` 
 
 from __future__ import annotations
 
+import itertools
 import logging
 import random
 import time
@@ -258,14 +259,14 @@ class Execution(Generic[Request, Response]):
     def _error(self, failure: Failure) -> TwirpError:
         scrub = self._scrubber.scrub
         metadata = {
-            scrub(name): twirp.excerpt(scrub(text, personal=True))
+            twirp.excerpt(scrub(name)): twirp.excerpt(scrub(text, personal=True))
             if name in ("body", "location")
-            else scrub(text)
-            for name, text in failure.metadata.items()
+            else twirp.excerpt(scrub(text), twirp.MAX_TEXT)
+            for name, text in itertools.islice(failure.metadata.items(), twirp.MAX_DETAILS)
         }
         return TwirpError.from_code(
             failure.code,
-            scrub(failure.message),
+            twirp.excerpt(scrub(failure.message), twirp.MAX_TEXT),
             metadata=metadata,
             status=failure.status,
             request_id=self._request_id,

@@ -35,7 +35,9 @@ CONTENT_TYPE = "application/protobuf"
 REQUEST_ID = "X-Livekit-Request-Id"
 
 _MAX_QUOTE = 60  # characters
-_MAX_EXCERPT = 256  # characters of a foreign body that an error keeps
+_MAX_EXCERPT = 256  # characters of an intermediary's body that an error keeps
+MAX_TEXT = 16_384  # characters of the service's message, and of each detail, that an error keeps
+MAX_DETAILS = 64  # entries of an error's metadata
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, section 5.6.2
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")  # RFC 9110, section 5.5
@@ -177,9 +179,9 @@ def parse_failure(status: int, headers: Mapping[str, str], body: bytes, now: dat
     )
 
 
-def excerpt(text: str) -> str:
-    """Return the beginning of a text."""
-    return text if len(text) <= _MAX_EXCERPT else f"{text[:_MAX_EXCERPT]}..."
+def excerpt(text: str, limit: int = _MAX_EXCERPT) -> str:
+    """Return a text, or the beginning of a longer one."""
+    return text if len(text) <= limit else f"{text[:limit]}..."
 
 
 def retry_after(value: Optional[str], now: datetime) -> Optional[float]:
