@@ -1,4 +1,4 @@
-"""A channel to a LiveKit server: what its calls share, and the way into them."""
+"""A channel to a LiveKit server: the options, credentials, and connections that calls share."""
 
 from __future__ import annotations
 
@@ -34,21 +34,21 @@ _SINGLE_ATTEMPT = RetryPolicy(max_attempts=1)
 
 
 class Channel:
-    """A connection to a LiveKit server, for any number of stubs, threads and forked processes.
+    """A connection to a LiveKit server, shared by any number of stubs, threads, and forks.
 
-    Opens no socket before the first call. Close it, or use it in a `with` block.
+    A channel opens no socket before the first call. Close it, or use it in a `with` block.
 
     Args:
-        url: the server, as "https://..." or "wss://..."; a path is kept, a query is not.
+        url: the server, as "https://..." or "wss://..."; a path is kept, a query is dropped.
         credentials: ApiKeyCredentials or TokenCredentials.
-        timeout: seconds for a whole call, retries included; None for no limit; 10 by default, and
-            longer by default for a call that waits until it is answered.
+        timeout: seconds for a whole call, retries included; None for no limit. By default 10, and
+            longer for a call that waits until somebody picks up.
         retry: the retry policy; None for single attempts.
-        failover: True to go on in another region where the server is LiveKit Cloud's, False not
-            to, a FailoverPolicy for other domains.
-        session: a requests.Session to send with, for its proxies, adapters, headers, hooks and
+        failover: True: retry in another region if the server is LiveKit Cloud's. False: never. A
+            FailoverPolicy: for other domains.
+        session: a requests.Session to send with, for its proxies, adapters, headers, hooks, and
             cookies; by default the channel has its own.
-        interceptors: see every call, the first one first.
+        interceptors: intercept every call, the first one first.
         verify: False, or the path of a CA bundle; wins over the session and the environment.
         cert: the path of a client certificate, or a (certificate, key) pair.
         proxies: proxies by scheme, as in requests; they win over the session and the environment.
@@ -92,7 +92,7 @@ class Channel:
         self._lock = threading.Lock()
         self._closed = False
         if self._transport_options != (None, None, None, None):
-            self._open_transport()  # so that a wrong option is refused now
+            self._open_transport()  # reject a wrong option now
         reset_after_fork(self)
 
     def __repr__(self) -> str:
@@ -110,7 +110,7 @@ class Channel:
         self.close()
 
     def close(self) -> None:
-        """Close the channel's connections. A session that the caller gave stays open."""
+        """Close the channel's connections. A session that you passed stays open."""
         with self._lock:
             self._closed = True
             transport = self._transport
@@ -118,7 +118,7 @@ class Channel:
             transport.close()
 
     def reset_after_fork(self) -> None:
-        """Start afresh in a forked child; the package calls it there."""
+        """Drop locks and connections in a forked child. The package calls this there."""
         self._lock = threading.Lock()
         self._throttle.reset_after_fork()
         if self._transport is not None:
@@ -127,7 +127,7 @@ class Channel:
     def unary_unary(
         self, method: MethodInfo[Request, Response]
     ) -> UnaryUnaryMultiCallable[Request, Response]:
-        """Return the callable of an RPC; stubs are made of these."""
+        """Return the callable of an RPC, as stubs use it."""
         return UnaryUnaryMultiCallable(method, self._invoke)
 
     def _invoke(
@@ -174,7 +174,7 @@ class Channel:
         Raises:
             ValueError: the channel is closed, or an option of the transport is wrong.
         """
-        # Imported at the first call: `requests` is slow to import, and gevent must patch before.
+        # Imported at the first call: requests is slow to import, and gevent must patch first.
         from .transport import Transport
 
         with self._lock:
@@ -186,7 +186,7 @@ class Channel:
 
 
 def _checked(what: str, value: Any, attribute: str, wanted: str) -> Any:
-    """Return a value if it, and not its class, has an attribute."""
+    """Return a value that has an attribute; reject others, and classes."""
     if isinstance(value, type) or not hasattr(value, attribute):
         raise ValueError(f"{what} must be {wanted}, not {_shown(value)}")
     return value
@@ -199,7 +199,7 @@ def _checked_retry(retry: Any) -> Optional[RetryPolicy]:
 
 
 def _shown(value: Any) -> str:
-    """Return what a value is, without what it holds: that may be a secret."""
+    """Return the name of a value's type; the value itself may be a secret."""
     return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
 
 
@@ -219,10 +219,10 @@ def _intercepted(
 
 
 def normalized_url(url: str) -> str:
-    """Return a server's URL with an http scheme and without trailing slash, query and fragment.
+    """Return a server's URL with an http scheme and without trailing slash, query, and fragment.
 
     Raises:
-        ValueError: it is not such a URL, or holds a user name or password.
+        ValueError: the URL is malformed, or contains a user name or password.
     """
     wrong = ValueError(f'url {url!r} must look like "https://my-project.livekit.cloud"')
     if not isinstance(url, str):

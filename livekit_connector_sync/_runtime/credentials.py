@@ -1,4 +1,4 @@
-"""How a channel proves who it is: a key and secret that sign short-lived tokens, or a token."""
+"""Credentials of a channel: a key and secret that sign short-lived tokens, or a fixed token."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..access_token import sign
 
 __all__ = ["ApiKeyCredentials", "Credentials", "TokenCredentials"]
 
-_EXPIRY_MARGIN = 60.0  # seconds before its expiry at which a token is not used any more
+_EXPIRY_MARGIN = 60.0  # seconds before its expiry at which a cached token is renewed
 _CLOCK_SKEW = 10  # seconds that a server's clock may be behind ours
 _CACHE_SIZE = 256  # tokens; one per set of grants, and grants may name a room each
 
@@ -20,19 +20,19 @@ ClaimSet = tuple[tuple[str, str, Any], ...]
 
 
 class Credentials(Protocol):
-    """What a channel asks of credentials."""
+    """What a channel needs of credentials."""
 
     def token(self, claims: ClaimSet) -> tuple[str, bool]:
         """Return a token with these claims, and whether it came from a cache."""
         ...
 
     def forget(self, claims: ClaimSet) -> None:
-        """Drop the token of these claims: a server has refused it."""
+        """Drop the cached token of these claims after a server rejected it."""
         ...
 
 
 class ApiKeyCredentials:
-    """Signs a token per set of grants, and keeps it until a minute before it expires.
+    """Signs a token per set of grants and caches it until a minute before it expires.
 
     Args:
         api_key: the project's API key.
@@ -75,9 +75,9 @@ class ApiKeyCredentials:
     def token(self, claims: ClaimSet) -> tuple[str, bool]:
         """Return a token with these claims, and whether it came from the cache."""
         now = self._clock()
-        kept = self._tokens.get(claims)
-        if kept is not None and now < kept[1]:
-            return kept[0], True
+        cached = self._tokens.get(claims)
+        if cached is not None and now < cached[1]:
+            return cached[0], True
         token = sign(
             {
                 "iss": self.api_key,
@@ -87,22 +87,22 @@ class ApiKeyCredentials:
             },
             self._api_secret,
         )
-        # Threads that sign at once each keep a valid token; a dict's operations are atomic.
+        # Threads that sign at the same time get a valid token each; dict operations are atomic.
         if len(self._tokens) >= _CACHE_SIZE:
             self._tokens.clear()
         self._tokens[claims] = (token, now + self._ttl - _EXPIRY_MARGIN)
         return token, False
 
     def forget(self, claims: ClaimSet) -> None:
-        """Drop the kept token of these claims, so that the next call signs a new one."""
+        """Drop the cached token of these claims, so that the next call signs a new one."""
         self._tokens.pop(claims, None)
 
 
 class TokenCredentials:
-    """Sends a token that somebody else signed, as it is.
+    """Sends a token that was signed elsewhere, unchanged.
 
     Args:
-        token: the token, which must hold the grants of the calls that it is used for.
+        token: the token, with the grants of the calls that you make.
 
     Raises:
         ValueError: the token is empty, not a str, or holds white space.
@@ -110,7 +110,7 @@ class TokenCredentials:
 
     def __init__(self, token: str) -> None:
         if not isinstance(token, str) or token.split() != [token] or not token.isascii():
-            raise ValueError("token is no JWT: pass the string that to_jwt() returned")
+            raise ValueError("token is not a JWT: pass the string that to_jwt() returned")
         self._token = token
 
     def __repr__(self) -> str:
@@ -121,7 +121,7 @@ class TokenCredentials:
         return self._token, False
 
     def forget(self, claims: ClaimSet) -> None:
-        """Do nothing: there is no other token to send."""
+        """Do nothing: there is no other token."""
 
 
 def _sections(claims: ClaimSet) -> Mapping[str, Mapping[str, Any]]:

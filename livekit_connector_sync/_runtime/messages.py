@@ -1,4 +1,4 @@
-"""Makes request messages of what callers pass: keywords, mappings, messages of other packages."""
+"""Builds request messages from keywords, mappings, and the messages of other packages."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ __all__ = ["as_message", "build"]
 
 MessageType = TypeVar("MessageType", bound=Message)
 
-# A Duration's bound, ten thousand years; see google/protobuf/duration.proto.
-_LONGEST_DURATION = 315_576_000_000
+# Seconds, about ten thousand years; see google/protobuf/duration.proto.
+_MAX_DURATION = 315_576_000_000
 
 
 def as_message(message_type: type[MessageType], value: Any, name: str = "request") -> MessageType:
@@ -30,10 +30,10 @@ def as_message(message_type: type[MessageType], value: Any, name: str = "request
         message_type: the class wanted.
         value: a message of this class, the same message of another package (livekit-protocol),
             or a mapping of its fields.
-        name: what to call the value in an error.
+        name: the name of the value in an error.
 
     Raises:
-        TypeError: it is neither, or one of its fields has the wrong type.
+        TypeError: the value is none of these, or one of its fields has the wrong type.
     """
     if isinstance(value, message_type):
         return value
@@ -43,7 +43,7 @@ def as_message(message_type: type[MessageType], value: Any, name: str = "request
         try:
             return message_type.FromString(value.SerializeToString())
         except (DecodeError, EncodeError) as exc:
-            raise TypeError(f"{name} holds what {message_type.__name__} cannot: {exc}") from None
+            raise TypeError(f"{name} cannot be read as a {message_type.__name__}: {exc}") from None
     raise _wrong_type(name, f"a {message_type.__name__} or a mapping of its fields", value)
 
 
@@ -55,13 +55,13 @@ def build(
     Args:
         message_type: the class wanted.
         fields: values by field name. A Duration takes seconds, a timedelta or a Duration; a
-            Timestamp an aware datetime or a Timestamp; an enum a number or a name; a message what
-            `as_message` takes.
-        name: what to call the message in an error; empty for a call's keywords.
+            Timestamp takes an aware datetime or a Timestamp; an enum a number or a name; a message
+            what `as_message` takes.
+        name: the name of the message in an error; empty for a call's keywords.
 
     Raises:
         TypeError: a value has the wrong type, or there is no such field; the error names it.
-        ValueError: a value is out of its type's range.
+        ValueError: a value is out of range.
     """
     message = message_type()
     known = message.DESCRIPTOR.fields_by_name
@@ -76,7 +76,7 @@ def build(
         if field.containing_oneof is not None:
             other = chosen.setdefault(field.containing_oneof.name, path)
             if other != path:
-                raise TypeError(f"{other} and {path} exclude each other: pass one of them")
+                raise TypeError(f"pass {other} or {path}, not both")
         _set(message, field, value, path)
     return message
 
@@ -124,7 +124,7 @@ def _converted(field: Any, message_type: type[Message], value: Any, path: str) -
 
 def _duration(value: Any, path: str) -> Duration:
     if isinstance(value, Duration):
-        if not (0 <= value.seconds <= _LONGEST_DURATION and 0 <= value.nanos < 1_000_000_000):
+        if not (0 <= value.seconds <= _MAX_DURATION and 0 <= value.nanos < 1_000_000_000):
             parts = f"{value.seconds} s and {value.nanos} ns"
             raise ValueError(f"{path} must be 0 or more seconds, not {parts}")
         return value
@@ -132,7 +132,7 @@ def _duration(value: Any, path: str) -> Duration:
         value = value.total_seconds()
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise _wrong_type(path, "seconds, a timedelta or a Duration", value)
-    if not math.isfinite(value) or not 0 <= value <= _LONGEST_DURATION:
+    if not math.isfinite(value) or not 0 <= value <= _MAX_DURATION:
         raise ValueError(f"{path} must be 0 or more seconds, not {value!r}")
     seconds = int(value)
     nanos = round((value - seconds) * 1_000_000_000)
@@ -150,14 +150,14 @@ def _timestamp(value: Any, path: str) -> Timestamp:
 
 
 def _scalar(field: Any, value: Any, path: str) -> Any:
-    """Return a scalar as protobuf takes it, or raise the TypeError that protobuf words badly."""
+    """Check a scalar, with a clearer message than protobuf's."""
     if field.enum_type is not None:
         if isinstance(value, str):
             constant = field.enum_type.values_by_name.get(value)
             if constant is None:
                 names = ", ".join(field.enum_type.values_by_name)
                 raise ValueError(
-                    f"{path}: {field.enum_type.name} has no {value!r}; take one of {names}"
+                    f"{path}: {field.enum_type.name} has no {value!r}; use one of {names}"
                 )
             return constant.number
         known = field.enum_type.values_by_name
@@ -191,7 +191,7 @@ _PYTHON_TYPES: dict[int, tuple[tuple[type, ...], str]] = {
 
 
 def _assign(path: str, setter: Any, *args: Any) -> None:
-    """Call one of protobuf's setters; what it refuses is put with the field's name."""
+    """Call one of protobuf's setters; add the field's name to its errors."""
     try:
         setter(*args)
     except (TypeError, ValueError) as exc:
@@ -200,7 +200,7 @@ def _assign(path: str, setter: Any, *args: Any) -> None:
 
 
 def _same_name(message: Message, message_type: type[Message]) -> bool:
-    """Compare names without their packages: ours is not the wire's."""
+    """Compare names without their packages: ours differs from the one on the wire."""
     ours, theirs = message_type.DESCRIPTOR, message.DESCRIPTOR
     return _local_name(ours) == _local_name(theirs)
 

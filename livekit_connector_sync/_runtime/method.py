@@ -1,8 +1,7 @@
-"""What the channel knows of an RPC: the facts that the generated code hands to the runtime.
+"""The facts about an RPC that generated code passes to the runtime.
 
-A MethodInfo is written by `codegen/` from the protos and the overlay, and read by every layer
-that decides something about a call: which grant to sign, what may be repeated, how long to wait.
-It is data: nothing here does I/O or imports another module of the package.
+`codegen/` writes a MethodInfo from the protos and the overlay. Every layer that decides something
+about a call reads it: which grants to sign, what may be repeated, how long to wait.
 """
 
 from __future__ import annotations
@@ -20,13 +19,13 @@ Response = TypeVar("Response", bound=Message)
 
 @dataclass(frozen=True)
 class Grant:
-    """One claim that the token of an RPC must carry.
+    """A claim that the token of an RPC must carry.
 
     Args:
         name: the claim as LiveKit's tokens spell it, such as "roomCreate".
         section: the part of the token that holds it: "video", "sip" or "agent".
-        field: where the claim is a string taken from the request ("room"), the field that holds it;
-            empty where the claim is simply True.
+        field: the request's field that holds the value of the claim, such as "room"; empty if the
+            value is True.
     """
 
     name: str
@@ -45,17 +44,17 @@ class MethodInfo(Generic[Request, Response]):
         response_type: the class of the response message.
         grants: the claims that the call's token must carry.
         safe_to_repeat: True if a repeat after an ambiguous failure cannot place a call twice.
-        repeat_done: codes that mean "done already" when they answer our own repeat.
-        repeat_echo: fields of the request that the response of such a repeat is made of; if one
-            of them is empty, the error surfaces instead.
+        repeat_done: codes that mean "already done" in the response to our own repeat.
+        repeat_echo: fields of the request that make up the response of such a repeat; if one of
+            them is empty, the error is raised instead.
         required: fields of the request that must not be empty.
         required_unless: (field, enum field, constant): the field must not be empty unless the
             enum field holds that constant.
-        no_default: fields that a caller who uses keywords must pass, since their default would
-            silently mean something.
-        formats: (field, format): the field's text must have this shape where it is not empty;
-            the formats are those of `validation.FORMATS`.
-        wait_field: the bool field that makes the service wait for an answer before it replies.
+        no_default: fields that a caller must pass as keywords, because the default of the field
+            has a meaning of its own.
+        formats: (field, format): the format that the field's text must have if it is not empty,
+            a key of `validation.FORMATS`.
+        wait_field: the bool field that makes the service respond only after somebody picks up.
         wait_timeout_field: the Duration field that bounds this wait.
     """
 
@@ -80,11 +79,11 @@ class MethodInfo(Generic[Request, Response]):
         return f"{self.service}/{self.name}"
 
     def response_of_done(self, request: Request, code: str) -> Optional[Response]:
-        """Return the response of a call that was made before, None if an error does not say so.
+        """Return the response of a call that is already done, None if the error says otherwise.
 
         Args:
             request: the call's request.
-            code: the code that answered its repeat.
+            code: the error code that its repeat got.
         """
         if code not in self.repeat_done:
             return None

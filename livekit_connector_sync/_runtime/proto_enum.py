@@ -1,4 +1,4 @@
-"""Enums of the protos as Python enums, whose constants complete in a live shell."""
+"""The protos' enums as Python enums, whose constants complete in editors and shells."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ __all__ = ["ProtoEnum"]
 
 
 class ProtoEnum(enum.IntEnum):
-    """Base of the generated enums: members are the numbers on the wire.
+    """Base of the generated enums. The members are the numbers on the wire.
 
     `Name`, `Value`, `keys`, `values` and `items` are those of protobuf's own enums.
     """
 
     @classmethod
     def Name(cls, number: int) -> str:
-        """Return the name of a number; raise ValueError if it has none."""
+        """Return the name of a number. Raises ValueError if there is none."""
         return cls(number).name
 
     @classmethod
     def Value(cls, name: str) -> int:
-        """Return the number of a name; raise ValueError if there is no such name."""
+        """Return the number of a name. Raises ValueError if there is no such name."""
         if name not in cls.__members__:
             raise ValueError(
-                f"{cls.__name__} has no value {name!r}: take one of {', '.join(cls.__members__)}"
+                f"{cls.__name__} has no value {name!r}: use one of {', '.join(cls.__members__)}"
             )
         return cls[name].value
 

@@ -1,4 +1,4 @@
-"""What a request is checked for before a socket is opened."""
+"""Checks a request before anything is sent."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ FORMATS: dict[str, Callable[[str], Optional[str]]] = {
     "cloud_api_version": _cloud_api_version,
     "phone_number": _phone_number,
 }
-"""The formats that an overlay may name; each returns what to write instead, or None."""
+"""The formats that an overlay may name. Each returns what to write instead, or None."""
 
 
 def check_request(method: MethodInfo[Any, Any], request: Message) -> None:
-    """Check that the required fields of a request are there and well formed.
+    """Check that the required fields of a request are set and well formed.
 
     Raises:
         InvalidArgument: a field is missing or malformed; `metadata["argument"]` names it, and

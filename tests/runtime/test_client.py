@@ -169,7 +169,7 @@ class Noting(lk.UnaryUnaryClientInterceptor):
         (("https://x", b"key", "secret"), {}, "api_key must be a str"),
         (("https://x", "key ", "secret"), {}, "api_key begins or ends with white space"),
         (("https://x", "key", "secret\n"), {}, "api_secret begins or ends with white space"),
-        (("https://x",), {"token": b"x"}, "token is no JWT"),
+        (("https://x",), {"token": b"x"}, "token is not a JWT"),
         (("https://x", "key", "secret"), {"retry": 3}, "retry must be a RetryPolicy"),
         (("https://x", "key", "secret"), {"failover": "no"}, "failover must be True"),
         (("https://x", "key", "secret"), {"session": requests.Session}, "session must be a"),
