@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-import re
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
@@ -22,6 +21,7 @@ from .redaction import hide_locals
 from .regions import Endpoint, FailoverPolicy, policy_of
 from .retry import RetryPolicy, RetryThrottle
 from .twirp import checked_metadata
+from .validation import normalized_url
 
 if TYPE_CHECKING:
     import requests
@@ -216,27 +216,3 @@ def _intercepted(
             f" continuation() does, not {_shown(result)}; the call itself may have been made"
         )
     return result
-
-
-def normalized_url(url: str) -> str:
-    """Return a server's URL with an http scheme and without trailing slash, query, and fragment.
-
-    Raises:
-        ValueError: the URL is malformed, or contains a user name or password.
-    """
-    wrong = ValueError(f'url {url!r} must look like "https://my-project.livekit.cloud"')
-    if not isinstance(url, str):
-        raise wrong
-    try:
-        parts = urlsplit(url.strip())
-        valid = bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        raise wrong from None
-    if not valid or parts.scheme not in ("http", "https", "ws", "wss"):
-        raise wrong
-    if "@" in parts.netloc:
-        raise ValueError("url must not hold a user name or password: pass credentials instead")
-    if re.search(r"[\s\\]", parts.netloc + parts.path):
-        raise ValueError(f"url {url!r} holds white space or a backslash")
-    scheme = {"ws": "http", "wss": "https"}.get(parts.scheme, parts.scheme)
-    return f"{scheme}://{parts.netloc}{parts.path.rstrip('/')}"

@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any, Callable, Protocol
+from typing import Any, Callable, NoReturn, Protocol
 
 from ..access_token import sign
+from .redaction import hide_locals
+from .validation import CLOUD_DOMAINS
 
 __all__ = ["ApiKeyCredentials", "Credentials", "TokenCredentials"]
 
@@ -17,6 +19,26 @@ _CACHE_SIZE = 256  # tokens; one per set of grants, and grants may name a room e
 
 ClaimSet = tuple[tuple[str, str, Any], ...]
 """The claims that a call needs, as (section, name, value); hashable."""
+
+
+def check_key(name: str, value: object) -> None:
+    """Check an API key or a secret.
+
+    Raises:
+        ValueError: it is not one; the text names the argument and not its value.
+    """
+    if value is None or value == "":
+        raise ValueError(f"{name} is empty: pass both api_key and api_secret")
+    if not isinstance(value, str):
+        raise ValueError(f"{name} must be a str, not {type(value).__name__}")
+    if not value.strip():
+        raise ValueError(f"{name} is blank")
+    if value != value.strip():
+        raise ValueError(f"{name} begins or ends with white space: strip() it")
+    if value.lower().startswith("bearer "):
+        raise ValueError(f'{name} begins with "Bearer ": pass the bare key, or a token as token')
+    if "://" in value or value.endswith(CLOUD_DOMAINS):
+        raise ValueError(f"{name} is a URL: the order is url, api_key, api_secret")
 
 
 class Credentials(Protocol):
@@ -45,6 +67,7 @@ class ApiKeyCredentials:
             lifetime is not positive.
     """
 
+    @hide_locals
     def __init__(
         self,
         api_key: str,
@@ -53,14 +76,8 @@ class ApiKeyCredentials:
         ttl: timedelta = timedelta(minutes=10),
         clock: Callable[[], float] = time.time,
     ) -> None:
-        if not api_key or not api_secret:
-            missing = "api_key" if not api_key else "api_secret"
-            raise ValueError(f"{missing} is empty: ApiKeyCredentials needs a key and its secret")
-        for name, value in (("api_key", api_key), ("api_secret", api_secret)):
-            if not isinstance(value, str):
-                raise ValueError(f"{name} must be a str, not {type(value).__name__}")
-            if value != value.strip():
-                raise ValueError(f"{name} begins or ends with white space: strip() it")
+        check_key("api_key", api_key)
+        check_key("api_secret", api_secret)
         if ttl <= timedelta(0):
             raise ValueError(f"ttl must be positive, not {ttl}")
         self.api_key = api_key
@@ -71,6 +88,9 @@ class ApiKeyCredentials:
 
     def __repr__(self) -> str:
         return f"ApiKeyCredentials({self.api_key!r})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("ApiKeyCredentials can't be pickled: a pickle would hold the secret")
 
     def token(self, claims: ClaimSet) -> tuple[str, bool]:
         """Return a token with these claims, and whether it came from the cache."""
@@ -108,13 +128,19 @@ class TokenCredentials:
         ValueError: the token is empty, not a str, or holds white space.
     """
 
+    @hide_locals
     def __init__(self, token: str) -> None:
+        if isinstance(token, str) and token.lower().startswith("bearer "):
+            raise ValueError('token must not begin with "Bearer "')
         if not isinstance(token, str) or token.split() != [token] or not token.isascii():
             raise ValueError("token is not a JWT: pass the string that to_jwt() returned")
         self._token = token
 
     def __repr__(self) -> str:
         return "TokenCredentials(...)"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("TokenCredentials can't be pickled: a pickle would hold the token")
 
     def token(self, claims: ClaimSet) -> tuple[str, bool]:
         """Return the token, whatever its claims."""

@@ -18,6 +18,7 @@ from typing import Optional, Union
 from urllib.parse import urlsplit
 
 from .forking import reset_after_fork
+from .validation import CLOUD_DOMAINS
 
 __all__ = [
     "DISCOVERY_TIMEOUT",
@@ -31,13 +32,12 @@ __all__ = [
     "untried",
 ]
 
-CLOUD_DOMAINS = ("*.livekit.cloud", "*.livekit.run")
 DISCOVERY_TIMEOUT = 2.0  # seconds
 _MIN_TIMEOUT = 5.0  # seconds; calls with a shorter one would only overload the next region
 _MAX_CACHE_AGE = 86_400.0  # seconds
 _MAX_REGIONS = 32
 # Reject ambiguous hosts, which URL parsers read in different ways: secrets are sent there.
-_AUTHORITY = re.compile(r"([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]+)?", re.IGNORECASE)
+_AUTHORITY = re.compile(r"([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]+)?", re.IGNORECASE | re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class FailoverPolicy:
 
     def domain_of(self, host: str) -> Optional[str]:
         """Return the domain that a host is under, None if there is no failover for the host."""
-        for domain in (*CLOUD_DOMAINS, *self.hosts):
+        for domain in (*(f"*{domain}" for domain in CLOUD_DOMAINS), *self.hosts):
             if _under(host, domain):
                 return domain
         return None

@@ -50,8 +50,13 @@ _OWN_HEADERS = {
             "content-encoding",
             "content-length",
             "content-type",
+            "expect",
             "host",
+            "keep-alive",
+            "te",
+            "trailer",
             "transfer-encoding",
+            "upgrade",
         ),
         "the transport sets it",
     ),
@@ -114,6 +119,8 @@ def checked_metadata(metadata: Iterable[tuple[str, str]]) -> tuple[tuple[str, st
             raise ValueError(f"{name!r} is not a header name")
         if name.lower() in _OWN_HEADERS:
             raise ValueError(f"header {name} cannot be set: {_OWN_HEADERS[name.lower()]}")
+        if name.lower().startswith("proxy-"):
+            raise ValueError(f"header {name} cannot be set: use the proxies option")
         if not _VALUE.fullmatch(value) or value != value.strip():
             raise ValueError(
                 f"the value of header {name} cannot be sent: it holds line breaks, "
@@ -208,7 +215,9 @@ def _intermediary(status: int, headers: Mapping[str, str], body: bytes) -> Failu
     text = _status_text(status)
     if 300 <= status <= 399:
         code, detail = StatusCode.INTERNAL, {"location": headers.get("location", "")}
-        text += " redirects: use the URL of the server itself"
+        text += (
+            " redirects: use the URL of the server itself" if status != 304 else " is unexpected"
+        )
     else:
         code = _FROM_INTERMEDIARY.get(status, StatusCode.UNKNOWN)
         detail = {"body": body.decode("utf-8", "replace")}

@@ -1,16 +1,71 @@
-"""Checks a request before anything is sent."""
+"""Checks what users pass: the URL of a server, the fields of a request."""
 
 from __future__ import annotations
 
 import re
+import warnings
 from typing import Any, Callable, Optional
+from urllib.parse import urlsplit
 
 from google.protobuf.message import Message
 
 from ..errors import InvalidArgument
 from .method import MethodInfo
 
-__all__ = ["FORMATS", "check_request"]
+__all__ = ["FORMATS", "check_request", "normalized_url"]
+
+
+CLOUD_DOMAINS = (".livekit.cloud", ".livekit.run")
+_EXAMPLE = '"https://my-project.livekit.cloud"'
+
+
+def normalized_url(url: str) -> str:
+    """Return a server's URL with an http scheme and without trailing slash, query, and fragment.
+
+    Warns if the URL of a LiveKit Cloud project lacks TLS, since keys would be sent in clear.
+
+    Raises:
+        ValueError: the URL is malformed. The text says how, and quotes nothing of the URL, which
+            may contain a secret.
+    """
+    if not isinstance(url, str):
+        raise ValueError(f"url must be a str such as {_EXAMPLE}, not {type(url).__name__}")
+    url = url.strip()
+    try:
+        parts = urlsplit(url)
+        host, port_is_zero = parts.hostname or "", parts.port == 0
+    except ValueError:
+        host, port_is_zero = "", True
+    fault = _fault_of_url(url, host)
+    known = ("http", "https", "ws", "wss")
+    if fault is None and (not host or port_is_zero or parts.scheme not in known):
+        fault = "its scheme, host, or port is malformed"
+    if fault is not None:
+        raise ValueError(f"url must look like {_EXAMPLE}: {fault}")
+    scheme = {"ws": "http", "wss": "https"}.get(parts.scheme, parts.scheme)
+    if scheme == "http" and host.endswith(CLOUD_DOMAINS):
+        warnings.warn(
+            f"url: {host} is reached without TLS, so keys are sent in clear: use https or wss",
+            stacklevel=2,
+        )
+    return f"{scheme}://{parts.netloc}{parts.path.rstrip('/')}"
+
+
+def _fault_of_url(url: str, host: str) -> Optional[str]:
+    """Return what a user probably got wrong about a URL, None if nothing stands out."""
+    if "@" in url.partition("?")[0]:
+        return "it must not contain a user name, password, or key; pass credentials instead"
+    if re.search(r"[<>{}$]", url) or "your-project" in url.lower():
+        return "replace the placeholder with the name of your project"
+    if host == "cloud.livekit.io":
+        return "this is the dashboard's address; copy the project URL from the project's settings"
+    if re.search(r"[\s\\]", url) or not url.isprintable():
+        return "it contains white space, a control character, or a backslash"
+    if "://" not in url and re.fullmatch(r"[A-Za-z0-9_-]+", url):
+        return "it looks like a key; the order is url, api_key, api_secret"
+    if "://" not in url:
+        return "it has no scheme; begin it with https:// or wss://"
+    return None
 
 
 def _cloud_api_version(text: str) -> Optional[str]:

@@ -165,7 +165,7 @@ class Noting(lk.UnaryUnaryClientInterceptor):
         (("https://x", "key", "secret"), {"timeout": -1}, "timeout"),
         (("https://x", "key", "secret"), {"timeout": float("nan")}, "timeout"),
         (("https://x", "key", "secret"), {"timeout": "5"}, "timeout"),
-        ((7, "key", "secret"), {}, "url 7"),
+        ((7, "key", "secret"), {}, "url must be a str"),
         (("https://x", b"key", "secret"), {}, "api_key must be a str"),
         (("https://x", "key ", "secret"), {}, "api_key begins or ends with white space"),
         (("https://x", "key", "secret\n"), {}, "api_secret begins or ends with white space"),

@@ -1,0 +1,95 @@
+"""What the constructors say to somebody who mistyped a URL, a key, or a header."""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+
+import pytest
+
+import livekit_connector_sync as lk
+
+SECRET = "s3cret-of-the-project-with-32-characters"
+
+
+@pytest.mark.parametrize(
+    ("url", "remedy"),
+    [
+        ("https://<your-project>.livekit.cloud", "replace the placeholder"),
+        ("wss://your-project.livekit.cloud", "replace the placeholder"),
+        ("${LIVEKIT_URL}", "replace the placeholder"),
+        ("https://cloud.livekit.io/projects/p_1/settings", "copy the project URL"),
+        ("https://a.livekit.cloud\x00", "control character"),
+        ("https://a.live\nkit.cloud", "white space"),
+        ("a.livekit.cloud", "no scheme"),
+        ("APIabcdef", "the order is url, api_key, api_secret"),
+        ("ftp://a.livekit.cloud", "malformed"),
+        ("https://", "malformed"),
+        (f"https://key:{SECRET}@host:99999", "user name, password, or key"),
+        (f"key:{SECRET}@host", "user name, password, or key"),
+        (f"http//host?api_secret={SECRET}", "no scheme"),
+        (f"https://host:{SECRET}", "malformed"),
+        (SECRET, "the order is url, api_key, api_secret"),
+    ],
+)
+def test_guarantee_4_a_mistyped_url_is_explained_and_not_shown(url, remedy) -> None:
+    with pytest.raises(ValueError, match=remedy) as caught:
+        lk.ConnectorClient(url, "key", SECRET)
+    assert SECRET not in str(caught.value)
+    assert 'url must look like "https://my-project.livekit.cloud"' in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "secret", "remedy"),
+    [
+        ("   ", SECRET, "api_key is blank"),
+        ("key", "\t", "api_secret is blank"),
+        (f"Bearer {SECRET}", SECRET, 'api_key begins with "Bearer "'),
+        ("https://a.livekit.cloud", SECRET, "the order is url, api_key, api_secret"),
+        ("a.livekit.cloud", SECRET, "the order is url, api_key, api_secret"),
+        ("key", f"{SECRET}\n", "api_secret begins or ends with white space"),
+    ],
+)
+def test_guarantee_4_a_mistyped_key_is_explained_and_not_shown(key, secret, remedy) -> None:
+    with pytest.raises(ValueError, match=remedy) as caught:
+        lk.ConnectorClient("https://x", key, secret)
+    assert SECRET not in str(caught.value)
+
+
+def test_a_token_with_its_scheme_is_refused() -> None:
+    with pytest.raises(ValueError, match='token must not begin with "Bearer "'):
+        lk.TokenCredentials("Bearer abc")
+
+
+def test_a_cloud_project_without_tls_warns() -> None:
+    with pytest.warns(UserWarning, match=r"a\.livekit\.cloud is reached without TLS"):
+        lk.ConnectorClient("ws://a.livekit.cloud", "key", SECRET)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        lk.ConnectorClient("ws://127.0.0.1:7880", "key", SECRET)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: lk.ApiKeyCredentials("key", SECRET),
+        lambda: lk.TokenCredentials(SECRET),
+    ],
+    ids=["ApiKeyCredentials", "TokenCredentials"],
+)
+def test_guarantee_4_what_holds_a_secret_is_not_pickled(make) -> None:
+    with pytest.raises(TypeError, match="can't be pickled"):
+        pickle.dumps(make())
+    assert SECRET not in repr(make())
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Expect", "Upgrade", "TE", "Trailer", "Keep-Alive", "Proxy-Authorization", "proxy-connection"],
+)
+def test_hop_by_hop_headers_are_refused(name) -> None:
+    client = lk.ConnectorClient("http://127.0.0.1:1", "key", SECRET)
+    with pytest.raises(ValueError, match=f"header {name} cannot be set"):
+        client.disconnect_whatsapp_call(
+            whatsapp_call_id="wacid.1", whatsapp_api_key="k", extra_headers={name: "x"}
+        )
