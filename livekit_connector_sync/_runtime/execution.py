@@ -153,7 +153,8 @@ class Execution(Generic[Request, Response]):
                     self._method, answer.headers.get("content-type", ""), answer.body
                 )
             except ValueError as exc:
-                return Failure(StatusCode.INTERNAL, message=str(exc), status=200)
+                page = {"body": twirp.decode(answer.body)} if b"<html" in answer.body else {}
+                return Failure(StatusCode.INTERNAL, message=str(exc), metadata=page, status=200)
             return response, tuple(answer.headers.items())
         failure = twirp.parse_failure(
             answer.status, answer.headers, answer.body, datetime.now(timezone.utc)
@@ -258,6 +259,10 @@ class Execution(Generic[Request, Response]):
 
     def _error(self, failure: Failure) -> TwirpError:
         scrub = self._scrubber.scrub
+        message = scrub(failure.message)
+        page = scrub(failure.metadata.get("body", ""), personal=True)
+        if "<" in page:
+            message = f'{message}; {self._route.url} sent a page: "{twirp.page_words(page)}"'
         metadata = {
             twirp.excerpt(scrub(name)): twirp.excerpt(scrub(text, personal=True))
             if name in ("body", "location")
@@ -266,7 +271,7 @@ class Execution(Generic[Request, Response]):
         }
         return TwirpError.from_code(
             failure.code,
-            twirp.excerpt(scrub(failure.message), twirp.MAX_TEXT),
+            twirp.excerpt(message, twirp.MAX_TEXT),
             metadata=metadata,
             status=failure.status,
             request_id=self._request_id,

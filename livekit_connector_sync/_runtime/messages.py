@@ -162,7 +162,10 @@ def _scalar(field: Any, value: Any, path: str) -> Any:
             return constant.number
         known = field.enum_type.values_by_name
         of_another = isinstance(value, ProtoEnum) and value.name not in known
-        if isinstance(value, bool) or not isinstance(value, int) or of_another:
+        if of_another:
+            other = f"{type(value).__name__}.{value.name}"
+            raise TypeError(f"{path} must be a {field.enum_type.name} constant, not {other}")
+        if isinstance(value, bool) or not isinstance(value, int):
             raise _wrong_type(path, f"a {field.enum_type.name} constant or its name", value)
         return int(value)
     expected = _PYTHON_TYPES.get(field.cpp_type)

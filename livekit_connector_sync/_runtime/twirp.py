@@ -6,6 +6,7 @@ client.
 
 from __future__ import annotations
 
+import html
 import http
 import json
 import re
@@ -36,6 +37,7 @@ REQUEST_ID = "X-Livekit-Request-Id"
 
 _MAX_QUOTE = 60  # characters
 _MAX_EXCERPT = 256  # characters of an intermediary's body that an error keeps
+_MAX_PAGE = 20_000  # characters of a page in which its first words are looked for
 MAX_TEXT = 16_384  # characters of the service's message, and of each detail, that an error keeps
 MAX_DETAILS = 64  # entries of an error's metadata
 
@@ -170,7 +172,7 @@ def parse_failure(status: int, headers: Mapping[str, str], body: bytes, now: dat
     except ValueError:
         known = StatusCode.INTERNAL
         message = f"the service returned an error code that Twirp does not have: {_quoted(code)}"
-        metadata = {"body": body.decode("utf-8", "replace")}
+        metadata = {"body": decode(body)}
         code = ""
     # SIP statuses come from the far end: a busy phone rang, whatever the code says.
     final = SIP_STATUS in metadata
@@ -186,9 +188,20 @@ def parse_failure(status: int, headers: Mapping[str, str], body: bytes, now: dat
     )
 
 
+def decode(body: bytes) -> str:
+    """Return the text of a body of any kind."""
+    return body.decode("utf-8", "replace")
+
+
 def excerpt(text: str, limit: int = _MAX_EXCERPT) -> str:
     """Return a text, or the beginning of a longer one."""
     return text if len(text) <= limit else f"{text[:limit]}..."
+
+
+def page_words(page: str) -> str:
+    """Return the first words of the text in an HTML page."""
+    text = re.sub(r"(?is)<(script|style)\b.*?</\1\s*>|<[^>]*>", " ", page[:_MAX_PAGE])
+    return excerpt(" ".join(html.unescape(text).split()), _MAX_QUOTE)
 
 
 def retry_after(value: Optional[str], now: datetime) -> Optional[float]:
@@ -220,7 +233,7 @@ def _intermediary(status: int, headers: Mapping[str, str], body: bytes) -> Failu
         )
     else:
         code = _FROM_INTERMEDIARY.get(status, StatusCode.UNKNOWN)
-        detail = {"body": body.decode("utf-8", "replace")}
+        detail = {"body": decode(body)}
         text += ", not written by the service"
         text += f": {_HINTS[status]}" if status in _HINTS else ""
     metadata = {"http_error_from_intermediary": "true", "status_code": str(status), **detail}

@@ -129,3 +129,18 @@ def test_guarantee_4_a_servers_long_text_is_cut_where_it_is_printed() -> None:
         lk.ConnectorStub(channel).DialWhatsAppCall(DIAL)
     assert len(str(caught.value)) < 1_200
     assert len(caught.value.message) <= 20_000
+
+
+@pytest.mark.parametrize("status", [200, 404, 502])
+def test_a_page_in_place_of_a_response_is_named_with_its_url_and_first_words(status) -> None:
+    page = (
+        b"<html><head><title>Acme &amp; Co</title><style>a{}</style></head>Log in</html>"
+    )
+    with (
+        ScriptedServer(http(status, page, "text/html")) as server,
+        lk.Channel(server.url, KEY) as channel,
+        pytest.raises(lk.TwirpError) as caught,
+    ):
+        lk.ConnectorStub(channel).DialWhatsAppCall(DIAL)
+    assert f'{server.url} sent a page: "Acme & Co Log in"' in str(caught.value)
+    assert caught.value.status == status
