@@ -1,17 +1,18 @@
-"""Dial a list of numbers with Celery: paced, spread over machines, nobody called twice.
+"""Dial a list of numbers with Celery: rate-limited, on several machines, each number at most once.
 
-    celery -A bulk_dial worker -Q bulk -c 8                 # on as many machines as you like
+    celery -A bulk_dial worker -Q bulk -c 8                 # on any number of machines
     python bulk_dial.py start spring-campaign numbers.txt   # one number a line, in digits
     python bulk_dial.py report spring-campaign numbers.txt
 
-A number's task has the same id whenever the command runs, and two tasks with one id place one
-call. So the first command may be repeated after a crash, or with a longer list.
+The `start` command is idempotent: a number's task always has the same id, and tasks with the same
+id place one call. You can run it again after a crash, or with a longer list.
 
-The claims that make this so are in the Redis, which must not lose them: run it with an append-only
-file ("appendonly yes", "appendfsync always") and "maxmemory-policy noeviction".
+Redis keeps the claims that make this work. So that Redis doesn't lose them, run it with an
+append-only file ("appendonly yes", "appendfsync always") and "maxmemory-policy noeviction".
 
-Environment: REDIS_URL; LIVEKIT_URL, LIVEKIT_API_KEY, LIVEKIT_API_SECRET; WHATSAPP_PHONE_NUMBER_ID,
-WHATSAPP_API_KEY, WHATSAPP_CLOUD_API_VERSION for the workers; BULK_RATE, the pace of one worker.
+Set REDIS_URL in the environment. For the workers, also set LIVEKIT_URL, LIVEKIT_API_KEY,
+LIVEKIT_API_SECRET, WHATSAPP_PHONE_NUMBER_ID, WHATSAPP_API_KEY, WHATSAPP_CLOUD_API_VERSION, and
+optionally BULK_RATE, the rate limit of one worker.
 """
 
 from __future__ import annotations
@@ -28,17 +29,17 @@ from livekit_connector_sync import TwirpError
 from livekit_connector_sync.contrib.celery import UnknownOutcome, dial_whatsapp_call
 
 REDIS_URL = os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0")
-QUEUE = "bulk"  # its own, so that accepting a call never waits behind a campaign
+QUEUE = "bulk"  # a separate queue, so that accepting a call never waits for a campaign
 
 app = Celery("bulk_dial", broker=REDIS_URL, backend=REDIS_URL, set_as_current=True)
 app.conf.update(
     imports=["livekit_connector_sync.contrib.celery"],
     broker_connection_retry_on_startup=True,
     worker_prefetch_multiplier=1,
-    # Placed calls are told from dials that wait for as long as claims are kept.
+    # As long as claims are kept, so that the report can tell placed calls from waiting ones.
     result_expires=7 * 24 * 3600,
-    result_backend_always_retry=True,  # a placed call has not failed because Redis was away
-    # Per worker: twice as many workers dial twice as fast. Meta allows 1000 calls at a time.
+    result_backend_always_retry=True,  # a Redis outage must not turn a placed call into a failure
+    # The limit is per worker: two workers dial twice as fast. Meta allows 1000 concurrent calls.
     task_annotations={
         dial_whatsapp_call.name: {"rate_limit": os.environ.get("BULK_RATE", "5/s")},
     },
@@ -46,12 +47,12 @@ app.conf.update(
 
 
 def numbers_in(path: Path) -> list[str]:
-    """Return the numbers in a file, each once."""
+    """Return the numbers in a file, without duplicates."""
     return list(dict.fromkeys(path.read_text("utf-8").split()))
 
 
 def task_id(campaign: str, number: str) -> str:
-    """Return the id of a number's task; Meta's webhooks hold it, so it hides the number."""
+    """Return the id of a number's task, hashed because Meta's webhooks contain it."""
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{campaign}/{number}"))
 
 
@@ -71,7 +72,7 @@ def start(campaign: str, numbers: list[str]) -> None:
 
 
 def outcome(campaign: str, number: str) -> str:
-    """Return what became of a number: placed, waiting, unknown, or the code of an error."""
+    """Return the outcome of a number: placed, waiting, unknown, or an error code."""
     result = app.AsyncResult(task_id(campaign, number))
     if result.successful():
         return "placed"
@@ -81,23 +82,23 @@ def outcome(campaign: str, number: str) -> str:
     if isinstance(error, UnknownOutcome):
         return "unknown"
     if isinstance(error, TwirpError):
-        # What did nothing is dialled by the next `start`; the rest is not, as it may have rung.
+        # The next `start` dials again only if the phone cannot have rung.
         return f"{error.code}, dialled again" if error.safe_to_retry else str(error.code)
     return type(error).__name__
 
 
 def report(campaign: str, numbers: list[str]) -> None:
-    """Print how many numbers came to what."""
+    """Print how many numbers have each outcome."""
     for name, count in Counter(outcome(campaign, number) for number in numbers).most_common():
         print(f"{count:6} {name}")
 
 
 def main() -> None:
-    """Queue or report."""
+    """Queue the dials, or print a report."""
     parser = argparse.ArgumentParser(description="Dial a list of numbers with Celery.")
     parser.add_argument("action", choices=("start", "report"))
-    parser.add_argument("campaign", help="names the campaign, and the agent that talks")
-    parser.add_argument("numbers", type=Path, help="a file of numbers in digits")
+    parser.add_argument("campaign", help="the name of the campaign and of its agent")
+    parser.add_argument("numbers", type=Path, help="a file with one number in digits per line")
     options = parser.parse_args()
     action = start if options.action == "start" else report
     action(options.campaign, numbers_in(options.numbers))

@@ -1,8 +1,7 @@
-"""Calls from start to end, without an account: the client against the emulator on this machine.
+"""Place, accept, and end calls without an account, against the emulator on this machine.
 
-What an app learns of a call it learns from webhooks; those of the emulator come to a small server
-in this process. Each line is printed after what it tells was seen to have happened; otherwise the
-demo ends with an error.
+A small server in this process receives the emulator's webhooks, as an app would. The demo prints a
+line only after it has checked that the step happened. Otherwise, it ends with an error.
 """
 
 from __future__ import annotations
@@ -46,15 +45,15 @@ def expect(call: Call, state: State) -> None:
 
 
 class App:
-    """What a web framework would be: takes webhooks, verified, and answers at once."""
+    """A minimal web app that verifies webhooks and responds to them."""
 
     def __init__(self) -> None:
         self.url = ""
         self.client: lk.ConnectorClient
         self.events: queue.Queue[meta.Event] = queue.Queue()
 
-    def take(self, path: str, headers: dict[str, str], body: bytes) -> bytes:
-        """Take a webhook and return the answer's body."""
+    def handle(self, path: str, headers: dict[str, str], body: bytes) -> bytes:
+        """Handle a webhook and return the body of the response."""
         if path == "/meta":
             for event in meta.receive(body, headers.get(meta.SIGNATURE_HEADER), APP_SECRET):
                 self.events.put(event)
@@ -69,12 +68,12 @@ class App:
         return twiml.connect_stream(stream.connect_url).encode()
 
     def next_event(self, call: Call) -> Union[meta.CallConnect, meta.CallTerminate]:
-        """Wait for the next event of a call; its statuses are for the record only."""
+        """Wait for the next connect or terminate event of a call."""
         while True:
             event = self.events.get(timeout=10)
             if isinstance(event, (meta.CallConnect, meta.CallTerminate)):
                 if event.whatsapp_call_id != call.whatsapp_call_id:
-                    sys.exit(f"demo: a webhook of another call came: {event}")
+                    sys.exit(f"demo: received a webhook of another call: {event}")
                 return event
 
 
@@ -85,11 +84,11 @@ def listening(app: App) -> Iterator[None]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            answer = app.take(self.path, dict(self.headers.items()), body)
+            response = app.handle(self.path, dict(self.headers.items()), body)
             self.send_response(200)
-            self.send_header("Content-Length", str(len(answer)))
+            self.send_header("Content-Length", str(len(response)))
             self.end_headers()
-            self.wfile.write(answer)
+            self.wfile.write(response)
 
         def log_message(self, format: str, *args: object) -> None:
             pass
@@ -102,7 +101,7 @@ def listening(app: App) -> Iterator[None]:
 
 
 def outbound(emulator: ConnectorEmulator, client: lk.ConnectorClient, app: App) -> None:
-    """Dial a person on WhatsApp, connect the call when they answer, and end it."""
+    """Dial a person on WhatsApp, connect the call when they pick up, and end it."""
     dialled = client.dial_whatsapp_call(
         **BUSINESS,
         whatsapp_to_phone_number="15551234567",
@@ -113,12 +112,12 @@ def outbound(emulator: ConnectorEmulator, client: lk.ConnectorClient, app: App) 
     )
     (call,) = emulator.calls
     expect(call, State.RINGING)
-    tell(f"dialled {call.user_number}: it rings; call {dialled.whatsapp_call_id}")
+    tell(f"dialled {call.user_number}: the phone rings; call {dialled.whatsapp_call_id}")
 
     emulator.answer(call)
     answered = app.next_event(call)
     assert isinstance(answered, meta.CallConnect)
-    tell(f"the person picked up: Meta's webhook came, with an SDP {answered.sdp.type}")
+    tell(f"the person picked up: Meta sent a webhook with an SDP {answered.sdp.type}")
 
     client.connect_whatsapp_call(whatsapp_call_id=answered.whatsapp_call_id, sdp=answered.sdp)
     expect(call, State.ACTIVE)
@@ -129,16 +128,16 @@ def outbound(emulator: ConnectorEmulator, client: lk.ConnectorClient, app: App) 
     )
     expect(call, State.ENDED)
     assert isinstance(app.next_event(call), meta.CallTerminate)
-    tell("hung up: the call has ended, as Meta's webhook says too")
+    tell("hung up: the call ended, and Meta sent a webhook about it")
 
 
 def inbound(emulator: ConnectorEmulator, client: lk.ConnectorClient, app: App) -> None:
-    """Accept the call of a person who rings the business on WhatsApp, who then hangs up."""
+    """Accept a WhatsApp call from a person, who then hangs up."""
     call = emulator.inbound_call(from_name="Alex Doe")
     offered = app.next_event(call)
     assert isinstance(offered, meta.CallConnect)
     expect(call, State.RINGING)
-    tell(f"{offered.contact_name} calls: Meta's webhook came, with an SDP {offered.sdp.type}")
+    tell(f"{offered.contact_name} calls: Meta sent a webhook with an SDP {offered.sdp.type}")
 
     accepted = client.accept_whatsapp_call(
         **BUSINESS,
@@ -156,17 +155,17 @@ def inbound(emulator: ConnectorEmulator, client: lk.ConnectorClient, app: App) -
         whatsapp_call_id=ended.whatsapp_call_id, disconnect_reason="USER_INITIATED"
     )
     expect(call, State.ENDED)
-    tell(f"{offered.contact_name} hung up: the call has ended, and LiveKit has let it go")
+    tell(f"{offered.contact_name} hung up: the call ended, and LiveKit disconnected it")
 
 
 def phone(emulator: ConnectorEmulator) -> None:
-    """Somebody calls the business's Twilio number; Twilio asks the app, and connects the call."""
+    """Connect a call to the business's Twilio number, as the app's TwiML tells Twilio to."""
     reply = emulator.twilio_call(from_phone_number="+15557654321")
     stream = ElementTree.fromstring(reply.body).find("./Connect/Stream")
     call = emulator.calls[-1]
     if stream is None or stream.get("url") != call.connect_url:
-        sys.exit(f"demo: the app answered Twilio with {reply.body}")
-    tell(f"a phone rings at Twilio: our TwiML sends its audio to room {call.room_name!r}")
+        sys.exit(f"demo: the app responded to Twilio with {reply.body}")
+    tell(f"a call arrives at Twilio: the app's TwiML connects its audio to room {call.room_name!r}")
 
     emulator.answer(call)
     expect(call, State.ACTIVE)
@@ -174,7 +173,7 @@ def phone(emulator: ConnectorEmulator) -> None:
 
     emulator.hang_up(call)
     expect(call, State.ENDED)
-    tell("the caller hung up: the call has ended")
+    tell("the caller hung up: the call ended")
 
 
 def main() -> None:
@@ -188,14 +187,14 @@ def main() -> None:
             )
         )
         app.client = client = stack.enter_context(
-            # No proxy: one of the environment cannot reach this machine.
+            # A proxy from the environment can't reach this machine.
             lk.ConnectorClient(emulator.url, emulator.api_key, emulator.api_secret, proxies={})
         )
-        tell(f"LiveKit's Connector, Meta and Twilio are emulated at {emulator.url}")
+        tell(f"LiveKit's Connector, Meta, and Twilio are emulated at {emulator.url}")
         outbound(emulator, client, app)
         inbound(emulator, client, app)
         phone(emulator)
-        tell(f"{len(emulator.requests)} requests, {len(emulator.calls)} calls, none left open")
+        tell(f"{len(emulator.requests)} requests, {len(emulator.calls)} calls, all ended")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""LiveKit access tokens: what they grant, signing and verifying them.
+"""Create, sign, and verify LiveKit access tokens.
 
-Names and semantics are those of the official Python SDK.
+The names and semantics are those of the official Python SDK.
 Source: https://docs.livekit.io/home/get-started/authentication/
 """
 
@@ -38,10 +38,10 @@ GrantsType = TypeVar("GrantsType")
 
 @dataclass
 class VideoGrants:
-    """What the holder may do with rooms; None leaves a claim out of the token."""
+    """Grants for rooms; None leaves a grant out of the token."""
 
     room_create: Optional[bool] = None
-    """Create and delete rooms, and place connector calls."""
+    """Create and delete rooms, and place Connector calls."""
     room_list: Optional[bool] = None
     """List rooms."""
     room_record: Optional[bool] = None
@@ -51,9 +51,9 @@ class VideoGrants:
     room_join: Optional[bool] = None
     """Join the room named in `room`."""
     room: str = ""
-    """The room that room_admin and room_join are for."""
+    """The room that `room_admin` and `room_join` apply to."""
     destination_room: Optional[str] = None
-    """The room to which participants may be forwarded or moved."""
+    """The room that participants may be forwarded or moved to."""
     can_publish: bool = True
     """Publish tracks."""
     can_subscribe: bool = True
@@ -61,15 +61,15 @@ class VideoGrants:
     can_publish_data: bool = True
     """Publish data messages."""
     can_publish_sources: Optional[list[str]] = None
-    """The only track sources that may be published."""
+    """Publish tracks of these sources only."""
     can_update_own_metadata: Optional[bool] = None
-    """Change one's own metadata."""
+    """Change your own metadata."""
     ingress_admin: Optional[bool] = None
     """Manage ingresses."""
     hidden: Optional[bool] = None
     """Stay invisible to other participants."""
     recorder: Optional[bool] = None
-    """Be shown as a recorder (deprecated by LiveKit)."""
+    """Appear as a recorder (deprecated by LiveKit)."""
     agent: Optional[bool] = None
     """Register as an agent worker."""
     can_manage_agent_session: Optional[bool] = None
@@ -80,7 +80,7 @@ class VideoGrants:
 
 @dataclass
 class SIPGrants:
-    """What the holder may do with SIP."""
+    """Grants for SIP."""
 
     admin: bool = False
     """Manage trunks and dispatch rules."""
@@ -90,10 +90,10 @@ class SIPGrants:
 
 @dataclass
 class AgentGrants:
-    """What the holder may do with LiveKit Cloud's hosted agents."""
+    """Grants for hosted agents on LiveKit Cloud."""
 
     admin: bool = False
-    """Create, update and delete agents."""
+    """Create, update, and delete agents."""
     simulation_admin: bool = False
     """Manage simulations."""
     database_admin: bool = False
@@ -104,10 +104,10 @@ class AgentGrants:
 
 @dataclass
 class Claims:
-    """What a token says of its holder."""
+    """The claims of a token."""
 
     identity: str = ""
-    """The participant's identity, the token's subject."""
+    """The participant's identity: the token's subject (`sub`)."""
     name: str = ""
     """The participant's display name."""
     kind: str = ""
@@ -123,47 +123,38 @@ class Claims:
     attributes: Optional[dict[str, str]] = None
     """The participant's attributes."""
     sha256: Optional[str] = None
-    """Base64 of the SHA-256 of the body that the token vouches for (webhooks)."""
+    """The SHA-256 of a webhook's body in base64."""
     room_preset: Optional[str] = None
-    """A named room configuration of the project."""
+    """The name of a room configuration of the project."""
     raw: Mapping[str, Any] = field(default_factory=dict)
-    """All claims as the token holds them; what an AccessToken signs does not include it."""
+    """All claims of a verified token. An `AccessToken` doesn't sign it."""
 
     def asdict(self) -> dict[str, Any]:
-        """Return the claims as a token holds them, without the empty ones."""
-        grants = dataclasses.asdict(
-            dataclasses.replace(self, raw={}),
+        """Return the claims by their names in a token, without the empty ones."""
+        claims = dataclasses.asdict(
+            dataclasses.replace(self, identity="", raw={}),
             dict_factory=lambda items: {
-                _lower_camel(name): value
-                for name, value in items
-                if value is not None and value != ""
+                _to_camel_case(name): value for name, value in items if value not in (None, "")
             },
         )
-        del grants["raw"]
-        grants.pop("identity", None)
-        return grants
+        del claims["raw"]
+        return claims
 
 
 class AccessToken:
     """Builds and signs an access token.
 
     Args:
-        api_key: the project's API key; by default LIVEKIT_API_KEY.
-        api_secret: the project's API secret; by default LIVEKIT_API_SECRET, even beside an
-            `api_key` that is given, as in the official SDK.
+        api_key: the project's API key; LIVEKIT_API_KEY by default.
+        api_secret: the project's API secret; LIVEKIT_API_SECRET by default, even if you pass
+            `api_key`, as in the official SDK.
 
     Raises:
         ValueError: the key or the secret is missing.
     """
 
     def __init__(self, api_key: Optional[str] = None, api_secret: Optional[str] = None) -> None:
-        self.api_key = api_key or os.environ.get("LIVEKIT_API_KEY") or ""
-        self.api_secret = api_secret or os.environ.get("LIVEKIT_API_SECRET") or ""
-        if not self.api_key or not self.api_secret:
-            raise ValueError(
-                "AccessToken needs api_key and api_secret: pass both, or set LIVEKIT_API_KEY and "
-                "LIVEKIT_API_SECRET"
-            )
+        self.api_key, self.api_secret = _find_credentials("AccessToken", api_key, api_secret)
         self.claims = Claims()
         self.ttl = _DEFAULT_TTL
 
@@ -171,7 +162,7 @@ class AccessToken:
         return f"AccessToken(api_key={self.api_key!r}, claims={self.claims!r})"
 
     def with_ttl(self, ttl: timedelta) -> AccessToken:
-        """Set the lifetime, 6 hours by default."""
+        """Set the token's lifetime; 6 hours by default."""
         self.ttl = ttl
         return self
 
@@ -216,20 +207,20 @@ class AccessToken:
         return self
 
     def with_sha256(self, sha256: str) -> AccessToken:
-        """Vouch for a body by the base64 of its SHA-256."""
+        """Set the SHA-256 of a body, in base64."""
         self.claims.sha256 = sha256
         return self
 
     def with_room_preset(self, preset: str) -> AccessToken:
-        """Name a room configuration of the project."""
+        """Set the name of a room configuration of the project."""
         self.claims.room_preset = preset
         return self
 
     def to_jwt(self) -> str:
-        """Sign the token.
+        """Return the signed token.
 
         Raises:
-            ValueError: room_join is granted without an identity and a room.
+            ValueError: `room_join` is granted without an identity or a room.
         """
         video = self.claims.video
         if video and video.room_join and not (self.claims.identity and video.room):
@@ -246,12 +237,12 @@ class AccessToken:
 
 
 class TokenVerifier:
-    """Verifies access tokens: HS256 only, issued by the key, with an expiry.
+    """Verifies access tokens. A token must use HS256, name the API key as issuer, and expire.
 
     Args:
-        api_key: the only issuer accepted; by default LIVEKIT_API_KEY.
-        api_secret: the secret that signed; by default LIVEKIT_API_SECRET.
-        leeway: how far clocks may differ, one minute by default.
+        api_key: the only accepted issuer; LIVEKIT_API_KEY by default.
+        api_secret: the secret that signs the tokens; LIVEKIT_API_SECRET by default.
+        leeway: how much clocks may differ; one minute by default.
 
     Raises:
         ValueError: the key or the secret is missing.
@@ -264,29 +255,23 @@ class TokenVerifier:
         *,
         leeway: timedelta = _DEFAULT_LEEWAY,
     ) -> None:
-        self.api_key = api_key or os.environ.get("LIVEKIT_API_KEY") or ""
-        self._api_secret = api_secret or os.environ.get("LIVEKIT_API_SECRET") or ""
+        self.api_key, self._api_secret = _find_credentials("TokenVerifier", api_key, api_secret)
         self._leeway = leeway
-        if not self.api_key or not self._api_secret:
-            raise ValueError(
-                "TokenVerifier needs api_key and api_secret: pass both, or set LIVEKIT_API_KEY "
-                "and LIVEKIT_API_SECRET"
-            )
 
     def verify(self, token: str) -> Claims:
-        """Return the claims of a token.
+        """Verify a token and return its claims.
 
         Args:
             token: the JWT, without "Bearer".
 
         Raises:
-            jwt.InvalidTokenError: the token is malformed, expired, not yet valid, of another
-                issuer, or not signed with the secret.
+            jwt.InvalidTokenError: the token is malformed, has expired, is not valid yet, has
+                another issuer, or is not signed with the secret.
         """
         import jwt
 
         _jws().decode(token, self._api_secret, algorithms=[_ALGORITHM])
-        # The signature is checked above, so that short development secrets bring no warning.
+        # The line above verified the signature, without a warning about short secrets.
         raw = jwt.decode(
             token,
             issuer=self.api_key,
@@ -304,9 +289,9 @@ class TokenVerifier:
             name=str(raw.get("name", "")),
             kind=str(raw.get("kind", "")),
             metadata=str(raw.get("metadata", "")),
-            video=_grants(VideoGrants, raw.get("video")),
-            sip=_grants(SIPGrants, raw.get("sip")),
-            agent=_grants(AgentGrants, raw.get("agent")),
+            video=_read_grants(VideoGrants, raw.get("video")),
+            sip=_read_grants(SIPGrants, raw.get("sip")),
+            agent=_read_grants(AgentGrants, raw.get("agent")),
             attributes=raw.get("attributes"),
             sha256=raw.get("sha256"),
             room_preset=raw.get("roomPreset"),
@@ -321,10 +306,10 @@ def sign(claims: Mapping[str, Any], secret: str) -> str:
 
 @functools.cache
 def _jws() -> jwt.PyJWS:
-    """Return a signer that takes LiveKit's short development secrets ("secret") silently.
+    """Return a signer that accepts short secrets, such as LiveKit's development secret, silently.
 
-    PyJWT warns of HMAC keys under 32 bytes at every call; who picks the secret is the project's
-    owner, not this process. PyJWT is imported here, since it is slow to import.
+    PyJWT warns about an HMAC key under 32 bytes at every call, but only the owner of the project
+    can change the secret. PyJWT is imported here because its import is slow.
     """
     import jwt
     from jwt.algorithms import HMACAlgorithm
@@ -339,19 +324,32 @@ def _jws() -> jwt.PyJWS:
     return signer
 
 
-def _grants(grants_type: type[GrantsType], claims: Any) -> Optional[GrantsType]:
-    """Return the known grants of a section of the claims; unknown ones stay in Claims.raw."""
+def _read_grants(grants_type: type[GrantsType], claims: Any) -> Optional[GrantsType]:
+    """Return the known grants of a section of the claims; `Claims.raw` keeps unknown ones."""
     if not isinstance(claims, Mapping):
         return None
     known = {f.name for f in dataclasses.fields(grants_type)}  # type: ignore[arg-type]
-    named = {_snake(name): value for name, value in claims.items()}
+    named = {_to_snake_case(name): value for name, value in claims.items()}
     return grants_type(**{name: value for name, value in named.items() if name in known})
 
 
-def _lower_camel(name: str) -> str:
-    first, *rest = name.split("_")
-    return first + "".join(word.capitalize() for word in rest)
+def _to_camel_case(name: str) -> str:
+    return re.sub("_([a-z])", lambda match: match[1].upper(), name)
 
 
-def _snake(name: str) -> str:
+def _to_snake_case(name: str) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+def _find_credentials(
+    owner: str, api_key: Optional[str], api_secret: Optional[str]
+) -> tuple[str, str]:
+    """Return the key and the secret, each from the environment by default."""
+    api_key = api_key or os.environ.get("LIVEKIT_API_KEY")
+    api_secret = api_secret or os.environ.get("LIVEKIT_API_SECRET")
+    if not api_key or not api_secret:
+        raise ValueError(
+            f"{owner} needs api_key and api_secret: pass both, or set LIVEKIT_API_KEY and "
+            "LIVEKIT_API_SECRET"
+        )
+    return api_key, api_secret

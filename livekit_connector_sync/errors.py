@@ -1,14 +1,14 @@
-"""What a call raises when it fails: one class per Twirp code, all below TwirpError.
+"""The errors of a failed call: one subclass of TwirpError for each Twirp code.
 
     TwirpError                   every failure of a call
      +-- Canceled, Unknown, InvalidArgument, Malformed, NotFound, BadRoute, AlreadyExists,
      |   PermissionDenied, Unauthenticated, ResourceExhausted, FailedPrecondition, Aborted,
      |   OutOfRange, Unimplemented, Internal, Unavailable, DataLoss
-     +-- DeadlineExceeded         is a TimeoutError too
+     +-- DeadlineExceeded         also a TimeoutError
 
-Errors hold plain values only: they pickle, copy and cross Celery's result backends whole, and no
-request, response, token or session can be reached from one. Mistakes in configuration are
-ValueError, not TwirpError.
+Errors hold plain values only. They keep all their attributes when they are pickled, copied, or
+stored in a Celery result backend, and they hold no request, response, token, or session. A wrong
+configuration raises ValueError, not TwirpError.
 """
 
 from __future__ import annotations
@@ -42,47 +42,47 @@ __all__ = [
 
 
 class StatusCode(str, enum.Enum):
-    """Twirp's error codes; each member equals its spelling on the wire.
+    """Twirp's error codes. Each member equals its value on the wire, such as "not_found".
 
     Source: https://twitchtv.github.io/twirp/docs/spec_v7.html#error-codes
     """
 
     CANCELED = "canceled"
-    """The operation was cancelled."""
+    """The operation was canceled."""
     UNKNOWN = "unknown"
-    """The error has no other code, or came from something between us and the service."""
+    """The error has no other code, or a proxy between the client and the service caused it."""
     INVALID_ARGUMENT = "invalid_argument"
-    """A field of the request is wrong whatever the state of the system."""
+    """A field of the request is wrong, regardless of the state of the service."""
     MALFORMED = "malformed"
     """The service could not decode the request."""
     DEADLINE_EXCEEDED = "deadline_exceeded"
-    """Time ran out, here or in the service."""
+    """The timeout of the client or of the service expired."""
     NOT_FOUND = "not_found"
-    """The thing asked for is not there."""
+    """The requested resource doesn't exist."""
     BAD_ROUTE = "bad_route"
-    """No such service, method or HTTP verb at this URL."""
+    """The URL doesn't serve this service, method, or HTTP verb."""
     ALREADY_EXISTS = "already_exists"
-    """The thing to be made is there already."""
+    """The resource to create exists already."""
     PERMISSION_DENIED = "permission_denied"
-    """The caller is known and may not do this: a grant is missing from the token."""
+    """The caller isn't allowed to do this: the token lacks a grant."""
     UNAUTHENTICATED = "unauthenticated"
-    """The token is missing, expired or not signed with this project's secret."""
+    """The token is missing, has expired, or isn't signed with the project's secret."""
     RESOURCE_EXHAUSTED = "resource_exhausted"
-    """A quota or rate limit is used up."""
+    """A quota or rate limit is exceeded."""
     FAILED_PRECONDITION = "failed_precondition"
-    """The state of the system does not allow it now."""
+    """The state of the service doesn't allow the operation now."""
     ABORTED = "aborted"
-    """A conflict with another operation."""
+    """The operation conflicts with another one."""
     OUT_OF_RANGE = "out_of_range"
-    """Past the end of a valid range."""
+    """A value is outside the valid range."""
     UNIMPLEMENTED = "unimplemented"
-    """The service knows the method and does not offer it."""
+    """The service doesn't support the method."""
     INTERNAL = "internal"
-    """An invariant of the service or of the protocol is broken."""
+    """The service failed, or it broke the protocol."""
     UNAVAILABLE = "unavailable"
-    """The service cannot be reached or cannot serve now."""
+    """The service is unreachable or temporarily unavailable."""
     DATA_LOSS = "data_loss"
-    """Data was lost or corrupted beyond repair (older servers write "dataloss")."""
+    """Data was lost or corrupted permanently; older servers send "dataloss"."""
 
     def __str__(self) -> str:
         return self.value
@@ -114,21 +114,21 @@ def printable(text: str, limit: int = MAX_PRINTED) -> str:
 class TwirpError(Exception):
     """A call failed.
 
-    `except TwirpError` catches every failure of a call; its subclasses tell them apart, and so
-    does `error.code`, which compares equal to Twirp's own spelling ("not_found").
+    `except TwirpError` catches every failed call. To tell failures apart, catch a subclass or
+    compare `error.code` with Twirp's value, such as "not_found".
 
     Args:
-        message: what went wrong, in the service's own words if it sent any; up to 16,384
+        message: what went wrong, in the service's words if it sent an error; up to 16,384
             characters.
-        metadata: the error's details, text to text; "argument" names a wrong field.
-        status: the HTTP status of the answer, None if there was none.
-        request_id: the X-Livekit-Request-Id that every attempt carried.
-        method: the RPC, as "livekit.Connector/DialWhatsAppCall".
-        attempts: how many attempts were started; 0 if nothing was sent at all.
-        maybe_sent: False only if no byte of the request can have reached a server.
-        safe_to_retry: True if repeating this very call cannot place it twice.
-        code: the Twirp code; each subclass has its own.
-        url: where the last attempt went; "" if nothing was sent.
+        metadata: details of the error; "argument" names a wrong field.
+        status: the HTTP status of the response; None if there was no response.
+        request_id: the X-Livekit-Request-Id header of all attempts.
+        method: the RPC, such as "livekit.Connector/DialWhatsAppCall".
+        attempts: how many attempts were started; 0 if the client rejected the request.
+        maybe_sent: False only if no part of the request can have reached a server.
+        safe_to_retry: True if a retry of the same call can't place it twice.
+        code: the Twirp code; the subclass's code by default.
+        url: the URL of the last attempt; "" if nothing was sent.
 
     Source: https://twitchtv.github.io/twirp/docs/errors.html
     """
@@ -159,8 +159,8 @@ class TwirpError(Exception):
         self.maybe_sent = maybe_sent
         self.safe_to_retry = safe_to_retry
         self.url = url
-        # pickle and Celery's JSON backend both rebuild an error as cls(*args), so args hold it
-        # all; set by hand because OSError, a base of DeadlineExceeded, would keep two of them.
+        # pickle and Celery's JSON backend rebuild an error as cls(*args), so args hold everything.
+        # Set explicitly: OSError, a base of DeadlineExceeded, would keep only two of them.
         self.args = (
             message,
             self.metadata,
@@ -176,15 +176,15 @@ class TwirpError(Exception):
 
     @staticmethod
     def from_code(code: str, message: str = "", **details: Any) -> TwirpError:
-        """Return an error of the class that belongs to a Twirp code.
+        """Return an error of the subclass for a Twirp code.
 
         Args:
-            code: a StatusCode or its spelling on the wire.
+            code: a StatusCode or its value on the wire.
             message: what went wrong.
             **details: the other arguments of TwirpError.
 
         Raises:
-            ValueError: Twirp has no such code.
+            ValueError: the code is unknown.
         """
         return _CLASSES[StatusCode(code)](message, **details)
 
@@ -210,21 +210,21 @@ class TwirpError(Exception):
 
 
 class Canceled(TwirpError):
-    """The operation was cancelled."""
+    """The operation was canceled."""
 
     code = StatusCode.CANCELED
 
 
 class Unknown(TwirpError):
-    """The error has no other code, or came from something between us and the service."""
+    """The error has no other code, or a proxy between the client and the service caused it."""
 
     code = StatusCode.UNKNOWN
 
 
 class InvalidArgument(TwirpError):
-    """A field of the request is wrong; `metadata["argument"]` names it where it is known.
+    """A field of the request is wrong; `metadata["argument"]` names it if it is known.
 
-    `status` is None if the client refused the request before it opened a socket.
+    `status` is None if the client rejected the request before it opened a connection.
     """
 
     code = StatusCode.INVALID_ARGUMENT
@@ -237,85 +237,85 @@ class Malformed(TwirpError):
 
 
 class DeadlineExceeded(TwirpError, TimeoutError):
-    """Time ran out: the call's `timeout` here (`status` is None), or a wait in the service."""
+    """The call's `timeout` expired (`status` is None), or a timeout of the service expired."""
 
     code = StatusCode.DEADLINE_EXCEEDED
 
 
 class NotFound(TwirpError):
-    """The call, room or other thing asked for is not there."""
+    """The call, room, or other resource doesn't exist."""
 
     code = StatusCode.NOT_FOUND
 
 
 class BadRoute(TwirpError):
-    """No such service or method at this URL: only LiveKit Cloud runs the Connector."""
+    """The URL doesn't serve this service or method. Only LiveKit Cloud serves the Connector."""
 
     code = StatusCode.BAD_ROUTE
 
 
 class AlreadyExists(TwirpError):
-    """The call is accepted or connected already."""
+    """The call is already accepted or connected."""
 
     code = StatusCode.ALREADY_EXISTS
 
 
 class PermissionDenied(TwirpError):
-    """The token lacks the grant that the RPC needs."""
+    """The token lacks a grant that the RPC needs."""
 
     code = StatusCode.PERMISSION_DENIED
 
 
 class Unauthenticated(TwirpError):
-    """The token is missing, expired or not signed with this project's secret."""
+    """The token is missing, has expired, or isn't signed with the project's secret."""
 
     code = StatusCode.UNAUTHENTICATED
 
 
 class ResourceExhausted(TwirpError):
-    """A quota or rate limit is used up."""
+    """A quota or rate limit is exceeded."""
 
     code = StatusCode.RESOURCE_EXHAUSTED
 
 
 class FailedPrecondition(TwirpError):
-    """The state of the call does not allow it now."""
+    """The state of the call doesn't allow the operation now."""
 
     code = StatusCode.FAILED_PRECONDITION
 
 
 class Aborted(TwirpError):
-    """A conflict with another operation."""
+    """The operation conflicts with another one."""
 
     code = StatusCode.ABORTED
 
 
 class OutOfRange(TwirpError):
-    """Past the end of a valid range."""
+    """A value is outside the valid range."""
 
     code = StatusCode.OUT_OF_RANGE
 
 
 class Unimplemented(TwirpError):
-    """The service knows the method and does not offer it."""
+    """The service doesn't support the method."""
 
     code = StatusCode.UNIMPLEMENTED
 
 
 class Internal(TwirpError):
-    """An invariant of the service or of the protocol is broken."""
+    """The service failed, or it broke the protocol."""
 
     code = StatusCode.INTERNAL
 
 
 class Unavailable(TwirpError):
-    """The service cannot be reached, or cannot serve now."""
+    """The service is unreachable or temporarily unavailable."""
 
     code = StatusCode.UNAVAILABLE
 
 
 class DataLoss(TwirpError):
-    """Data was lost or corrupted beyond repair."""
+    """Data was lost or corrupted permanently."""
 
     code = StatusCode.DATA_LOSS
 

@@ -1,8 +1,9 @@
 """Run the example site: `python examples/site/run.py`, then open the URL that it prints.
 
-It starts redis-server, gunicorn and a Celery worker as children, and in this process an emulator
-of LiveKit, WhatsApp and the people at the phones. Ctrl-C ends them all; nothing is left behind.
-Needs redis-server, and `pip install "livekit-connector-sync[django,celery]" gunicorn`.
+It starts redis-server, gunicorn, and a Celery worker as child processes. In this process, it runs
+an emulator of LiveKit, WhatsApp, and the people at the phones. Ctrl-C stops everything and removes
+all files.
+It needs redis-server, and `pip install "livekit-connector-sync[django,celery]" gunicorn`.
 """
 
 from __future__ import annotations
@@ -27,31 +28,31 @@ from typing import Optional
 from livekit_connector_sync.emulator import ConnectorEmulator, MetaWebhooks
 
 HERE = Path(__file__).parent
-PATIENCE = 30.0  # seconds that a child has to start, or to end
+TIMEOUT = 30.0  # seconds for a child to start or to stop
 APP_SECRET = "emulated-app-secret"
 
 
 @dataclass
 class Child:
-    """A process that we started, and the file that it writes to."""
+    """A child process and its log file."""
 
     name: str
     process: subprocess.Popen[bytes]
     log: Path
 
     def stop(self) -> None:
-        """End it, and wait until it is gone."""
+        """Stop the process and wait until it has ended."""
         if self.process.poll() is None:
             self.process.terminate()
             try:
-                self.process.wait(PATIENCE)
+                self.process.wait(TIMEOUT)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
 
 
 def start(name: str, command: list[str], environment: Mapping[str, str], folder: Path) -> Child:
-    """Start a child in a session of its own, so that Ctrl-C reaches this process only."""
+    """Start a child in its own session, so that Ctrl-C reaches only this process."""
     log = folder / f"{name}.log"
     with open(log, "wb") as output:
         process = subprocess.Popen(
@@ -61,21 +62,21 @@ def start(name: str, command: list[str], environment: Mapping[str, str], folder:
 
 
 def listens(port: int) -> bool:
-    """Return whether somebody answers at a port of loopback."""
+    """Return whether a process listens on a loopback port."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def free_port() -> int:
-    """Return a port that nobody has."""
+    """Return an unused port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def wait_for_port(child: Child, port: int) -> None:
-    """Wait until a child listens."""
-    deadline = time.monotonic() + PATIENCE
+    """Wait until a child listens on a port."""
+    deadline = time.monotonic() + TIMEOUT
     while not listens(port):
         if child.process.poll() is not None or time.monotonic() > deadline:
             raise SystemExit(failure(child))
@@ -83,8 +84,8 @@ def wait_for_port(child: Child, port: int) -> None:
 
 
 def wait_for_worker(child: Child) -> None:
-    """Wait until the worker takes tasks."""
-    deadline = time.monotonic() + PATIENCE
+    """Wait until the worker accepts tasks."""
+    deadline = time.monotonic() + TIMEOUT
     while b" ready." not in child.log.read_bytes():
         if child.process.poll() is not None or time.monotonic() > deadline:
             raise SystemExit(failure(child))
@@ -92,7 +93,7 @@ def wait_for_worker(child: Child) -> None:
 
 
 def failure(child: Child) -> str:
-    """Return what to say of a child that does not run."""
+    """Return the error message for a child that does not run."""
     return f"{child.name} does not run:\n{child.log.read_text('utf-8', 'replace')[-4000:]}"
 
 
@@ -100,7 +101,7 @@ def failure(child: Child) -> str:
 def running(
     port: int, phone_port: int
 ) -> Iterator[tuple[str, ConnectorEmulator, dict[str, Child]]]:
-    """Run it all; yield the site's URL, the emulator and the children."""
+    """Run everything; yield the site's URL, the emulator, and the children."""
     site_port, redis_port = port or free_port(), free_port()
     site_url = f"http://127.0.0.1:{site_port}"
     meta = MetaWebhooks(url=f"{site_url}/webhooks/meta", app_secret=APP_SECRET)
@@ -112,7 +113,7 @@ def running(
             "DJANGO_SETTINGS_MODULE": "switchboard.settings",
             "SECRET_KEY": secrets.token_urlsafe(50),
             "SITE_DATA": str(folder),
-            "XDG_RUNTIME_DIR": str(folder),  # where gunicorn puts its control socket
+            "XDG_RUNTIME_DIR": str(folder),  # for gunicorn's control socket
             "REDIS_URL": f"redis://127.0.0.1:{redis_port}/0",
             "PHONE_URL": emulator.url,
             "LIVEKIT_URL": emulator.url,
@@ -133,7 +134,7 @@ def running(
 
         redis = child(
             *("redis", "redis-server", "--port", str(redis_port), "--bind", "127.0.0.1"),
-            # Claims must outlive a crash; and all files lie in the folder that goes in the end.
+            # Claims must survive a crash. All files are in the folder that is deleted at exit.
             *("--appendonly", "yes", "--appendfsync", "always", "--save", "", "--dir", str(folder)),
         )
         wait_for_port(redis, redis_port)
@@ -153,15 +154,19 @@ def running(
 
 
 def interrupt(signum: int, frame: Optional[FrameType]) -> None:
-    """End as with Ctrl-C."""
+    """Stop as with Ctrl-C."""
     raise KeyboardInterrupt
 
 
 def main() -> None:
     """Run the site until Ctrl-C."""
-    parser = argparse.ArgumentParser(description="Run the example site with all that it needs.")
-    parser.add_argument("--port", type=int, default=8000, help="the site's port; 0 for a free one")
-    parser.add_argument("--phone-port", type=int, default=0, help="the phone's port; 0: a free one")
+    parser = argparse.ArgumentParser(description="Run the example site and everything it needs.")
+    parser.add_argument(
+        "--port", type=int, default=8000, help="the site's port; 0 for any free port"
+    )
+    parser.add_argument(
+        "--phone-port", type=int, default=0, help="the phone's port; 0 for any free port"
+    )
     options = parser.parse_args()
     if shutil.which("redis-server") is None:
         raise SystemExit("redis-server is missing: install your system's package redis-server")
@@ -172,7 +177,7 @@ def main() -> None:
         with running(options.port, options.phone_port) as (site_url, emulator, children):
             print(f"the site    {site_url}")
             print(f"the phone   {emulator.url}  (pick up here, and call the site)")
-            print("Ctrl-C ends it", flush=True)
+            print("press Ctrl-C to stop", flush=True)
             while True:
                 for child in children.values():
                     if child.process.poll() is not None:

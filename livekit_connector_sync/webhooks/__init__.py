@@ -1,12 +1,12 @@
-"""Webhooks of Meta, Twilio and LiveKit: bytes in, typed events out, no framework.
+"""Verify and parse webhooks from Meta, Twilio, and LiveKit, without a web framework.
 
     from livekit_connector_sync.webhooks import WebhookError, livekit, meta, twilio
 
     for event in meta.receive(body, headers.get("X-Hub-Signature-256"), app_secret):
         if isinstance(event, meta.CallConnect): ...
 
-Each module's `receive` verifies the signature over the bytes as they came, then reads them. An
-event keeps the payload that it was read from as `raw`, so nothing a provider adds is lost.
+Each module's `receive` verifies the signature over the unchanged body, then parses it. Every event
+keeps its payload as `raw`, so fields that a provider adds later are not lost.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What is raised when a webhook cannot be taken."""
+"""The error that a rejected webhook raises."""
 
 from __future__ import annotations
 
@@ -8,32 +8,32 @@ __all__ = ["Reason", "WebhookError"]
 
 
 class Reason(str, enum.Enum):
-    """Why a webhook was refused."""
+    """Why a webhook was rejected."""
 
     MISSING_SIGNATURE = "missing_signature"
-    """It is not signed."""
+    """The webhook is not signed."""
     MALFORMED_SIGNATURE = "malformed_signature"
-    """The signature is not in the provider's form."""
+    """The signature does not have the provider's format."""
     WRONG_SIGNATURE = "wrong_signature"
-    """The signature is not of this body, URL and secret."""
+    """The signature does not match the body, the URL, and the secret."""
     UNKNOWN_KEY = "unknown_key"
-    """It is signed with a key that nobody gave the secret of."""
+    """The webhook is signed with an unknown API key."""
     EXPIRED = "expired"
-    """Its token has expired, or is not valid yet."""
+    """The token has expired or is not valid yet."""
     WRONG_TOKEN = "wrong_token"
-    """The handshake does not bring the verify token."""
+    """The verify token of the handshake does not match."""
     MALFORMED_BODY = "malformed_body"
-    """The signature is right, and the body is not what the provider documents."""
+    """The signature is right, but the body is not what the provider documents."""
 
     def __str__(self) -> str:
         return self.value
 
 
 class WebhookError(ValueError):
-    """A webhook cannot be taken.
+    """A webhook was rejected.
 
     Args:
-        reason: why; `Reason.MALFORMED_BODY` alone means that the provider did send it.
+        reason: why. Only `Reason.MALFORMED_BODY` means that the provider did send the webhook.
         message: what is wrong, without secrets and without the body.
     """
 

@@ -1,41 +1,26 @@
-"""Reads documents that others wrote: what is missing or of a wrong type becomes an empty value."""
+"""Reads JSON from providers leniently: a missing or mistyped field reads as an empty value.
+
+A path names a field, or a field of nested objects: `text(value, "metadata", "phone_number_id")`.
+"""
 
 from __future__ import annotations
 
-import hmac
+import functools
 import json
-import math
 import re
-from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any, Optional
 
 from .errors import Reason, WebhookError
 
-__all__ = [
-    "equal_in_constant_time",
-    "json_object",
-    "mapping",
-    "mappings",
-    "number",
-    "text",
-    "texts",
-    "time",
-]
-
-_LATEST = 253_402_300_799  # the end of the year 9999, where datetime ends
+_MAX_TIMESTAMP = 253_402_300_799  # the end of the year 9999, where datetime ends
 
 
-def equal_in_constant_time(ours: str, theirs: str) -> bool:
-    """Compare two texts in constant time."""
-    return hmac.compare_digest(ours.encode(), theirs.encode("utf-8", "replace"))
-
-
-def json_object(body: bytes) -> dict[str, Any]:
-    """Return the JSON object that a body is.
+def parse_object(body: bytes) -> dict[str, Any]:
+    """Parse a body that holds a JSON object.
 
     Raises:
-        WebhookError: it is not one.
+        WebhookError: the body is not a JSON object.
     """
     try:
         document = json.loads(body.decode("utf-8"))
@@ -46,46 +31,76 @@ def json_object(body: bytes) -> dict[str, Any]:
     return document
 
 
-def mapping(value: object) -> dict[str, Any]:
-    """Return an object, an empty one for anything else."""
+def text(document: object, *path: str) -> str:
+    """Return text, a whole number as text, or the first text of a list."""
+    return _to_text(_get(document, path))
+
+
+def texts(document: object, *path: str) -> tuple[str, ...]:
+    """Return the items of a list as texts."""
+    return tuple(map(_to_text, _get_list(document, path)))
+
+
+def text_mapping(document: object, *path: str) -> dict[str, str]:
+    """Return an object with its values as texts."""
+    return {_to_text(key): _to_text(value) for key, value in mapping(document, *path).items()}
+
+
+def mapping(document: object, *path: str) -> dict[str, Any]:
+    """Return an object."""
+    value = _get(document, path)
     return value if isinstance(value, dict) else {}
 
 
-def mappings(value: object) -> list[dict[str, Any]]:
+def mappings(document: object, *path: str) -> list[dict[str, Any]]:
     """Return the objects in a list."""
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+    return [item for item in _get_list(document, path) if isinstance(item, dict)]
 
 
-def text(value: object) -> str:
-    """Return a text, a whole number as one, the first text of a list; else an empty one."""
+def number(document: object, *path: str) -> Optional[int]:
+    """Return a 64-bit whole number."""
+    return _to_number(_get(document, path))
+
+
+def time(document: object, *path: str) -> Optional[datetime]:
+    """Return seconds since 1970 as a time in UTC."""
+    seconds = number(document, *path) or 0  # protobuf's JSON mapping writes an unset time as 0
+    return datetime.fromtimestamp(seconds, timezone.utc) if 0 < seconds <= _MAX_TIMESTAMP else None
+
+
+def _get(value: object, path: tuple[str, ...]) -> object:
+    """Return the field at a path; protobuf's JSON mapping also allows snake_case names."""
+    for name in path:
+        if not isinstance(value, dict):
+            return None
+        value = value.get(name, value.get(_snake_case(name)))
+    return value
+
+
+def _get_list(document: object, path: tuple[str, ...]) -> list[Any]:
+    value = _get(document, path)
+    return value if isinstance(value, list) else []
+
+
+@functools.cache
+def _snake_case(name: str) -> str:
+    return re.sub("[A-Z]", lambda letter: f"_{letter[0].lower()}", name)
+
+
+def _to_text(value: object) -> str:
     if isinstance(value, list):
-        return text(value[0]) if value and not isinstance(value[0], list) else ""
-    if isinstance(value, int) and not isinstance(value, bool):
-        whole = number(value)
+        return _to_text(value[0]) if value and not isinstance(value[0], list) else ""
+    if isinstance(value, int):
+        whole = _to_number(value)
         return "" if whole is None else str(whole)
-    # JSON can hold lone surrogates, which neither protobuf nor a database takes.
+    # JSON can hold lone surrogates, which neither protobuf nor a database accepts.
     return value.encode("utf-8", "replace").decode() if isinstance(value, str) else ""
 
 
-def number(value: object) -> Optional[int]:
-    """Return a whole number, also where it is written as a text, as protojson writes int64."""
+def _to_number(value: object) -> Optional[int]:
+    # protobuf's JSON mapping writes int64 as text.
     if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,19}(\.[0-9]+)?", value):
         value = int(value.partition(".")[0])
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return int(value) if -(2**63) <= value < 2**63 else None
-
-
-def time(value: object) -> Optional[datetime]:
-    """Return the time that seconds since 1970 mean, in UTC."""
-    seconds = number(value)
-    if not seconds or not 0 < seconds <= _LATEST:  # protojson writes an unset time as 0
-        return None
-    return datetime.fromtimestamp(seconds, timezone.utc)
-
-
-def texts(value: object) -> Mapping[str, str]:
-    """Return an object of texts."""
-    return {text(name): text(item) for name, item in mapping(value).items()}
+    return int(value) if -(2**63) <= value < 2**63 else None  # not NaN and infinity either

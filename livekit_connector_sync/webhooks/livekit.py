@@ -2,8 +2,8 @@
 
     event = livekit.receive(body, request.headers.get("Authorization"), {api_key: api_secret})
 
-LiveKit drops what it cannot deliver, so an event may never come; it may also come twice, with the
-same `id`.
+LiveKit drops webhooks that it can't deliver, so an event may never arrive. An event may also arrive
+twice with the same `id`: use `key` to deduplicate.
 
 Source: https://docs.livekit.io/home/server/webhooks/, livekit_webhook.proto, livekit_models.proto
 """
@@ -23,6 +23,7 @@ import jwt
 from ..access_token import Claims, TokenVerifier
 from . import fields
 from .errors import Reason, WebhookError
+from .signatures import require_header, require_match, require_secrets
 
 __all__ = ["SIGNATURE_HEADER", "Participant", "Room", "WebhookEvent", "parse", "receive", "verify"]
 
@@ -31,7 +32,7 @@ SIGNATURE_HEADER = "Authorization"
 
 @dataclass(frozen=True)
 class Room:
-    """A room, as an event has it."""
+    """A room, as described by an event."""
 
     sid: str
     """LiveKit's id of this session of the room, "RM_..."."""
@@ -40,25 +41,25 @@ class Room:
     metadata: str = field(repr=False)
     """The room's metadata."""
     num_participants: int
-    """How many were in it."""
+    """How many participants were in the room."""
     creation_time: Optional[datetime]
-    """When it was made, in UTC."""
+    """When the room was created, in UTC."""
     raw: Mapping[str, Any] = field(repr=False)
-    """The room as it came."""
+    """The room's payload."""
 
 
 @dataclass(frozen=True)
 class Participant:
-    """A participant, as an event has it."""
+    """A participant, as described by an event."""
 
     sid: str
     """LiveKit's id of this participant, "PA_..."."""
     identity: str
-    """The identity in the room."""
+    """The participant's identity in the room."""
     name: str = field(repr=False)
-    """The name that others see."""
+    """The participant's display name."""
     state: str
-    """JOINING, JOINED, ACTIVE or DISCONNECTED."""
+    """JOINING, JOINED, ACTIVE, or DISCONNECTED."""
     kind: str
     """STANDARD, AGENT, SIP, CONNECTOR, ..."""
     kind_details: tuple[str, ...]
@@ -68,38 +69,38 @@ class Participant:
     attributes: Mapping[str, str] = field(repr=False)
     """The participant's attributes."""
     joined_at: Optional[datetime]
-    """When it joined, in UTC."""
+    """When the participant joined, in UTC."""
     disconnect_reason: str
-    """Why it left: CLIENT_INITIATED, ROOM_DELETED, ...; empty while it is there."""
+    """Why the participant left: CLIENT_INITIATED, ROOM_DELETED, ...; empty before that."""
     raw: Mapping[str, Any] = field(repr=False)
-    """The participant as it came."""
+    """The participant's payload."""
 
     @property
     def is_connector(self) -> bool:
-        """Whether it is a WhatsApp or Twilio call."""
+        """Whether the participant is a WhatsApp or Twilio call."""
         return self.kind == "CONNECTOR"
 
 
 @dataclass(frozen=True)
 class WebhookEvent:
-    """Something happened in a project."""
+    """An event in a project."""
 
     id: str
-    """Unique for the event, "EV_..."."""
+    """The event's unique id, "EV_..."."""
     event: str
     """room_started, room_finished, participant_joined, participant_left, track_published, ..."""
     created_at: Optional[datetime]
-    """When it happened, in UTC."""
+    """When the event happened, in UTC."""
     room: Optional[Room]
-    """The room, where it is about one."""
+    """The room, if the event is about one."""
     participant: Optional[Participant]
-    """The participant, where it is about one."""
+    """The participant, if the event is about one."""
     raw: Mapping[str, Any] = field(repr=False)
-    """The event as it came: `track`, `egressInfo` and what else LiveKit sends."""
+    """The event's payload, with `track`, `egressInfo`, and everything else that LiveKit sends."""
 
     @property
     def key(self) -> str:
-        """The same for every delivery of this event, another for every other one."""
+        """The event's key to deduplicate by: every delivery of an event has the same key."""
         room = self.room.sid if self.room else ""
         participant = self.participant.sid if self.participant else ""
         return self.id or f"{self.event}:{room}:{participant}:{self.created_at}"
@@ -109,75 +110,72 @@ def receive(body: bytes, authorization: Optional[str], keys: Mapping[str, str]) 
     """Verify a webhook and return its event.
 
     Args:
-        body: the request's body, as it came.
-        authorization: its Authorization header.
+        body: the request's unchanged body.
+        authorization: the request's Authorization header.
         keys: the API secrets that may sign, by API key.
 
     Raises:
         WebhookError: the token is missing or wrong, or the body is not an event.
-        ValueError: keys is empty, or holds an empty secret.
+        ValueError: keys is empty or holds an empty secret.
     """
     verify(body, authorization, keys)
     return parse(body)
 
 
 def verify(body: bytes, authorization: Optional[str], keys: Mapping[str, str]) -> str:
-    """Check that a webhook's token is one of ours and vouches for its body.
+    """Verify that a webhook's token is signed with one of the secrets and matches the body.
 
     Args:
-        body: the request's body, as it came.
-        authorization: its Authorization header: the token, without or with "Bearer".
+        body: the request's unchanged body.
+        authorization: the request's Authorization header: the token, with or without "Bearer".
         keys: the API secrets that may sign, by API key.
 
     Returns:
-        The API key that signed.
+        The API key whose secret signed the token.
 
     Raises:
         WebhookError: the token is missing or wrong.
-        ValueError: keys is empty, or holds an empty secret.
+        ValueError: keys is empty or holds an empty secret.
     """
-    if not keys or not all(keys.values()):
-        raise ValueError("keys is empty or holds an empty secret: anybody could sign with it")
+    require_secrets("keys", keys.values())
     token = re.sub(r"^bearer(\s+|$)", "", (authorization or "").strip(), flags=re.IGNORECASE)
-    if not token:
-        raise WebhookError(Reason.MISSING_SIGNATURE, f"there is no {SIGNATURE_HEADER} header")
-    issuer = _issuer(token)
-    if issuer not in keys:
-        raise WebhookError(Reason.UNKNOWN_KEY, "the token is of an API key that is not ours")
-    digest = _claims(token, issuer, keys[issuer]).sha256
+    token = require_header(SIGNATURE_HEADER, token)
+    api_key = _read_issuer(token)
+    if api_key not in keys:
+        raise WebhookError(Reason.UNKNOWN_KEY, "the token has an unknown API key")
+    digest = _verify_token(token, api_key, keys[api_key]).sha256
     expected = base64.b64encode(hashlib.sha256(body).digest()).decode("ascii")
-    if not isinstance(digest, str) or not fields.equal_in_constant_time(expected, digest):
-        raise WebhookError(Reason.WRONG_SIGNATURE, "the token vouches for another body")
-    return issuer
+    require_match([expected], str(digest), "the token's sha256 does not match the body")
+    return api_key
 
 
 def parse(body: bytes) -> WebhookEvent:
-    """Return the event in a webhook's body, without verifying it.
+    """Return the event of a webhook without verifying it.
 
     Args:
-        body: the request's body, as it came.
+        body: the request's unchanged body.
 
     Raises:
         WebhookError: the body is not an event.
     """
-    document = fields.json_object(body)
-    event = fields.text(document.get("event"))
+    document = fields.parse_object(body)
+    event = fields.text(document, "event")
     if not event:
-        raise WebhookError(Reason.MALFORMED_BODY, "the body has no event")
-    room = fields.mapping(document.get("room"))
-    participant = fields.mapping(document.get("participant"))
+        raise WebhookError(Reason.MALFORMED_BODY, 'the body has no "event"')
+    room = fields.mapping(document, "room")
+    participant = fields.mapping(document, "participant")
     return WebhookEvent(
-        id=fields.text(document.get("id")),
+        id=fields.text(document, "id"),
         event=event,
-        created_at=fields.time(_field(document, "createdAt")),
-        room=_room(room) if room else None,
-        participant=_participant(participant) if participant else None,
+        created_at=fields.time(document, "createdAt"),
+        room=_read_room(room) if room else None,
+        participant=_read_participant(participant) if participant else None,
         raw=document,
     )
 
 
-def _issuer(token: str) -> str:
-    """Return who a token says that it is of, to be believed once the signature is checked."""
+def _read_issuer(token: str) -> str:
+    """Return the API key that a token claims; verify the token before you trust it."""
     try:
         if not token.isascii():
             raise jwt.DecodeError
@@ -186,15 +184,15 @@ def _issuer(token: str) -> str:
         raise WebhookError(
             Reason.MALFORMED_SIGNATURE, f"{SIGNATURE_HEADER} does not hold a JWT"
         ) from None
-    return fields.text(claims.get("iss"))
+    return fields.text(claims, "iss")
 
 
-def _claims(token: str, api_key: str, api_secret: str) -> Claims:
+def _verify_token(token: str, api_key: str, api_secret: str) -> Claims:
     try:
         return TokenVerifier(api_key, api_secret).verify(token)
     except (jwt.ExpiredSignatureError, jwt.ImmatureSignatureError):
         raise WebhookError(
-            Reason.EXPIRED, "the token has expired or is not valid yet: is the clock right?"
+            Reason.EXPIRED, "the token has expired or is not valid yet: check this machine's clock"
         ) from None
     except (jwt.InvalidTokenError, ValueError, OverflowError, TypeError):
         raise WebhookError(
@@ -202,36 +200,29 @@ def _claims(token: str, api_key: str, api_secret: str) -> Claims:
         ) from None
 
 
-def _room(room: dict[str, Any]) -> Room:
+def _read_room(room: dict[str, Any]) -> Room:
     return Room(
-        sid=fields.text(room.get("sid")),
-        name=fields.text(room.get("name")),
-        metadata=fields.text(room.get("metadata")),
-        num_participants=fields.number(_field(room, "numParticipants")) or 0,
-        creation_time=fields.time(_field(room, "creationTime")),
+        sid=fields.text(room, "sid"),
+        name=fields.text(room, "name"),
+        metadata=fields.text(room, "metadata"),
+        num_participants=fields.number(room, "numParticipants") or 0,
+        creation_time=fields.time(room, "creationTime"),
         raw=room,
     )
 
 
-def _participant(participant: dict[str, Any]) -> Participant:
-    details = _field(participant, "kindDetails")
+def _read_participant(participant: dict[str, Any]) -> Participant:
     return Participant(
-        sid=fields.text(participant.get("sid")),
-        identity=fields.text(participant.get("identity")),
-        name=fields.text(participant.get("name")),
-        # protojson leaves an enum's first value out.
-        state=fields.text(participant.get("state")) or "JOINING",
-        kind=fields.text(participant.get("kind")) or "STANDARD",
-        kind_details=tuple(map(fields.text, details)) if isinstance(details, list) else (),
-        metadata=fields.text(participant.get("metadata")),
-        attributes=fields.texts(participant.get("attributes")),
-        joined_at=fields.time(_field(participant, "joinedAt")),
-        disconnect_reason=fields.text(_field(participant, "disconnectReason")),
+        sid=fields.text(participant, "sid"),
+        identity=fields.text(participant, "identity"),
+        name=fields.text(participant, "name"),
+        # protobuf's JSON mapping leaves out an enum's first value.
+        state=fields.text(participant, "state") or "JOINING",
+        kind=fields.text(participant, "kind") or "STANDARD",
+        kind_details=fields.texts(participant, "kindDetails"),
+        metadata=fields.text(participant, "metadata"),
+        attributes=fields.text_mapping(participant, "attributes"),
+        joined_at=fields.time(participant, "joinedAt"),
+        disconnect_reason=fields.text(participant, "disconnectReason"),
         raw=participant,
     )
-
-
-def _field(document: dict[str, Any], name: str) -> object:
-    """Return a field by its JSON name or by its name in the proto: protojson reads both."""
-    snake = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
-    return document.get(name, document.get(snake))

@@ -1,11 +1,10 @@
 """Meta's webhooks about WhatsApp calls.
 
-    received = meta.receive(body, request.headers.get("X-Hub-Signature-256"), app_secret)
+    events = meta.receive(body, request.headers.get("X-Hub-Signature-256"), app_secret)
 
-An inbound call begins with a CallConnect whose `sdp` goes to AcceptWhatsAppCall, an outbound one
-that the user picked up with a CallConnect whose `sdp` goes to ConnectWhatsAppCall. A CallTerminate
-ends both. Meta repeats what is not answered with 200, so the same event may come again: `key`
-tells.
+An inbound call starts with a `CallConnect` whose `sdp` you pass to AcceptWhatsAppCall. When a user
+picks up an outbound call, Meta sends a `CallConnect` whose `sdp` you pass to ConnectWhatsAppCall. A
+`CallTerminate` ends both. Meta resends a webhook until it gets a 200: use `key` to deduplicate.
 
 Source: https://developers.facebook.com/docs/whatsapp/cloud-api/calling,
 https://developers.facebook.com/docs/graph-api/webhooks/getting-started
@@ -19,14 +18,15 @@ import hmac
 import json
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Optional, Union
+from typing import Any, ClassVar, Optional, Union
 
 from .. import _gen as gen
 from . import fields
 from .errors import Reason, WebhookError
+from .signatures import is_equal, require_header, require_match, require_secrets
 
 __all__ = [
     "SIGNATURE_HEADER",
@@ -65,18 +65,18 @@ _SDP_OF_DIRECTION = {direction: sdp for sdp, direction in _DIRECTION_OF_SDP.item
 
 @dataclass(frozen=True)
 class CallError:
-    """What went wrong with a call, as Meta says it."""
+    """Why a call failed, as reported by Meta."""
 
     code: Optional[int]
-    """Meta's code, such as 138007."""
+    """Meta's error code, such as 138007."""
     title: str
-    """The code in words."""
+    """The title of the code."""
     message: str
-    """More words."""
+    """What went wrong."""
     details: str
-    """The details (error_data.details)."""
+    """More details (Meta: error_data.details)."""
     raw: Mapping[str, Any] = field(repr=False)
-    """The error as it came."""
+    """The error's payload."""
 
 
 @dataclass(frozen=True)
@@ -84,11 +84,11 @@ class _Update:
     """What every update holds."""
 
     phone_number_id: str
-    """Meta's id of the business's number."""
+    """Meta's id of the business phone number."""
     account_id: str
-    """The WhatsApp Business account."""
+    """Meta's id of the WhatsApp Business account."""
     raw: Mapping[str, Any] = field(repr=False)
-    """The update as it came: the object in `calls` or `statuses`, or the whole change."""
+    """The update's payload: an object of `calls` or `statuses`, or the whole change."""
     value: Mapping[str, Any] = field(repr=False)
     """The whole value of the change, with `metadata` and `contacts`."""
 
@@ -97,18 +97,25 @@ class _Update:
 class _CallUpdate(_Update):
     """What every update of a call holds."""
 
+    _EVENT: ClassVar[str] = ""
+
     whatsapp_call_id: str
     """Meta's id of the call, "wacid...."."""
     timestamp: Optional[datetime]
     """When it happened, in UTC, to the second."""
     callback_data: str = field(repr=False)
-    """The biz_opaque_callback_data of the dial; empty if there was none."""
+    """The `whatsapp_biz_opaque_callback_data` of the dial; empty if the dial had none."""
+
+    @property
+    def key(self) -> str:
+        """The event's key to deduplicate by: every delivery of an event has the same key."""
+        return f"{self.whatsapp_call_id}:{self._EVENT}"
 
     def age(self, now: Optional[float] = None) -> float:
-        """Return how many seconds ago it happened; 0 if Meta does not say when.
+        """Return how many seconds ago it happened; 0 if Meta doesn't say when.
 
         Args:
-            now: seconds since 1970; by default now.
+            now: seconds since 1970; the current time by default.
         """
         if self.timestamp is None:
             return 0.0
@@ -117,7 +124,9 @@ class _CallUpdate(_Update):
 
 @dataclass(frozen=True)
 class CallConnect(_CallUpdate):
-    """A user calls, or has picked up: a session description is there."""
+    """A user calls, or picked up; the event holds the session description."""
+
+    _EVENT = "connect"
 
     direction: Direction
     """INBOUND: accept the call. OUTBOUND: connect it."""
@@ -128,68 +137,60 @@ class CallConnect(_CallUpdate):
     to_number: str = field(repr=False)
     """The callee's number in digits."""
     contact_name: str = field(repr=False)
-    """The user's name in WhatsApp; empty if Meta does not say."""
-
-    @property
-    def key(self) -> str:
-        """The same for every delivery of this event, another for every other one."""
-        return f"{self.whatsapp_call_id}:connect"
+    """The user's name in WhatsApp; empty if Meta doesn't send it."""
 
 
 @dataclass(frozen=True)
 class CallTerminate(_CallUpdate):
-    """A call is over, whoever ended it."""
+    """A call ended."""
+
+    _EVENT = "terminate"
 
     direction: Optional[Direction]
-    """Who called; None if Meta does not say."""
+    """Who called; None if Meta doesn't say."""
     status: str
-    """COMPLETED or FAILED; empty if Meta does not say."""
+    """COMPLETED or FAILED; empty if Meta doesn't say."""
     from_number: str = field(repr=False)
     """The caller's number in digits."""
     to_number: str = field(repr=False)
     """The callee's number in digits."""
     start_time: Optional[datetime]
-    """When it was picked up; None if it never was."""
+    """When the callee picked up; None if nobody did."""
     end_time: Optional[datetime]
-    """When it ended; None if it was never picked up."""
+    """When the call ended; None if nobody picked up."""
     duration: Optional[int]
-    """Seconds; None if it was never picked up."""
+    """The call's length in seconds; None if nobody picked up."""
     errors: tuple[CallError, ...]
-    """Why it failed."""
-
-    @property
-    def key(self) -> str:
-        """The same for every delivery of this event, another for every other one."""
-        return f"{self.whatsapp_call_id}:terminate"
+    """Why the call failed."""
 
 
 @dataclass(frozen=True)
 class CallStatus(_CallUpdate):
-    """How an outbound call goes. For the record: never wait for ACCEPTED before you connect."""
+    """The progress of an outbound call. Don't wait for ACCEPTED before you connect the call."""
 
     status: str
-    """RINGING, ACCEPTED or REJECTED."""
+    """RINGING, ACCEPTED, or REJECTED."""
     recipient: str = field(repr=False)
     """The user's number in digits."""
 
     @property
     def key(self) -> str:
-        """The same for every delivery of this event, another for every other one."""
+        """The event's key to deduplicate by: every delivery of an event has the same key."""
         return f"{self.whatsapp_call_id}:status:{self.status}"
 
 
 @dataclass(frozen=True)
 class OtherUpdate(_Update):
-    """An update that is none of the others: another field, a new event, an error, half a call."""
+    """Any other update: another field, an unknown event, an error, or an incomplete call."""
 
     field_name: str
     """The field that the app is subscribed to: "calls", "messages", ..."""
     errors: tuple[CallError, ...]
-    """What Meta says went wrong."""
+    """What Meta reports as wrong."""
 
     @property
     def key(self) -> str:
-        """The same for every delivery of this event, another for every other one."""
+        """The event's key to deduplicate by: every delivery of an event has the same key."""
         content = json.dumps([self.field_name, self.account_id, self.raw], sort_keys=True)
         return f"other:{hashlib.sha256(content.encode()).hexdigest()}"
 
@@ -201,12 +202,12 @@ def receive(body: bytes, signature: Optional[str], app_secret: str) -> list[Even
     """Verify a webhook and return its events.
 
     Args:
-        body: the request's body, as it came.
-        signature: its X-Hub-Signature-256 header.
+        body: the request's unchanged body.
+        signature: the request's X-Hub-Signature-256 header.
         app_secret: the Meta app's secret: neither the verify token nor the access token.
 
     Raises:
-        WebhookError: the signature is missing or wrong, or the body is not JSON.
+        WebhookError: the signature is missing or wrong, or the body is not a JSON object.
         ValueError: app_secret is empty.
     """
     verify(body, signature, app_secret)
@@ -214,183 +215,179 @@ def receive(body: bytes, signature: Optional[str], app_secret: str) -> list[Even
 
 
 def verify(body: bytes, signature: Optional[str], app_secret: str) -> None:
-    """Check the signature of a webhook.
+    """Verify the signature of a webhook.
 
     Args:
-        body: the request's body, as it came.
-        signature: its X-Hub-Signature-256 header.
+        body: the request's unchanged body.
+        signature: the request's X-Hub-Signature-256 header.
         app_secret: the Meta app's secret.
 
     Raises:
         WebhookError: the signature is missing or wrong.
         ValueError: app_secret is empty.
     """
-    if not app_secret:
-        raise ValueError("app_secret is empty: anybody could sign with it")
-    if not signature:
-        raise WebhookError(Reason.MISSING_SIGNATURE, f"there is no {SIGNATURE_HEADER} header")
+    require_secrets("app_secret", [app_secret])
+    signature = require_header(SIGNATURE_HEADER, signature)
     if not re.fullmatch("sha256=[0-9a-fA-F]{64}", signature):
         raise WebhookError(
-            Reason.MALFORMED_SIGNATURE, f"{SIGNATURE_HEADER} is not sha256=HEXADECIMAL"
+            Reason.MALFORMED_SIGNATURE, f"{SIGNATURE_HEADER} is not sha256= and 64 hex digits"
         )
     expected = hmac.new(app_secret.encode(), body, hashlib.sha256).hexdigest()
-    if not fields.equal_in_constant_time(f"sha256={expected}", signature.lower()):
-        raise WebhookError(
-            Reason.WRONG_SIGNATURE,
-            f"{SIGNATURE_HEADER} is not of this body and app secret",
-        )
+    require_match(
+        [f"sha256={expected}"],
+        signature.lower(),
+        f"{SIGNATURE_HEADER} does not match the body and the app secret",
+    )
 
 
 def handshake(query: Mapping[str, str], verify_token: str) -> str:
-    """Return what to answer to the GET that Meta checks a webhook's URL with.
+    """Return the challenge of the GET request with which Meta checks a webhook's URL.
 
     Args:
-        query: the parameters: "hub.mode", "hub.verify_token" and "hub.challenge".
-        verify_token: the text that you gave Meta with the URL.
+        query: the query parameters: "hub.mode", "hub.verify_token", and "hub.challenge".
+        verify_token: the token that you entered at Meta beside the URL.
 
     Returns:
-        The challenge: the whole body of a 200 with Content-Type text/plain.
+        The challenge. Respond with 200, Content-Type text/plain, and the challenge as the body.
 
     Raises:
-        WebhookError: it is not such a request, or its token is another.
+        WebhookError: the request is not a handshake, or its verify token does not match.
         ValueError: verify_token is empty.
     """
     if not verify_token:
-        raise ValueError("verify_token is empty: anybody could subscribe with it")
+        raise ValueError("verify_token must not be empty: anybody could subscribe with it")
     challenge = query.get("hub.challenge", "")
     if query.get("hub.mode") != "subscribe" or not challenge:
-        raise WebhookError(Reason.MALFORMED_BODY, "the query is not hub.mode=subscribe")
-    if not fields.equal_in_constant_time(verify_token, query.get("hub.verify_token", "")):
-        raise WebhookError(Reason.WRONG_TOKEN, "hub.verify_token is another")
+        raise WebhookError(
+            Reason.MALFORMED_BODY, "the query needs hub.mode=subscribe and hub.challenge"
+        )
+    if not is_equal(verify_token, query.get("hub.verify_token", "")):
+        raise WebhookError(Reason.WRONG_TOKEN, "hub.verify_token does not match")
     return challenge
 
 
 def parse(body: bytes) -> list[Event]:
-    """Return the events in a webhook's body, without verifying it.
+    """Return the events of a webhook without verifying it.
 
     Args:
-        body: the request's body, as it came.
+        body: the request's unchanged body.
 
     Raises:
         WebhookError: the body is not a JSON object.
     """
-    document = fields.json_object(body)
     return [
         event
-        for entry in fields.mappings(document.get("entry"))
-        for change in fields.mappings(entry.get("changes"))
-        for event in _events(change, fields.text(entry.get("id")))
+        for entry in fields.mappings(fields.parse_object(body), "entry")
+        for change in fields.mappings(entry, "changes")
+        for event in _read_change(change, fields.text(entry, "id"))
     ]
 
 
-def _events(change: dict[str, Any], account_id: str) -> Iterator[Event]:
-    value = fields.mapping(change.get("value"))
-    name = fields.text(change.get("field"))
-    base: dict[str, Any] = {
-        "phone_number_id": fields.text(
-            fields.mapping(value.get("metadata")).get("phone_number_id")
-        ),
+def _read_change(change: dict[str, Any], account_id: str) -> Iterator[Event]:
+    value = fields.mapping(change, "value")
+    field_name = fields.text(change, "field")
+    common: dict[str, Any] = {
+        "phone_number_id": fields.text(value, "metadata", "phone_number_id"),
         "account_id": account_id,
         "value": value,
     }
+    updates = [
+        (update, read(update, common))
+        for name, read in _READERS.get(field_name, {}).items()
+        for update in fields.mappings(value, name)
+    ]
+    for update, event in updates:
+        errors = _read_errors(update)
+        yield event or OtherUpdate(**common, raw=update, field_name=field_name, errors=errors)
+    if not updates:
+        errors = _read_errors(value)
+        yield OtherUpdate(**common, raw=change, field_name=field_name, errors=errors)
 
-    def other(raw: dict[str, Any], errors: object) -> OtherUpdate:
-        return OtherUpdate(**base, raw=raw, field_name=name, errors=_errors(errors))
 
-    calls = fields.mappings(value.get("calls")) if name == "calls" else []
-    statuses = fields.mappings(value.get("statuses")) if name == "calls" else []
-    for call in calls:
-        yield _call_event(call, base) or other(call, call.get("errors"))
-    for status in statuses:
-        yield _status_event(status, base) or other(status, status.get("errors"))
-    if not calls and not statuses:
-        yield other(change, value.get("errors"))
-
-
-def _call_event(
-    call: dict[str, Any], base: dict[str, Any]
+def _read_call(
+    call: dict[str, Any], common: dict[str, Any]
 ) -> Union[CallConnect, CallTerminate, None]:
-    """Return the event of an object in `calls`, None if it is not a whole one that we know."""
-    update = _call_update(call, base)
-    direction = _DIRECTIONS.get(fields.text(call.get("direction")).upper())
-    caller, callee = fields.text(call.get("from")), fields.text(call.get("to"))
-    event = fields.text(call.get("event")).lower()
+    """Return the event of an object in `calls`, None if it is unknown or incomplete."""
+    update = {
+        **_read_call_update(call, common),
+        "from_number": fields.text(call, "from"),
+        "to_number": fields.text(call, "to"),
+    }
+    event = fields.text(call, "event").lower()
+    direction = _DIRECTIONS.get(fields.text(call, "direction").upper())
     if not update["whatsapp_call_id"]:
         return None
     if event == "terminate":
-        errors = _errors(call.get("errors")) or _errors(base["value"].get("errors"))
         return CallTerminate(
             **update,
             direction=direction,
-            status=fields.text(call.get("status")).upper(),
-            from_number=caller,
-            to_number=callee,
-            start_time=fields.time(call.get("start_time")),
-            end_time=fields.time(call.get("end_time")),
-            duration=fields.number(call.get("duration")),
-            errors=errors,
+            status=fields.text(call, "status").upper(),
+            start_time=fields.time(call, "start_time"),
+            end_time=fields.time(call, "end_time"),
+            duration=fields.number(call, "duration"),
+            errors=_read_errors(call) or _read_errors(common["value"]),
         )
-    sdp = _session(call, direction)
+    sdp = _read_sdp(call, direction)
     direction = direction or _DIRECTION_OF_SDP.get(sdp.type)
     if event != "connect" or not sdp.sdp or direction is None:
         return None
-    user = caller if direction is Direction.INBOUND else callee
-    return CallConnect(
-        **update,
-        direction=direction,
-        sdp=sdp,
-        from_number=caller,
-        to_number=callee,
-        contact_name=_contact_name(base["value"], user),
+    user = update["from_number" if direction is Direction.INBOUND else "to_number"]
+    contact_name = _read_contact_name(common["value"], user)
+    return CallConnect(**update, direction=direction, sdp=sdp, contact_name=contact_name)
+
+
+def _read_status(status: dict[str, Any], common: dict[str, Any]) -> Optional[CallStatus]:
+    """Return the event of an object in `statuses`, None if it is incomplete."""
+    event = CallStatus(
+        **_read_call_update(status, common),
+        status=fields.text(status, "status").upper(),
+        recipient=fields.text(status, "recipient_id"),
     )
+    return event if event.status and event.whatsapp_call_id else None
 
 
-def _status_event(status: dict[str, Any], base: dict[str, Any]) -> Optional[CallStatus]:
-    """Return the event of an object in `statuses`, None if it lacks the call or the status."""
-    update = _call_update(status, base)
-    word = fields.text(status.get("status")).upper()
-    if not word or not update["whatsapp_call_id"]:
-        return None
-    return CallStatus(**update, status=word, recipient=fields.text(status.get("recipient_id")))
+# By the field that the app is subscribed to, then by the list in the value.
+_READERS: dict[str, dict[str, Callable[..., Optional[Event]]]] = {
+    "calls": {"calls": _read_call, "statuses": _read_status}
+}
 
 
-def _call_update(raw: dict[str, Any], base: dict[str, Any]) -> dict[str, Any]:
+def _read_call_update(update: dict[str, Any], common: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments that every event of a call has."""
     return {
-        **base,
-        "raw": raw,
-        "whatsapp_call_id": fields.text(raw.get("id")),
-        "timestamp": fields.time(raw.get("timestamp")),
-        "callback_data": fields.text(raw.get("biz_opaque_callback_data")),
+        **common,
+        "raw": update,
+        "whatsapp_call_id": fields.text(update, "id"),
+        "timestamp": fields.time(update, "timestamp"),
+        "callback_data": fields.text(update, "biz_opaque_callback_data"),
     }
 
 
-def _session(call: dict[str, Any], direction: Optional[Direction]) -> gen.SessionDescription:
-    """Return a call's session description; outbound ones repeat it under `connection`."""
-    session = fields.mapping(call.get("session"))
-    webrtc = fields.mapping(fields.mapping(call.get("connection")).get("webrtc"))
-    kind = fields.text(session.get("sdp_type")).lower()
+def _read_sdp(call: dict[str, Any], direction: Optional[Direction]) -> gen.SessionDescription:
+    """Return a call's session description; Meta repeats outbound ones under `connection`."""
+    kind = fields.text(call, "session", "sdp_type").lower()
     if kind not in _DIRECTION_OF_SDP:
-        kind = _SDP_OF_DIRECTION.get(direction, "") if direction else ""
-    sdp = fields.text(session.get("sdp")) or fields.text(webrtc.get("sdp"))
+        kind = _SDP_OF_DIRECTION[direction] if direction else ""
+    sdp = fields.text(call, "session", "sdp") or fields.text(call, "connection", "webrtc", "sdp")
     return gen.SessionDescription(type=kind, sdp=sdp)
 
 
-def _contact_name(value: dict[str, Any], number: str) -> str:
-    """Return the user's name; contacts are those of all calls in the value."""
-    contacts = fields.mappings(value.get("contacts"))
-    own = [contact for contact in contacts if fields.text(contact.get("wa_id")) == number]
-    found = own or (contacts if len(contacts) == 1 else [])
-    return fields.text(fields.mapping(found[0].get("profile")).get("name")) if found else ""
+def _read_contact_name(value: dict[str, Any], number: str) -> str:
+    """Return the user's name; `contacts` holds the users of all calls in the value."""
+    contacts = fields.mappings(value, "contacts")
+    if len(contacts) > 1:
+        contacts = [contact for contact in contacts if fields.text(contact, "wa_id") == number]
+    return fields.text(contacts[0], "profile", "name") if contacts else ""
 
 
-def _errors(value: object) -> tuple[CallError, ...]:
+def _read_errors(parent: dict[str, Any]) -> tuple[CallError, ...]:
     return tuple(
         CallError(
-            code=fields.number(error.get("code")),
-            title=fields.text(error.get("title")),
-            message=fields.text(error.get("message")),
-            details=fields.text(fields.mapping(error.get("error_data")).get("details")),
+            code=fields.number(error, "code"),
+            title=fields.text(error, "title"),
+            message=fields.text(error, "message"),
+            details=fields.text(error, "error_data", "details"),
             raw=error,
         )
-        for error in fields.mappings(value)
+        for error in fields.mappings(parent, "errors")
     )

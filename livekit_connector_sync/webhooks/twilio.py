@@ -2,8 +2,8 @@
 
     call = twilio.receive(url, body, request.headers.get("X-Twilio-Signature"), auth_token)
 
-The signature covers the URL exactly as Twilio has it, scheme and host included: behind a proxy,
-take the public URL from your settings, not from the request.
+The signature covers the URL exactly as you gave it to Twilio, with its scheme and host. Behind a
+proxy, take the public URL from your settings instead of the request.
 
 Source: https://www.twilio.com/docs/usage/security, https://www.twilio.com/docs/voice/twiml
 """
@@ -14,13 +14,13 @@ import base64
 import hashlib
 import hmac
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Optional
-from urllib.parse import SplitResult, parse_qs, parse_qsl, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit, urlunsplit
 
-from . import fields
 from .errors import Reason, WebhookError
+from .signatures import is_equal, require_header, require_match, require_secrets
 
 __all__ = [
     "SIGNATURE_HEADER",
@@ -36,45 +36,45 @@ SIGNATURE_HEADER = "X-Twilio-Signature"
 SIGNATURE_SETTINGS_HEADER = "X-Twilio-Webhooks-Signature-Settings"
 _HASHES = {"HMAC_SHA1": hashlib.sha1, "HMAC_SHA256": hashlib.sha256}
 _DEFAULT_PORTS = {"https": "443", "http": "80"}
-_MOST_PARAMETERS = 1000
-_OVER = ("completed", "busy", "failed", "no-answer", "canceled")
+_MAX_PARAMETERS = 1000
+_FINAL_STATUSES = ("completed", "busy", "failed", "no-answer", "canceled")
 
 
 @dataclass(frozen=True)
 class VoiceCall:
-    """A call, as a voice webhook or a status callback tells of it."""
+    """A call, as described by a voice webhook or a status callback."""
 
     call_sid: str
     """Twilio's id of the call, "CA..."."""
     account_sid: str
-    """The account, "AC..."."""
+    """Twilio's id of the account, "AC..."."""
     from_number: str = field(repr=False)
     """The caller: "+15551234567", a SIP address, "client:name", or "anonymous"."""
     to_number: str = field(repr=False)
-    """The number called."""
+    """The callee, in the same forms."""
     direction: str
-    """inbound, outbound-api or outbound-dial."""
+    """inbound, outbound-api, or outbound-dial."""
     status: str
-    """ringing, in-progress, completed, busy, failed, no-answer or canceled."""
+    """ringing, in-progress, completed, busy, failed, no-answer, or canceled."""
     raw: Mapping[str, tuple[str, ...]] = field(repr=False)
     """Every parameter with all its values."""
 
     @property
     def key(self) -> str:
-        """The same for every delivery of this event, another for every other one."""
+        """The event's key to deduplicate by: every delivery of an event has the same key."""
         if self.status:
             return f"{self.call_sid}:{self.status}"
-        # A callback about a part of the call: its stream, a recording, who answered.
+        # A callback without a status is about a part of the call, such as a recording.
         digest = hashlib.sha256(repr(sorted(self.raw.items())).encode("utf-8", "replace"))
         return f"{self.call_sid}:{digest.hexdigest()}"
 
     @property
     def is_over(self) -> bool:
-        """Whether the status is one of those that a call ends with."""
-        return self.status in _OVER
+        """Whether the call has ended."""
+        return self.status in _FINAL_STATUSES
 
     def parameter(self, name: str) -> str:
-        """Return the first value of a parameter, an empty text if it is missing."""
+        """Return the first value of a parameter, "" if it is missing."""
         return _first(self.raw, name)
 
 
@@ -86,17 +86,17 @@ def receive(
     *,
     signature_settings: Optional[str] = None,
 ) -> VoiceCall:
-    """Verify a webhook and return the call that it is about.
+    """Verify a webhook and return its call.
 
     Args:
         url: the full URL that Twilio requested, with its query.
-        body: the request's body, as it came; empty for a GET.
-        signature: its X-Twilio-Signature header.
+        body: the request's unchanged body; empty for a GET.
+        signature: the request's X-Twilio-Signature header.
         auth_token: the account's primary auth token, or the secret of a shared key.
-        signature_settings: its X-Twilio-Webhooks-Signature-Settings header.
+        signature_settings: the request's X-Twilio-Webhooks-Signature-Settings header.
 
     Raises:
-        WebhookError: the signature is missing or wrong, or it is not about a call.
+        WebhookError: the signature is missing or wrong, or there is no CallSid.
         ValueError: auth_token is empty.
     """
     verify(url, body, signature, auth_token, signature_settings=signature_settings)
@@ -111,50 +111,32 @@ def verify(
     *,
     signature_settings: Optional[str] = None,
 ) -> None:
-    """Check the signature of a webhook, whether its body is a form, JSON or empty.
+    """Verify the signature of a webhook whose body is a form, JSON, or empty.
 
-    Twilio adds the URL's port in some cases and not in others: both are right.
+    Twilio signs some URLs with their port and others without it: both are accepted.
 
     Args:
         url: the full URL that Twilio requested, with its query.
-        body: the request's body, as it came.
-        signature: its X-Twilio-Signature header.
+        body: the request's unchanged body.
+        signature: the request's X-Twilio-Signature header.
         auth_token: the account's primary auth token, or the secret of a shared key.
-        signature_settings: its X-Twilio-Webhooks-Signature-Settings header, which names the
-            algorithm; without one it is HMAC_SHA1.
+        signature_settings: the request's X-Twilio-Webhooks-Signature-Settings header, which names
+            the algorithm; HMAC_SHA1 without it.
 
     Raises:
         WebhookError: the signature is missing or wrong.
         ValueError: auth_token is empty.
     """
-    if not auth_token:
-        raise ValueError("auth_token is empty: anybody could sign with it")
-    if not signature:
-        raise WebhookError(Reason.MISSING_SIGNATURE, f"there is no {SIGNATURE_HEADER} header")
-    algorithm = _algorithm(signature_settings)
-    if algorithm not in _HASHES:
-        raise WebhookError(
-            Reason.MALFORMED_SIGNATURE,
-            f"{SIGNATURE_SETTINGS_HEADER} names an unknown algorithm",
-        )
-    digests = parse_qs(_split(url).query).get("bodySHA256")
-    if digests and fields.equal_in_constant_time(
-        hashlib.sha256(body).hexdigest(), digests[0].lower()
-    ):
-        parameters = {}
-    else:
-        parameters = _form(body)
-        if (body or digests) and not parameters:
-            raise WebhookError(Reason.WRONG_SIGNATURE, "the signature does not cover the body")
-    expected = [
-        compute_signature(variant, parameters, auth_token, algorithm) for variant in _variants(url)
-    ]
-    if not any(fields.equal_in_constant_time(each, signature) for each in expected):
-        raise WebhookError(
-            Reason.WRONG_SIGNATURE,
-            f"{SIGNATURE_HEADER} is not of this URL, body and auth token: is the URL the one "
-            "that Twilio has?",
-        )
+    require_secrets("auth_token", [auth_token])
+    signature = require_header(SIGNATURE_HEADER, signature)
+    algorithm = _read_algorithm(signature_settings)
+    parameters = _signed_parameters(url, body)
+    require_match(
+        (compute_signature(each, parameters, auth_token, algorithm) for each in _variants(url)),
+        signature,
+        f"{SIGNATURE_HEADER} does not match this URL, body, and auth token: is the URL exactly the "
+        "one that Twilio requested?",
+    )
 
 
 def compute_signature(
@@ -165,8 +147,8 @@ def compute_signature(
 ) -> str:
     """Return the X-Twilio-Signature of a request.
 
-    What is signed is the URL followed by every parameter's name and value: names sorted, the
-    values of a repeated one sorted and each once.
+    Twilio signs the URL followed by the name and value of every parameter. It sorts the names,
+    sorts the values of a repeated name, and leaves out duplicate values.
 
     Args:
         url: the full URL.
@@ -182,7 +164,7 @@ def compute_signature(
 
 
 def parse(url: str, body: bytes) -> VoiceCall:
-    """Return the call that a webhook is about, without verifying it.
+    """Return the call of a webhook without verifying it.
 
     Args:
         url: the full URL; its query holds the parameters of a GET.
@@ -191,8 +173,7 @@ def parse(url: str, body: bytes) -> VoiceCall:
     Raises:
         WebhookError: there is no CallSid.
     """
-    parameters = _form(body) or _form(_split(url).query.encode("utf-8", "replace"))
-
+    parameters = _parse_form(body) or _parse_form(_split(url).query.encode("utf-8", "replace"))
     call = VoiceCall(
         call_sid=_first(parameters, "CallSid"),
         account_sid=_first(parameters, "AccountSid"),
@@ -211,40 +192,51 @@ def _first(parameters: Mapping[str, tuple[str, ...]], name: str) -> str:
     return parameters.get(name, ("",))[0]
 
 
-def _algorithm(settings: Optional[str]) -> str:
+def _read_algorithm(settings: Optional[str]) -> str:
     found = re.search(r"(?:^|,)\s*algorithm\s*=\s*([^,\s]+)", settings or "")
-    return found[1].upper() if found else "HMAC_SHA1"
-
-
-def _form(body: bytes) -> dict[str, tuple[str, ...]]:
-    """Return a form's parameters; none if the body is no form."""
-    try:
-        pairs = parse_qsl(
-            body.decode("utf-8"), keep_blank_values=True, max_num_fields=_MOST_PARAMETERS
+    algorithm = found[1].upper() if found else "HMAC_SHA1"
+    if algorithm not in _HASHES:
+        raise WebhookError(
+            Reason.MALFORMED_SIGNATURE, f"{SIGNATURE_SETTINGS_HEADER} has an unsupported algorithm"
         )
-    except ValueError:
+    return algorithm
+
+
+def _signed_parameters(url: str, body: bytes) -> dict[str, tuple[str, ...]]:
+    """Return the parameters that the signature covers; the URL covers other bodies."""
+    digests = parse_qs(_split(url).query).get("bodySHA256")
+    if digests and is_equal(hashlib.sha256(body).hexdigest(), digests[0].lower()):
         return {}
-    parameters: dict[str, tuple[str, ...]] = {}
-    for name, value in pairs:
-        parameters[name] = (*parameters.get(name, ()), value)
+    parameters = _parse_form(body)
+    if (body or digests) and not parameters:
+        raise WebhookError(Reason.WRONG_SIGNATURE, "the signature does not cover the body")
     return parameters
 
 
-def _variants(url: str) -> tuple[str, ...]:
-    """Return a URL as it is, without a port and with one."""
+def _parse_form(body: bytes) -> dict[str, tuple[str, ...]]:
+    """Return a form's parameters; none if the body is not a form."""
+    try:
+        form = parse_qs(
+            body.decode("utf-8"), keep_blank_values=True, max_num_fields=_MAX_PARAMETERS
+        )
+    except ValueError:
+        return {}
+    return {name: tuple(values) for name, values in form.items()}
+
+
+def _variants(url: str) -> Iterator[str]:
+    """Yield the URL as it is, without a port, and with a port."""
     parts = _split(url)
     found = re.search(r":([0-9]*)$", parts.netloc)
-    bare = parts.netloc[: found.start()] if found else parts.netloc
+    host = parts.netloc[: found.start()] if found else parts.netloc
     port = (found and found[1]) or _DEFAULT_PORTS.get(parts.scheme, "80")
-    return (
-        url,
-        urlunsplit(parts._replace(netloc=bare)),
-        urlunsplit(parts._replace(netloc=f"{bare}:{port}")),
-    )
+    yield url
+    for netloc in (host, f"{host}:{port}"):
+        yield urlunsplit(parts._replace(netloc=netloc))
 
 
 def _split(url: str) -> SplitResult:
     try:
         return urlsplit(url)
     except ValueError:
-        raise WebhookError(Reason.WRONG_SIGNATURE, "the URL of the request is malformed") from None
+        raise WebhookError(Reason.WRONG_SIGNATURE, "the request's URL is malformed") from None

@@ -1,4 +1,4 @@
-"""What to answer to Twilio: TwiML with everything escaped.
+"""TwiML documents, with which you respond to Twilio's voice webhooks; every value is escaped.
 
 Source: https://www.twilio.com/docs/voice/twiml, /stream, /say and /reject
 """
@@ -13,7 +13,7 @@ from xml.sax.saxutils import escape, quoteattr
 __all__ = ["CONTENT_TYPE", "connect_stream", "http_url", "reject", "say"]
 
 CONTENT_TYPE = "text/xml; charset=utf-8"
-# What XML 1.0 cannot hold, not even escaped: https://www.w3.org/TR/xml/#charsets
+# Characters that XML 1.0 forbids even as escapes: https://www.w3.org/TR/xml/#charsets
 _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -21,11 +21,11 @@ def connect_stream(connect_url: str, parameters: Optional[Mapping[str, str]] = N
     """Connect the call to the stream of a ConnectTwilioCall.
 
     Args:
-        connect_url: the response's connect_url, as it is. One call, one URL: do not keep it.
+        connect_url: the response's unchanged connect_url. It is for one call: don't store it.
         parameters: texts to pass with the stream's start message.
 
     Raises:
-        ValueError: connect_url is not the URL of a WebSocket.
+        ValueError: connect_url is not a WebSocket URL.
     """
     _require_websocket(connect_url)
     inner = "".join(
@@ -37,12 +37,12 @@ def connect_stream(connect_url: str, parameters: Optional[Mapping[str, str]] = N
 
 
 def say(text: str, *, language: Optional[str] = None, voice: Optional[str] = None) -> str:
-    """Say something to the caller, then hang up.
+    """Speak a text to the caller, then hang up.
 
     Args:
-        text: what to say.
-        language: such as "en-US"; by default Twilio's.
-        voice: such as "Polly.Joanna"; by default Twilio's.
+        text: the text to speak.
+        language: the language, such as "en-US"; Twilio's default if omitted.
+        voice: the voice, such as "Polly.Joanna"; Twilio's default if omitted.
     """
     attributes = "".join(
         f" {name}={_attribute(value)}"
@@ -53,22 +53,22 @@ def say(text: str, *, language: Optional[str] = None, voice: Optional[str] = Non
 
 
 def reject(*, busy: bool = False) -> str:
-    """Decline the call without answering it, which costs nothing.
+    """Reject the call without picking it up; Twilio doesn't charge for it.
 
     Args:
-        busy: let the caller hear a busy tone; else that the number is not in service.
+        busy: True plays a busy tone. False tells the caller that the number is not in service.
     """
     return _response(f'<Reject reason="{"busy" if busy else "rejected"}"/>')
 
 
 def http_url(connect_url: str) -> str:
-    """Return the URL that serves a stream's TwiML over HTTP, for `calls.create(url=...)`.
+    """Return the URL that serves a stream's TwiML, for Twilio's `calls.create(url=...)`.
 
     Args:
         connect_url: the connect_url of an outbound ConnectTwilioCall.
 
     Raises:
-        ValueError: connect_url is not the URL of a WebSocket.
+        ValueError: connect_url is not a WebSocket URL.
     """
     _require_websocket(connect_url)
     return f"http{connect_url[2:]}"

@@ -24,6 +24,7 @@ LAYERS = {
         "" method deadline forking redaction validation proto_enum messages credentials regions
         retry call twirp transport execution channel
     """,
+    "webhooks": 'errors fields signatures twiml livekit meta twilio ""',
 }
 # Who may import what is not the standard library, google.protobuf or the package itself.
 LIBRARIES = {

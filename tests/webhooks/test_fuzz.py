@@ -1,4 +1,4 @@
-"""Whatever comes in, out come events or a WebhookError."""
+"""Any input yields events or raises WebhookError."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from livekit_connector_sync.webhooks import WebhookError, livekit, meta, twilio
 
-# Names that the parsers look at, so that the values beneath them are reached.
+# Field names that the parsers read, so that generated values reach them.
 FIELDS = """
     id event direction session sdp sdp_type connection webrtc timestamp status start_time duration
     errors code error_data details biz_opaque_callback_data from to recipient_id metadata
@@ -74,14 +74,14 @@ ENVELOPE = st.lists(CHANGE, max_size=3).map(
 )
 
 
-def call(function: Callable[..., Any], *arguments: Any) -> Any:
+def call_or_none(function: Callable[..., Any], *arguments: Any) -> Any:
     try:
         return function(*arguments)
     except WebhookError:
         return None
 
 
-def look_at(events: Any) -> None:
+def check_events(events: Any) -> None:
     for event in events or ():
         assert isinstance(event.key, str)
         assert repr(event)
@@ -92,14 +92,14 @@ def look_at(events: Any) -> None:
 
 @settings(deadline=None, max_examples=300)
 @given(ENVELOPE)
-def test_meta_takes_any_update(document: Any) -> None:
-    look_at(meta.parse(json.dumps(document).encode()))
+def test_meta_parses_any_update(document: Any) -> None:
+    check_events(meta.parse(json.dumps(document).encode()))
 
 
 @settings(deadline=None)
 @given(st.one_of(VALUES, st.fixed_dictionaries({"entry": VALUES})))
-def test_meta_takes_any_document(document: Any) -> None:
-    look_at(call(meta.parse, json.dumps(document).encode()))
+def test_meta_parses_or_rejects_any_document(document: Any) -> None:
+    check_events(call_or_none(meta.parse, json.dumps(document).encode()))
 
 
 @settings(deadline=None)
@@ -111,19 +111,19 @@ def test_meta_takes_any_document(document: Any) -> None:
         ),
     )
 )
-def test_livekit_takes_any_document(document: Any) -> None:
-    event = call(livekit.parse, json.dumps(document).encode())
-    look_at([event] if event else [])
+def test_livekit_parses_or_rejects_any_document(document: Any) -> None:
+    event = call_or_none(livekit.parse, json.dumps(document).encode())
+    check_events([event] if event else [])
 
 
 @settings(deadline=None)
 @given(st.binary(), st.one_of(st.none(), st.text()), st.text(), st.one_of(st.none(), st.text()))
-def test_any_bytes_headers_and_url(
+def test_any_unsigned_body_header_and_url_is_rejected(
     body: bytes, header: str, url: str, signature_settings: str
 ) -> None:
-    call(meta.parse, body)
-    call(livekit.parse, body)
-    call(twilio.parse, url, body)
+    call_or_none(meta.parse, body)
+    call_or_none(livekit.parse, body)
+    call_or_none(twilio.parse, url, body)
     for function, arguments in (
         (meta.receive, (body, header, "secret")),
         (livekit.receive, (body, header, {"key": "secret"})),
@@ -139,5 +139,5 @@ def test_any_bytes_headers_and_url(
 @given(
     st.dictionaries(st.sampled_from(["hub.mode", "hub.verify_token", "hub.challenge"]), st.text())
 )
-def test_any_handshake(query: dict[str, str]) -> None:
-    call(meta.handshake, {"hub.challenge": "1", **query}, "ours")
+def test_any_handshake_is_accepted_or_rejected(query: dict[str, str]) -> None:
+    call_or_none(meta.handshake, {"hub.challenge": "1", **query}, "ours")

@@ -1,4 +1,4 @@
-"""LiveKit's webhooks, side by side with the official SDK's receiver."""
+"""LiveKit's webhooks, compared with the official SDK's receiver."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def token(body: bytes = BODY, secret: str = SECRET, **claims: Any) -> str:
     return sign({"iss": KEY, "exp": now + 300, "nbf": now, "sha256": digest, **claims}, secret)
 
 
-def test_the_event_of_a_connectors_participant() -> None:
+def test_parse_the_event_of_a_connector_participant() -> None:
     webhook = livekit_webhook(
         "participant_joined",
         KEY,
@@ -62,7 +62,7 @@ def test_the_event_of_a_connectors_participant() -> None:
     assert "Ada" not in repr(event)
 
 
-def test_names_of_the_proto_are_read_as_well() -> None:
+def test_parse_snake_case_field_names() -> None:
     event = livekit.parse(
         b'{"event": "participant_left", "created_at": 1700000000,'
         b' "participant": {"kind_details": ["FORWARDED", 9], "disconnect_reason": "ROOM_DELETED"}}'
@@ -75,7 +75,7 @@ def test_names_of_the_proto_are_read_as_well() -> None:
     assert event.room is None
 
 
-def test_the_official_receiver_takes_and_refuses_the_same() -> None:
+def test_the_official_receiver_accepts_and_rejects_the_same() -> None:
     receiver = official.WebhookReceiver(official.TokenVerifier(KEY, SECRET))
     for authorization, body in (
         (token(), BODY),
@@ -87,7 +87,7 @@ def test_the_official_receiver_takes_and_refuses_the_same() -> None:
     ):
         try:
             theirs: Optional[str] = receiver.receive(body.decode(), authorization).id
-        except Exception:  # the official receiver has no class of its own
+        except Exception:  # the official receiver has no error class of its own
             theirs = None
         try:
             ours: Optional[str] = livekit.receive(body, authorization, {KEY: SECRET}).id
@@ -97,7 +97,7 @@ def test_the_official_receiver_takes_and_refuses_the_same() -> None:
 
 
 @pytest.mark.parametrize("prefix", ["", "Bearer ", "bearer "])
-def test_the_key_that_signed_is_returned(prefix: str) -> None:
+def test_verify_returns_the_key_that_signed(prefix: str) -> None:
     assert livekit.verify(BODY, prefix + token(), KEYS) == KEY
     other = token(secret="another secret", iss="other")
     assert livekit.verify(BODY, prefix + other, KEYS) == "other"
@@ -123,13 +123,13 @@ def test_the_key_that_signed_is_returned(prefix: str) -> None:
         (token(exp=float("inf")), Reason.WRONG_SIGNATURE),
     ],
 )
-def test_a_wrong_token_is_refused(authorization: str, reason: Reason) -> None:
+def test_a_wrong_token_is_rejected(authorization: str, reason: Reason) -> None:
     with pytest.raises(WebhookError) as caught:
         livekit.receive(BODY, authorization, KEYS)
     assert caught.value.reason is reason
 
 
-def test_a_token_without_a_signature_is_refused() -> None:
+def test_a_token_without_a_signature_is_rejected() -> None:
     claims = base64.urlsafe_b64encode(json.dumps({"iss": KEY, "exp": 2**31}).encode()).decode()
     header = base64.urlsafe_b64encode(b'{"alg":"none"}').decode()
     with pytest.raises(WebhookError) as caught:
@@ -138,13 +138,13 @@ def test_a_token_without_a_signature_is_refused() -> None:
 
 
 @pytest.mark.parametrize("keys", [{}, {KEY: ""}])
-def test_no_secret_is_a_mistake_and_no_signature(keys: dict[str, str]) -> None:
+def test_an_empty_secret_raises_value_error(keys: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="keys"):
         livekit.verify(BODY, token(), keys)
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"event": 3.5}'])
-def test_a_signed_body_that_is_no_event_has_its_own_reason(body: bytes) -> None:
+def test_a_signed_body_that_is_not_an_event_is_malformed(body: bytes) -> None:
     with pytest.raises(WebhookError) as caught:
         livekit.receive(body, token(body), KEYS)
     assert caught.value.reason is Reason.MALFORMED_BODY

@@ -1,4 +1,4 @@
-"""Meta's webhooks: the signature, the handshake, and events in every shape that Meta sends."""
+"""Meta's webhooks: the signature, the handshake, and every form of event that Meta sends."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def events(value: object, field: str = "calls") -> list[meta.Event]:
 # -- the signature -------------------------------------------------------------------------------
 
 
-def test_the_published_example_of_the_header() -> None:
-    # The header is WebSub's; the example is from the documentation of another service that has
-    # it: https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries
+def test_verify_a_published_example() -> None:
+    # The header is part of WebSub. GitHub uses it too and publishes this example:
+    # https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries
     signature = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"
     meta.verify(b"Hello, World!", signature, "It's a Secret to Everybody")
 
@@ -56,7 +56,7 @@ def test_the_published_example_of_the_header() -> None:
         (signed(b"{ }"), Reason.WRONG_SIGNATURE),
     ],
 )
-def test_a_wrong_signature_is_refused(signature: str, reason: Reason) -> None:
+def test_a_wrong_signature_is_rejected(signature: str, reason: Reason) -> None:
     with pytest.raises(WebhookError) as caught:
         meta.receive(b"{}", signature, SECRET)
     assert caught.value.reason is reason
@@ -64,7 +64,7 @@ def test_a_wrong_signature_is_refused(signature: str, reason: Reason) -> None:
     assert SECRET not in str(caught.value)
 
 
-def test_an_empty_secret_is_a_mistake_and_no_signature() -> None:
+def test_an_empty_secret_raises_value_error() -> None:
     with pytest.raises(ValueError, match="app_secret"):
         meta.verify(b"{}", signed(b"{}", ""), "")
 
@@ -86,7 +86,7 @@ def test_the_handshake_returns_the_challenge() -> None:
 
 @pytest.mark.parametrize("omit_direction", [False, True])
 @pytest.mark.parametrize(("direction", "kind"), [("inbound", "offer"), ("outbound", "answer")])
-def test_connect_brings_the_session_description(
+def test_connect_holds_the_session_description(
     direction: str, kind: str, omit_direction: bool
 ) -> None:
     sdp = SessionDescription(type=kind, sdp="v=0\r\n")
@@ -184,7 +184,7 @@ def test_a_post_with_several_entries_changes_and_calls() -> None:
     ]
 
 
-def test_timestamps_are_texts_or_numbers() -> None:
+def test_parse_timestamps_in_text_and_numbers() -> None:
     for timestamp in ("1700000000", 1_700_000_000, 1_700_000_000.0):
         (event,) = events({"calls": [{"id": "1", "event": "terminate", "timestamp": timestamp}]})
         assert isinstance(event, meta.CallTerminate)
@@ -196,7 +196,7 @@ def test_timestamps_are_texts_or_numbers() -> None:
         assert event.age() == 0
 
 
-def test_the_legacy_place_of_the_sdp_serves_where_the_session_is_missing() -> None:
+def test_read_the_sdp_under_connection_if_the_session_is_missing() -> None:
     call = {
         "id": "wacid.1",
         "event": "connect",
@@ -219,14 +219,14 @@ def test_the_legacy_place_of_the_sdp_serves_where_the_session_is_missing() -> No
         {},
     ],
 )
-def test_a_call_that_is_not_whole_is_kept_as_it_came(call: dict[str, Any]) -> None:
+def test_an_incomplete_call_becomes_an_other_update(call: dict[str, Any]) -> None:
     (event,) = events({"calls": [call], "metadata": {"phone_number_id": 17}})
     assert isinstance(event, meta.OtherUpdate)
     assert event.raw == call
     assert event.phone_number_id == "17"
 
 
-def test_another_field_is_kept_as_it_came() -> None:
+def test_another_field_becomes_an_other_update() -> None:
     value = {"messages": [{"id": "wamid.1"}], "errors": [{"code": "131000", "title": "Oops"}]}
     (event,) = events(value, "messages")
     assert isinstance(event, meta.OtherUpdate)
@@ -236,7 +236,7 @@ def test_another_field_is_kept_as_it_came() -> None:
     assert event.key != other.key
 
 
-def test_keys_tell_events_apart_and_repeats_not() -> None:
+def test_keys_differ_by_event_and_not_by_delivery() -> None:
     names = ["connect", "terminate", "ringing", "accepted", "rejected"]
     keys = {receive(name).key for name in names}
     assert len(keys) == len(names)
@@ -245,7 +245,7 @@ def test_keys_tell_events_apart_and_repeats_not() -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[]", b"null", b"[" * 100_000])
-def test_a_signed_body_that_is_no_json_object_has_its_own_reason(body: bytes) -> None:
+def test_a_signed_body_that_is_not_a_json_object_is_malformed(body: bytes) -> None:
     with pytest.raises(WebhookError) as caught:
         meta.receive(body, signed(body), SECRET)
     assert caught.value.reason is Reason.MALFORMED_BODY

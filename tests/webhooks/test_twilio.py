@@ -1,4 +1,4 @@
-"""Twilio's webhooks against Twilio's published examples and its own library; TwiML."""
+"""Twilio's webhooks, compared with Twilio's published examples and its library; TwiML."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def form(parameters: object) -> bytes:
     return urlencode(parameters, doseq=True).encode()  # type: ignore[arg-type]
 
 
-def is_right(url: str, body: bytes, signature: str, token: str = TOKEN) -> bool:
+def is_verified(url: str, body: bytes, signature: str, token: str = TOKEN) -> bool:
     try:
         twilio.verify(url, body, signature, token)
     except WebhookError:
@@ -37,7 +37,7 @@ def is_right(url: str, body: bytes, signature: str, token: str = TOKEN) -> bool:
     return True
 
 
-def test_the_published_example() -> None:
+def test_receive_a_published_example() -> None:
     # https://www.twilio.com/docs/usage/security#validating-requests
     call = twilio.receive(URL, form(FORM), PUBLISHED, TOKEN)
     assert (call.call_sid, call.from_number, call.to_number) == (
@@ -50,34 +50,34 @@ def test_the_published_example() -> None:
     assert "8675309" not in repr(call)
 
 
-def test_the_published_example_with_a_json_body() -> None:
+def test_verify_a_published_example_with_a_json_body() -> None:
     # twilio-python's test of the bodySHA256 parameter
     body = b'{"property": "value", "boolean": true}'
     digest = "0a1ff7634d9ab3b95db5c9a2dfe9416e41502b283a80c7cf19632632f96e6620"
     url = f"{URL}&bodySHA256={digest}"
     signature = "a9nBmqA0ju/hNViExpshrM61xv4="
-    assert is_right(url, body, signature)
-    # The body is what the signature does not cover by itself.
+    assert is_verified(url, body, signature)
+    # Only bodySHA256 binds the body to the signature.
     for other in (b"", b"{}", b"\xff", b"a=1", b"&" * 2000):
-        assert not is_right(url, other, signature)
+        assert not is_verified(url, other, signature)
 
 
-def test_ports_are_added_and_left_out_as_twilio_likes() -> None:
+def test_verify_urls_signed_with_and_without_a_port() -> None:
     body = form(FORM)
     for ours in ("https://h.example/x", "https://h.example:443/x"):
         for theirs in ("https://h.example/x", "https://h.example:443/x"):
             signature = RequestValidator(TOKEN).compute_signature(theirs, FORM)
-            assert is_right(ours, body, signature)
+            assert is_verified(ours, body, signature)
     signature = RequestValidator(TOKEN).compute_signature("https://h.example:8443/x", FORM)
-    assert is_right("https://h.example:8443/x", body, signature)
-    assert not is_right("https://h.example/x", body, signature)
+    assert is_verified("https://h.example:8443/x", body, signature)
+    assert not is_verified("https://h.example/x", body, signature)
 
 
 @pytest.mark.parametrize("url", ["https://[::1]:8443/x", "https://user:pass@h.example:1/x"])
-def test_hosts_that_hold_a_colon(url: str) -> None:
-    assert is_right(url, form(FORM), twilio.compute_signature(url, with_lists(FORM), TOKEN))
+def test_verify_hosts_that_hold_a_colon(url: str) -> None:
+    assert is_verified(url, form(FORM), twilio.compute_signature(url, with_lists(FORM), TOKEN))
     bare = url.replace(":8443", "").replace(":1/", "/")
-    assert is_right(url, form(FORM), twilio.compute_signature(bare, with_lists(FORM), TOKEN))
+    assert is_verified(url, form(FORM), twilio.compute_signature(bare, with_lists(FORM), TOKEN))
 
 
 def with_lists(parameters: dict[str, str]) -> dict[str, list[str]]:
@@ -85,14 +85,14 @@ def with_lists(parameters: dict[str, str]) -> dict[str, list[str]]:
 
 
 class MultiDict(dict):  # type: ignore[type-arg]
-    """What a framework gives Twilio's library for a form with repeated names."""
+    """A form with repeated names, as frameworks pass it to Twilio's library."""
 
     def getall(self, name: str) -> list[str]:
         values: list[str] = self[name]
         return values
 
 
-def test_signatures_are_those_of_twilios_library() -> None:
+def test_signatures_equal_those_of_twilios_library() -> None:
     rng = random.Random(7)
     texts = ["", "a", "b", "+1555", "é", "a&b=c", " ", "%41", "日本", "a+b"]
     for _ in range(300):
@@ -107,11 +107,11 @@ def test_signatures_are_those_of_twilios_library() -> None:
             assert twilio.compute_signature(url, parameters, TOKEN, algorithm) == theirs
             settings = f"key=webhooks_sharedkey_1,algorithm={algorithm}"
             twilio.verify(url, form(parameters), theirs, TOKEN, signature_settings=settings)
-            assert not is_right(url, form({**parameters, "z": "1"}), theirs)
-            assert not is_right(url, form(parameters), theirs, "another token")
+            assert not is_verified(url, form({**parameters, "z": "1"}), theirs)
+            assert not is_verified(url, form(parameters), theirs, "another token")
 
 
-def test_a_get_is_signed_by_its_url() -> None:
+def test_receive_a_get() -> None:
     url = "https://h.example/x?CallSid=CA1&From=%2B1555"
     signature = RequestValidator(TOKEN).compute_signature(url, {})
     call = twilio.receive(url, b"", signature, TOKEN)
@@ -130,7 +130,7 @@ def test_a_get_is_signed_by_its_url() -> None:
         (URL, PUBLISHED, "key=k,algorithm=HMAC_SHA256", Reason.WRONG_SIGNATURE),
     ],
 )
-def test_a_wrong_signature_is_refused(
+def test_a_wrong_signature_is_rejected(
     url: str, signature: str, settings: str, reason: Reason
 ) -> None:
     with pytest.raises(WebhookError) as caught:
@@ -138,30 +138,30 @@ def test_a_wrong_signature_is_refused(
     assert caught.value.reason is reason
 
 
-def test_a_body_that_the_signature_does_not_cover_is_refused() -> None:
+def test_a_body_that_the_signature_does_not_cover_is_rejected() -> None:
     signature = RequestValidator(TOKEN).compute_signature(URL, {})
-    assert is_right(URL, b"", signature)
+    assert is_verified(URL, b"", signature)
     for body in (b"\xff\xfe", b"&" * 2000, form({str(n): "1" for n in range(2000)})):
-        assert not is_right(URL, body, signature)
+        assert not is_verified(URL, body, signature)
 
 
-def test_an_empty_token_is_a_mistake_and_no_signature() -> None:
+def test_an_empty_token_raises_value_error() -> None:
     with pytest.raises(ValueError, match="auth_token"):
         twilio.verify(URL, b"", RequestValidator("").compute_signature(URL, {}), "")
 
 
-def test_a_signed_form_without_a_call_has_its_own_reason() -> None:
+def test_a_signed_form_without_a_call_is_malformed() -> None:
     with pytest.raises(WebhookError) as caught:
         twilio.receive(URL, b"", RequestValidator(TOKEN).compute_signature(URL, {}), TOKEN)
     assert caught.value.reason is Reason.MALFORMED_BODY
 
 
-def test_the_emulators_webhook() -> None:
+def test_receive_the_emulators_webhook() -> None:
     webhook = twilio_webhook("token", form={"SipHeader_x": "ü", "Empty": ""})
     call = twilio.receive(webhook.url, webhook.body, webhook.headers["X-Twilio-Signature"], "token")
     assert (call.direction, call.status) == ("inbound", "ringing")
     assert call.raw["SipHeader_x"] == ("ü",)
-    assert hashlib.sha256(call.key.encode()).digest()  # a text that a cache key can be made of
+    assert hashlib.sha256(call.key.encode()).digest()  # the key can be a cache key
 
 
 # -- TwiML ---------------------------------------------------------------------------------------
@@ -171,7 +171,7 @@ def parsed(document: str) -> ElementTree.Element:
     return ElementTree.fromstring(document.encode())
 
 
-def test_the_stream_is_escaped_and_otherwise_verbatim() -> None:
+def test_connect_stream_escapes_and_keeps_every_value() -> None:
     url = "wss://h.example/s?token=a&room=\"<'é>"
     document = twiml.connect_stream(url, {"name": "<&>", "x": 'a"b'})
     assert "token=a&amp;room" in document
@@ -181,7 +181,7 @@ def test_the_stream_is_escaped_and_otherwise_verbatim() -> None:
     assert [(p.get("name"), p.get("value")) for p in stream] == [("name", "<&>"), ("x", 'a"b')]
 
 
-def test_text_is_escaped_and_what_xml_cannot_hold_is_dropped() -> None:
+def test_say_escapes_text_and_drops_forbidden_characters() -> None:
     document = twiml.say("a < b & c\x00\x0b\ud800", language='en"US', voice="Polly.Joanna")
     say = parsed(document).find("Say")
     assert say is not None
@@ -193,14 +193,14 @@ def test_text_is_escaped_and_what_xml_cannot_hold_is_dropped() -> None:
     assert parsed(document).find("Hangup") is not None
 
 
-def test_reject() -> None:
+def test_reject_gives_a_reason() -> None:
     for busy, reason in ((True, "busy"), (False, "rejected")):
         reject = parsed(twiml.reject(busy=busy)).find("Reject")
         assert reject is not None
         assert reject.get("reason") == reason
 
 
-def test_the_same_url_over_http() -> None:
+def test_http_url() -> None:
     assert twiml.http_url("wss://h.example/s?a=1&b=2") == "https://h.example/s?a=1&b=2"
     for url in ("https://h.example", "", "wsx://h"):
         with pytest.raises(ValueError, match="connect_url"):

@@ -1,4 +1,4 @@
-"""What stays out where Django and Celery are not installed, or not wanted."""
+"""The core and the webhooks work without Django and Celery."""
 
 from __future__ import annotations
 

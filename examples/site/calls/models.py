@@ -1,4 +1,4 @@
-"""The calls, as the site knows them."""
+"""The site's record of calls."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ BY_US, DECLINED, NO_ANSWER = "by us", "declined", "no answer"
 
 
 class Call(models.Model):
-    """One call, from the first we hear of it to its end."""
+    """A call, from its first event to its end."""
 
     class State(models.TextChoices):
-        """Where a call is; the order is that of a call's life."""
+        """A call's state, in the order in which a call moves through them."""
 
         QUEUED = "queued", "Waiting for a line"
         RINGING = "ringing", "Ringing"
@@ -33,7 +33,7 @@ class Call(models.Model):
     name = models.CharField(max_length=200, blank=True)
     state = models.CharField(max_length=12, choices=State.choices)
     note = models.CharField(max_length=500, blank=True)
-    # The task that dials, which is the biz_opaque_callback_data of the call in Meta's webhooks.
+    # The id of the dial's task. Meta's webhooks return it as biz_opaque_callback_data.
     task_id = models.CharField(max_length=36, unique=True, null=True)
     whatsapp_call_id = models.CharField(max_length=200, unique=True, null=True)
     offer = models.TextField(blank=True)  # the session description of an inbound call
@@ -51,23 +51,23 @@ class Call(models.Model):
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing more will happen to it."""
+        """Whether the call has ended or failed."""
         return self.state in self.OVER
 
     @property
     def can_accept(self) -> bool:
-        """Whether it waits for somebody to accept it."""
+        """Whether the call is waiting for somebody to accept it."""
         return self.inbound and self.state == self.State.RINGING
 
     @property
     def can_hang_up(self) -> bool:
-        """Whether there is something to end; LiveKit has no part in a call that only rings here."""
+        """Whether we can end the call; LiveKit doesn't know an inbound call before we accept it."""
         ending = self.is_over or self.state == self.State.ENDING
         return bool(self.whatsapp_call_id) and not ending and not self.can_accept
 
     @property
     def pretty_number(self) -> str:
-        """The number as people read it: "+1 555 123 4567" for one of North America."""
+        """The number in a readable form, such as "+1 555 123 4567"."""
         digits = self.number
         if len(digits) == 11 and digits.startswith("1"):
             return f"+1 {digits[1:4]} {digits[4:7]} {digits[7:]}"
@@ -75,12 +75,12 @@ class Call(models.Model):
 
     @property
     def duration(self) -> str:
-        """How long both sides talked, as minutes and seconds."""
+        """The length of the conversation in minutes and seconds."""
         return f"{self.seconds // 60}:{self.seconds % 60:02}"
 
     @property
     def seconds(self) -> int:
-        """How long both sides talked."""
+        """The length of the conversation in seconds."""
         if self.answered_at is None or self.ended_at is None:
             return 0
         return round((self.ended_at - self.answered_at).total_seconds())
@@ -88,7 +88,7 @@ class Call(models.Model):
 
 @contextlib.contextmanager
 def moved(calls: models.QuerySet[Call], state: str, **changes: Any) -> Iterator[bool]:
-    """Move a call on for what is done inside; if that fails, it is where it was."""
+    """Move a call to a state for the block inside; restore the old state if the block fails."""
     before = calls.first()
     did = move(calls, state, **changes)
     try:
@@ -100,9 +100,10 @@ def moved(calls: models.QuerySet[Call], state: str, **changes: Any) -> Iterator[
 
 
 def move(calls: models.QuerySet[Call], state: str, **changes: Any) -> bool:
-    """Move a call on, unless it is as far already; return whether it moved.
+    """Move a call to a later state and return whether it moved.
 
-    Webhooks and tasks come in any order, in several processes: one statement decides.
+    Webhooks and tasks arrive in any order, in several processes. A single SQL statement keeps the
+    check and the update atomic.
     """
     states = Call.State.values
     earlier = states[: states.index(state)] if state != Call.State.FAILED else states[:4]

@@ -1,7 +1,7 @@
-"""What Meta's webhooks mean for our calls. A receiver answers at once: the worker does the rest.
+"""Update calls on Meta's webhooks. The receivers only send tasks, so that they return quickly.
 
-While the broker is down a webhook is asked for again. `ignore_result` matters for that: a result
-backend in Redis is tried for 19 seconds, which is longer than a provider waits.
+If the broker is down, the receivers ask Meta to retry the webhook. Keep `ignore_result` for that:
+with a result, Celery retries the Redis result backend for 19 seconds, and the provider times out.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from .models import BY_US, DECLINED, NO_ANSWER, Call, move, moved
 
 @contextlib.contextmanager
 def retry_later() -> Iterator[None]:
-    """Have the webhook come again if something inside fails, such as the broker."""
+    """Make the provider retry the webhook if something inside fails, such as the broker."""
     try:
         yield
     except Exception as exc:
@@ -39,9 +39,9 @@ def described(event: meta.CallConnect) -> dict[str, str]:
 
 
 def call_of(event: Any) -> QuerySet[Call]:
-    """Return the call that an event is about.
+    """Return the call of an event.
 
-    The webhook may be faster than the answer to the dial, so the call is known by its task too.
+    A webhook can arrive before the dial's response, so look for the dial's task id too.
     """
     known = Q(whatsapp_call_id=event.whatsapp_call_id)
     if event.callback_data:
@@ -53,8 +53,8 @@ def call_of(event: Any) -> QuerySet[Call]:
 
 @receiver(signals.whatsapp_call_offered)
 def offered(sender: object, event: meta.CallConnect, alias: str, **kwargs: Any) -> None:
-    """A user calls: the call rings in the inbox."""
-    with contextlib.suppress(IntegrityError):  # we have it already
+    """Show an incoming call in the inbox."""
+    with contextlib.suppress(IntegrityError):  # a duplicate
         Call.objects.create(
             inbound=True,
             number=event.from_number,
@@ -67,7 +67,7 @@ def offered(sender: object, event: meta.CallConnect, alias: str, **kwargs: Any) 
 
 @receiver(signals.whatsapp_call_answered)
 def answered(sender: object, event: meta.CallConnect, alias: str, **kwargs: Any) -> None:
-    """A user picked up: connect at once, they listen to silence."""
+    """Connect a call that the user picked up; they hear silence until then."""
     calls = call_of(event)
     with retry_later(), moved(calls, Call.State.CONNECTING) as did:
         if did:
@@ -86,7 +86,7 @@ def answered(sender: object, event: meta.CallConnect, alias: str, **kwargs: Any)
 
 @receiver(signals.whatsapp_call_status)
 def progressed(sender: object, event: meta.CallStatus, **kwargs: Any) -> None:
-    """A phone rings, or its user declines, whereupon the call ends."""
+    """Note that a phone rings or that its user declined the call, which then ends."""
     calls = call_of(event)
     if event.status == "RINGING":
         move(calls, Call.State.RINGING)
@@ -96,7 +96,7 @@ def progressed(sender: object, event: meta.CallStatus, **kwargs: Any) -> None:
 
 @receiver(signals.whatsapp_call_ended)
 def ended(sender: object, event: meta.CallTerminate, alias: str, **kwargs: Any) -> None:
-    """A call is over: let LiveKit go, unless we ended it."""
+    """Disconnect an ended call from LiveKit, unless we ended it."""
     calls = call_of(event)
     call = calls.first()
     note = why_ended(call) if call else ""
@@ -113,7 +113,7 @@ def ended(sender: object, event: meta.CallTerminate, alias: str, **kwargs: Any) 
 
 
 def why_ended(call: Call) -> str:
-    """Return who or what ended a call, as far as we know."""
+    """Return who ended a call, or why."""
     if call.state == Call.State.ENDING:
         return BY_US
     if call.state in (Call.State.QUEUED, Call.State.RINGING):

@@ -1,4 +1,4 @@
-"""What follows the connector's tasks: how a call went is written down."""
+"""Store the outcome of the connector's tasks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .models import BY_US, Call, move
 
 @shared_task(ignore_result=True)
 def dialled(result: dict[str, str], pk: int) -> None:
-    """Note that a phone rings; a webhook may have been faster."""
+    """Note that a phone rings; a webhook may have noted it already."""
     calls = Call.objects.filter(pk=pk)
     calls.update(whatsapp_call_id=result["whatsapp_call_id"])
     move(calls, Call.State.RINGING)
@@ -29,7 +29,7 @@ def connected(pk: int) -> None:
 
 @shared_task(ignore_result=True)
 def failed(request: Any, exc: Exception, traceback: Any, pk: int) -> None:
-    """Note why a call came to nothing."""
+    """Note why a call failed."""
     calls = Call.objects.filter(pk=pk)
     lost = isinstance(exc, (UnknownOutcome, DeadlineExceeded, Unavailable)) and exc.maybe_sent
     if lost and calls.filter(inbound=False, answered_at=None).exists():
@@ -41,13 +41,13 @@ def failed(request: Any, exc: Exception, traceback: Any, pk: int) -> None:
 
 @shared_task(ignore_result=True)
 def hung_up(pk: int) -> None:
-    """Note that we ended a call; Meta's webhook may have been faster."""
+    """Note that we ended a call; Meta's webhook may have noted it already."""
     move(Call.objects.filter(pk=pk), Call.State.ENDED, note=BY_US, ended_at=timezone.now())
 
 
 @shared_task(ignore_result=True)
 def still_on(request: Any, exc: Exception, traceback: Any, pk: int) -> None:
-    """Note that a call could not be ended, so that somebody presses the button again."""
+    """Note that ending a call failed, so that the user can try again."""
     calls = Call.objects.filter(pk=pk, state=Call.State.ENDING)
     note = f"Not hung up: {_reason(exc)}"[:500]
     calls.filter(answered_at=None).update(state=Call.State.RINGING, note=note)

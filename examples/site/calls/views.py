@@ -1,4 +1,4 @@
-"""The inbox, and what its buttons do. Everything slow is left to the worker."""
+"""The inbox and its buttons. Celery tasks do everything slow."""
 
 from __future__ import annotations
 
@@ -30,27 +30,27 @@ NO_BROKER = "The workers cannot be reached. Nothing was done: try again in a mom
 
 
 def needs_workers(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """Say so on the page if a view could not send its task, because the broker is down."""
+    """Show a message on the page if the broker is down and a view can't send its task."""
 
     @functools.wraps(view)
-    def answered(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def wrapper(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         try:
             return view(request, *args, **kwargs)
         except OperationalError:
             return _inbox(request, NO_BROKER, status=503)
 
-    return answered
+    return wrapper
 
 
 @require_GET
 def inbox(request: HttpRequest) -> HttpResponse:
-    """The page."""
+    """Show the page."""
     return _inbox(request)
 
 
 @require_GET
 def calls(request: HttpRequest) -> HttpResponse:
-    """The list alone, which the page asks for again and again."""
+    """Return only the list of calls, which the page polls."""
     return render(request, "calls/_calls.html", _calls())
 
 
@@ -82,7 +82,7 @@ def place(request: HttpRequest) -> HttpResponse:
 @require_POST
 @needs_workers
 def accept(request: HttpRequest, pk: int) -> HttpResponse:
-    """Accept a call that rings; of two people who press the button, one accepts."""
+    """Accept a ringing call; if two people press the button, only one of them accepts it."""
     call = get_object_or_404(Call, pk=pk, inbound=True)
     with moved(Call.objects.filter(pk=pk), Call.State.CONNECTING) as did:
         if did:

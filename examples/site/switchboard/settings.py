@@ -1,7 +1,8 @@
-"""Settings of the example. What differs from machine to machine comes from the environment.
+"""Settings of the example. Values that differ between machines come from the environment.
 
-The connector's own are there too: LIVEKIT_URL, LIVEKIT_API_KEY, LIVEKIT_API_SECRET,
-WHATSAPP_PHONE_NUMBER_ID, WHATSAPP_API_KEY, META_APP_SECRET, META_VERIFY_TOKEN.
+The connector also reads its own settings from there: LIVEKIT_URL, LIVEKIT_API_KEY,
+LIVEKIT_API_SECRET, WHATSAPP_PHONE_NUMBER_ID, WHATSAPP_API_KEY, META_APP_SECRET, and
+META_VERIFY_TOKEN.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from pathlib import Path
 
 DATA = Path(os.environ["SITE_DATA"])
 REDIS_URL = os.environ["REDIS_URL"]
-PHONE_URL = os.environ.get("PHONE_URL", "")  # the emulator's page, which plays the users
+PHONE_URL = os.environ.get("PHONE_URL", "")  # the emulator's page, on which you play the users
 
 SECRET_KEY = os.environ["SECRET_KEY"]
 ALLOWED_HOSTS = ["localhost", "127.0.0.1"]
@@ -35,7 +36,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CACHES = {
     "default": {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
-        # Another database than the broker's: cache.clear() empties it.
+        # Not the broker's database, because cache.clear() empties it.
         "LOCATION": f"{REDIS_URL.rpartition('/')[0]}/1",
         "OPTIONS": {"socket_timeout": 2, "socket_connect_timeout": 2},
     }
@@ -43,14 +44,16 @@ CACHES = {
 USE_TZ = True
 DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 1024 * 1024  # Meta sends up to 3 MB
 
-# Meta's and LiveKit's, and the WhatsApp number, are in the environment.
+# The other settings of Meta and LiveKit come from the environment.
 LIVEKIT_CONNECTOR = {"WHATSAPP_CLOUD_API_VERSION": "23.0"}
 
 CELERY_BROKER_URL = REDIS_URL
 CELERY_RESULT_BACKEND = REDIS_URL
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_timeout": 3, "socket_connect_timeout": 3}
-CELERY_RESULT_BACKEND_ALWAYS_RETRY = True  # a placed call has not failed because Redis was away
+CELERY_RESULT_BACKEND_ALWAYS_RETRY = (
+    True  # a Redis outage must not turn a placed call into a failure
+)
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
-# Somebody listens to these ringing: they do not queue behind anything else.
+# People wait for these tasks while a phone rings, so they have their own queue.
 CELERY_TASK_ROUTES = {"livekit_connector.*": {"queue": "calls"}}
