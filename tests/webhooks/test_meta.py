@@ -64,6 +64,10 @@ def test_a_wrong_signature_is_rejected(signature: str, reason: Reason) -> None:
     assert SECRET not in str(caught.value)
 
 
+def test_verify_a_signature_in_upper_case() -> None:
+    meta.verify(b"{}", "sha256=" + signed(b"{}").removeprefix("sha256=").upper(), SECRET)
+
+
 def test_an_empty_secret_raises_value_error() -> None:
     with pytest.raises(ValueError, match="app_secret"):
         meta.verify(b"{}", signed(b"{}", ""), "")
@@ -194,6 +198,27 @@ def test_parse_timestamps_in_text_and_numbers() -> None:
         assert isinstance(event, meta.CallTerminate)
         assert event.timestamp is None
         assert event.age() == 0
+
+
+def test_a_number_outside_of_64_bits_is_none() -> None:
+    for number in (float("nan"), float("inf"), 2**63, -(2**63) - 1):
+        (event,) = events({"calls": [{"id": "1", "event": "terminate", "duration": number}]})
+        assert isinstance(event, meta.CallTerminate)
+        assert event.duration is None
+
+
+def test_the_contact_name_is_that_of_the_caller() -> None:
+    session = {"sdp_type": "offer", "sdp": "v=0"}
+    call = {"id": "1", "event": "connect", "from": "2", "session": session}
+    contacts = [{"wa_id": number, "profile": {"name": f"user {number}"}} for number in "12"]
+    (event,) = events({"calls": [call], "contacts": contacts})
+    assert isinstance(event, meta.CallConnect)
+    assert event.contact_name == "user 2"
+
+
+def test_a_status_without_a_call_becomes_an_other_update() -> None:
+    (event,) = events({"statuses": [{"status": "RINGING"}]})
+    assert isinstance(event, meta.OtherUpdate)
 
 
 def test_read_the_sdp_under_connection_if_the_session_is_missing() -> None:
