@@ -7,18 +7,16 @@ Source: https://docs.livekit.io/home/get-started/authentication/
 from __future__ import annotations
 
 import dataclasses
-import functools
-import json
 import os
 import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Optional, TypeVar
+from typing import Any, Optional, TypeVar
 
-if TYPE_CHECKING:
-    import jwt
+from ._runtime.jws import ALGORITHM, sign, signer
+from ._runtime.redaction import HoldsSecret, hide_locals
 
 __all__ = [
     "AccessToken",
@@ -31,7 +29,6 @@ __all__ = [
 
 _DEFAULT_TTL = timedelta(hours=6)
 _DEFAULT_LEEWAY = timedelta(minutes=1)
-_ALGORITHM = "HS256"
 
 GrantsType = TypeVar("GrantsType")
 
@@ -141,7 +138,7 @@ class Claims:
         return claims
 
 
-class AccessToken:
+class AccessToken(HoldsSecret):
     """Builds and signs an access token.
 
     Args:
@@ -153,6 +150,7 @@ class AccessToken:
         ValueError: the key or the secret is missing.
     """
 
+    @hide_locals
     def __init__(self, api_key: Optional[str] = None, api_secret: Optional[str] = None) -> None:
         self.api_key, self.api_secret = _find_credentials("AccessToken", api_key, api_secret)
         self.claims = Claims()
@@ -216,6 +214,7 @@ class AccessToken:
         self.claims.room_preset = preset
         return self
 
+    @hide_locals
     def to_jwt(self) -> str:
         """Return the signed token.
 
@@ -236,7 +235,7 @@ class AccessToken:
         return sign(claims, self.api_secret)
 
 
-class TokenVerifier:
+class TokenVerifier(HoldsSecret):
     """Verifies access tokens. A token must use HS256, name the API key as issuer, and expire.
 
     Args:
@@ -248,6 +247,7 @@ class TokenVerifier:
         ValueError: the key or the secret is missing.
     """
 
+    @hide_locals
     def __init__(
         self,
         api_key: Optional[str] = None,
@@ -258,6 +258,7 @@ class TokenVerifier:
         self.api_key, self._api_secret = _find_credentials("TokenVerifier", api_key, api_secret)
         self._leeway = leeway
 
+    @hide_locals
     def verify(self, token: str) -> Claims:
         """Verify a token and return its claims.
 
@@ -270,7 +271,7 @@ class TokenVerifier:
         """
         import jwt
 
-        _jws().decode(token, self._api_secret, algorithms=[_ALGORITHM])
+        signer().decode(token, self._api_secret, algorithms=[ALGORITHM])
         # The line above verified the signature, without a warning about short secrets.
         raw = jwt.decode(
             token,
@@ -297,31 +298,6 @@ class TokenVerifier:
             room_preset=raw.get("roomPreset"),
             raw=raw,
         )
-
-
-def sign(claims: Mapping[str, Any], secret: str) -> str:
-    """Return claims as a JWT signed with HS256 (RFC 7519)."""
-    return _jws().encode(json.dumps(claims, separators=(",", ":")).encode(), secret, _ALGORITHM)
-
-
-@functools.cache
-def _jws() -> jwt.PyJWS:
-    """Return a signer that accepts short secrets, such as LiveKit's development secret, silently.
-
-    PyJWT warns about an HMAC key under 32 bytes at every call, but only the owner of the project
-    can change the secret. PyJWT is imported here because its import is slow.
-    """
-    import jwt
-    from jwt.algorithms import HMACAlgorithm
-
-    class AnyLengthHMAC(HMACAlgorithm):
-        def check_key_length(self, key: bytes) -> Optional[str]:
-            return None
-
-    signer = jwt.PyJWS()
-    signer.unregister_algorithm(_ALGORITHM)
-    signer.register_algorithm(_ALGORITHM, AnyLengthHMAC(HMACAlgorithm.SHA256))
-    return signer
 
 
 def _read_grants(grants_type: type[GrantsType], claims: Any) -> Optional[GrantsType]:

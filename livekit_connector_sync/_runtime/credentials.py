@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any, Callable, NoReturn, Protocol
+from typing import Any, Callable, Protocol
 
-from ..access_token import sign
-from .redaction import hide_locals
+from .jws import sign
+from .redaction import HoldsSecret, hide_locals
 from .validation import CLOUD_DOMAINS
 
 __all__ = ["ApiKeyCredentials", "Credentials", "TokenCredentials"]
@@ -53,7 +53,7 @@ class Credentials(Protocol):
         ...
 
 
-class ApiKeyCredentials:
+class ApiKeyCredentials(HoldsSecret):
     """Signs a token per set of grants and caches it until a minute before it expires.
 
     Args:
@@ -89,9 +89,6 @@ class ApiKeyCredentials:
     def __repr__(self) -> str:
         return f"ApiKeyCredentials({self.api_key!r})"
 
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("ApiKeyCredentials can't be pickled: a pickle would hold the secret")
-
     def token(self, claims: ClaimSet) -> tuple[str, bool]:
         """Return a token with these claims, and whether it came from the cache."""
         now = self._clock()
@@ -118,7 +115,7 @@ class ApiKeyCredentials:
         self._tokens.pop(claims, None)
 
 
-class TokenCredentials:
+class TokenCredentials(HoldsSecret):
     """Sends a token that was signed elsewhere, unchanged.
 
     Args:
@@ -138,9 +135,6 @@ class TokenCredentials:
 
     def __repr__(self) -> str:
         return "TokenCredentials(...)"
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("TokenCredentials can't be pickled: a pickle would hold the token")
 
     def token(self, claims: ClaimSet) -> tuple[str, bool]:
         """Return the token, whatever its claims."""

@@ -10,11 +10,18 @@ import functools
 import json
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Optional, TypeVar, cast
+from typing import Any, NoReturn, Optional, TypeVar, cast
 
 from google.protobuf.message import Message
 
-__all__ = ["Scrubber", "hide_locals", "is_repeated", "mark_sensitive", "secret_values"]
+__all__ = [
+    "HoldsSecret",
+    "Scrubber",
+    "hide_locals",
+    "is_repeated",
+    "mark_sensitive",
+    "secret_values",
+]
 
 SECRET = "<secret>"
 PERSONAL = "<personal>"
@@ -39,6 +46,14 @@ def mark_sensitive(
     """
     _marks[message_type.DESCRIPTOR.full_name] = (frozenset(secret), frozenset(pii))
     setattr(message_type, "__repr__", _redacted)  # noqa: B010 - typed as a method, set as one
+
+
+class HoldsSecret:
+    """Base of objects that hold a secret: they refuse to be pickled or copied."""
+
+    def __reduce__(self) -> NoReturn:
+        name = type(self).__name__
+        raise TypeError(f"{name} can't be pickled: the pickle would hold its secret in clear")
 
 
 def hide_locals(function: Function) -> Function:

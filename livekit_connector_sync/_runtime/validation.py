@@ -31,17 +31,11 @@ def normalized_url(url: str) -> str:
     if not isinstance(url, str):
         raise ValueError(f"url must be a str such as {_EXAMPLE}, not {type(url).__name__}")
     url = url.strip()
-    try:
-        parts = urlsplit(url)
-        host, port_is_zero = parts.hostname or "", parts.port == 0
-    except ValueError:
-        host, port_is_zero = "", True
-    fault = _fault_of_url(url, host)
-    known = ("http", "https", "ws", "wss")
-    if fault is None and (not host or port_is_zero or parts.scheme not in known):
-        fault = "its scheme, host, or port is malformed"
+    fault = _fault_of_url(url)
     if fault is not None:
         raise ValueError(f"url must look like {_EXAMPLE}: {fault}")
+    parts = urlsplit(url)
+    host = parts.hostname or ""
     scheme = {"ws": "http", "wss": "https"}.get(parts.scheme, parts.scheme)
     if scheme == "http" and host.endswith(CLOUD_DOMAINS):
         warnings.warn(
@@ -51,21 +45,27 @@ def normalized_url(url: str) -> str:
     return f"{scheme}://{parts.netloc}{parts.path.rstrip('/')}"
 
 
-def _fault_of_url(url: str, host: str) -> Optional[str]:
-    """Return what a user probably got wrong about a URL, None if nothing stands out."""
+def _fault_of_url(url: str) -> Optional[str]:
+    """Return what is wrong with a server's URL, None if nothing is."""
     if "@" in url.partition("?")[0]:
         return "it must not contain a user name, password, or key; pass credentials instead"
     if re.search(r"[<>{}$]", url) or "your-project" in url.lower():
         return "replace the placeholder with the name of your project"
-    if host == "cloud.livekit.io":
-        return "this is the dashboard's address; copy the project URL from the project's settings"
     if re.search(r"[\s\\]", url) or not url.isprintable():
         return "it contains white space, a control character, or a backslash"
     if "://" not in url and re.fullmatch(r"[A-Za-z0-9_-]+", url):
         return "it looks like a key; the order is url, api_key, api_secret"
     if "://" not in url:
         return "it has no scheme; begin it with https:// or wss://"
-    return None
+    try:
+        parts = urlsplit(url)
+        if parts.hostname and parts.port != 0 and parts.scheme in ("http", "https", "ws", "wss"):
+            if parts.hostname != "cloud.livekit.io":
+                return None
+            return "this is the dashboard; copy the project URL from the project's settings"
+    except ValueError:  # from `hostname` or `port`
+        pass
+    return "its scheme, host, or port is malformed"
 
 
 def _cloud_api_version(text: str) -> Optional[str]:

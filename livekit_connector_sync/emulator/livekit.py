@@ -12,7 +12,7 @@ import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Optional
 
-from ..access_token import sign
+from .._runtime.jws import sign
 from .lifecycle import Event, Provider
 from .sender import checked_url
 

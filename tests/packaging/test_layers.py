@@ -17,11 +17,11 @@ PACKAGE = "livekit_connector_sync"
 # The modules and folders of each folder, from the lowest to the highest. "" is its __init__.py.
 LAYERS = {
     "": """
-        _version errors access_token _runtime service _gen api server webhooks emulator testing ""
+        _version errors _runtime access_token service _gen api server webhooks emulator testing ""
         cli __main__ pytest_plugin contrib
     """,
     "_runtime": """
-        "" method deadline forking redaction validation proto_enum messages credentials regions
+        "" method deadline forking redaction validation proto_enum messages jws credentials regions
         retry call twirp transport execution channel
     """,
     "webhooks": 'errors fields signatures twiml livekit meta twilio ""',
@@ -31,7 +31,7 @@ LIBRARIES = {
     "requests": ["_runtime.transport"],
     "urllib3": ["_runtime.transport"],
     "certifi": ["_runtime.transport"],
-    "jwt": ["access_token", "server", "webhooks"],
+    "jwt": ["_runtime.jws", "access_token", "server", "webhooks"],
     "websockets": ["emulator"],
     "pytest": ["pytest_plugin"],
     "django": ["contrib"],

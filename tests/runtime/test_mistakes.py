@@ -74,8 +74,10 @@ def test_a_cloud_project_without_tls_warns() -> None:
     [
         lambda: lk.ApiKeyCredentials("key", SECRET),
         lambda: lk.TokenCredentials(SECRET),
+        lambda: lk.AccessToken("key", SECRET),
+        lambda: lk.TokenVerifier("key", SECRET),
     ],
-    ids=["ApiKeyCredentials", "TokenCredentials"],
+    ids=["ApiKeyCredentials", "TokenCredentials", "AccessToken", "TokenVerifier"],
 )
 def test_guarantee_4_what_holds_a_secret_is_not_pickled(make) -> None:
     with pytest.raises(TypeError, match="can't be pickled"):

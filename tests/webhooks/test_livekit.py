@@ -12,7 +12,7 @@ from typing import Any, Optional
 import pytest
 from livekit import api as official
 
-from livekit_connector_sync.access_token import sign
+from livekit_connector_sync._runtime.jws import sign
 from livekit_connector_sync.testing import livekit_webhook
 from livekit_connector_sync.webhooks import Reason, WebhookError, livekit
 
