@@ -78,18 +78,61 @@ def _cloud_api_version(text: str) -> Optional[str]:
 
 
 def _phone_number(text: str) -> Optional[str]:
-    if re.fullmatch(r"[0-9]+", text):
+    """Source: ITU-T E.164, which allows up to 15 digits, and no country code begins with 0."""
+    if re.fullmatch(r"[1-9][0-9]{6,14}", text):
         return None
+    if re.fullmatch(r"[A-Z]{2}\.(ENT\.)?[0-9A-Za-z]+", text):
+        return "LiveKit can't dial a business-scoped user id yet, only a phone number"
     if text.startswith("+"):
         return 'write the country code and the number without the leading "+"'
-    return "write the country code and the number in digits only"
+    if not re.fullmatch(r"[0-9]+", text):
+        return "write the country code and the number in digits only"
+    if text.startswith("0"):
+        return "begin with the country code, without a leading 0"
+    return "a number has 7 to 15 digits, country code included"
 
 
-FORMATS: dict[str, Callable[[str], Optional[str]]] = {
+def _country(text: str) -> Optional[str]:
+    if re.fullmatch(r"[A-Z]{2}", text):
+        return None
+    return 'write two capital letters of ISO 3166-1, such as "US"'
+
+
+def _at_most(limit: int) -> Callable[[str], Optional[str]]:
+    def check(text: str) -> Optional[str]:
+        return None if len(text) <= limit else f"it has {len(text)} characters, at most {limit} fit"
+
+    return check
+
+
+def _ringing_timeout(duration: Any) -> Optional[str]:
+    if duration.seconds <= _MAX_RINGING:
+        return None
+    return f"{duration.seconds} seconds is too long, at most {_MAX_RINGING} make sense"
+
+
+def _agents(agents: Any) -> Optional[str]:
+    if all(agent.agent_name for agent in agents):
+        return None
+    return "each agent needs its agent_name"
+
+
+_MAX_RINGING = 300  # seconds; Meta gives up earlier, and a larger number is one of milliseconds
+
+FORMATS: dict[str, Callable[[Any], Optional[str]]] = {
+    "agents": _agents,
+    "callback_data": _at_most(512),
     "cloud_api_version": _cloud_api_version,
+    "country": _country,
+    "name": _at_most(256),
     "phone_number": _phone_number,
+    "ringing_timeout": _ringing_timeout,
 }
-"""The formats that an overlay may name. Each returns what to write instead, or None."""
+"""The formats that an overlay may name. Each returns what to write instead, or None.
+
+Limits: 512 characters is Meta's for biz_opaque_callback_data, 256 LiveKit's for the names of rooms
+and the identities of participants.
+"""
 
 
 def check_request(method: MethodInfo[Any, Any], request: Message) -> None:
@@ -108,8 +151,9 @@ def check_request(method: MethodInfo[Any, Any], request: Message) -> None:
             unless = f"unless {enum_field} is {constant}"
             raise _invalid(method, field, f"{field} is required by {method.name} {unless}")
     for field, format_name in method.formats:
-        text = getattr(request, field)
-        remedy = FORMATS[format_name](text) if text else None
+        remedy = (
+            None if _is_empty(request, field) else FORMATS[format_name](getattr(request, field))
+        )
         if remedy is not None:
             raise _invalid(method, field, f"{field} is malformed: {remedy}")
 
