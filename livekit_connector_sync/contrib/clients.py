@@ -1,28 +1,24 @@
-"""One client per process and alias, made when it is first asked for."""
+"""One client per process and alias, created on first use."""
 
 from __future__ import annotations
 
-import importlib
+import pkgutil
 import threading
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Optional, Union
+from typing import Any
 
-from .. import ConnectorClient, UnaryUnaryClientInterceptor
+from .. import ConnectorClient
 from .._runtime.forking import reset_after_fork
-from .settings import DEFAULT_ALIAS, Settings
-
-if TYPE_CHECKING:
-    import requests
+from .settings import CLIENT_OPTIONS, DEFAULT_ALIAS, Settings
 
 __all__ = ["Clients", "make_client"]
 
 
 class Clients:
-    """The clients of a process, by alias; for any number of threads and forked children.
+    """The clients of a process, by alias; safe for threads and forked children.
 
     Args:
-        load: returns the settings of every alias; called when something is first asked for, and
-            again after `close`.
+        load: returns the settings of every alias; called on first use, and again after `close`.
     """
 
     def __init__(self, load: Callable[[], Mapping[str, Settings]]) -> None:
@@ -33,10 +29,10 @@ class Clients:
         reset_after_fork(self)
 
     def get(self, alias: str = DEFAULT_ALIAS) -> ConnectorClient:
-        """Return the client of an alias. It is shared: do not close it.
+        """Return the shared client of an alias. Don't close it.
 
         Raises:
-            ValueError: there is no such alias, or its URL or credentials are missing or wrong.
+            ValueError: the alias is unknown, or its settings are wrong.
         """
         with self._lock:
             client = self._clients.get(alias)
@@ -48,12 +44,12 @@ class Clients:
         """Return the settings of an alias.
 
         Raises:
-            ValueError: there is no such alias, or the settings are wrong.
+            ValueError: the alias is unknown, or the settings are wrong.
         """
         found = self.all_settings()
         if alias not in found:
             known = ", ".join(repr(name) for name in found) or "none"
-            raise ValueError(f"no alias {alias!r} in the settings, which have {known}")
+            raise ValueError(f"unknown alias {alias!r}; the settings have {known}")
         return found[alias]
 
     def all_settings(self) -> Mapping[str, Settings]:
@@ -68,86 +64,67 @@ class Clients:
             return self._settings
 
     def close(self) -> None:
-        """Close every client and forget the settings; what is asked for next is made afresh."""
+        """Close every client and forget the settings; the next use loads and creates new ones."""
         with self._lock:
             clients, self._clients, self._settings = self._clients, {}, {}
         for client in clients.values():
             client.close()
 
     def reset_after_fork(self) -> None:
-        """Take a fresh lock in a forked child, where another thread may have held the old one."""
+        """Replace the lock in a forked child: another thread of the parent may have held it."""
         self._lock = threading.RLock()
 
 
 def make_client(settings: Settings) -> ConnectorClient:
-    """Return a client of its own for an alias. The environment is not looked at.
+    """Return a new client of an alias. The caller closes it.
 
     Raises:
-        ValueError: the URL or the credentials are missing or wrong; the text names the alias.
+        ValueError: the URL, the credentials, or another option is missing or wrong; the message
+            names the alias.
     """
-    # Without them the client would look in the environment, which is for "default" only and was
-    # read with the settings.
-    if not settings.url:
-        raise ValueError(f"URL of alias {settings.alias!r} is missing")
-    if not (settings.token or settings.api_key or settings.api_secret):
-        raise ValueError(
-            f"API_KEY and API_SECRET, or TOKEN, of alias {settings.alias!r} are missing"
-        )
     try:
-        return ConnectorClient(
-            settings.url,
-            settings.api_key,
-            settings.api_secret,
-            token=settings.token,
-            timeout=settings.timeout,
-            retry=settings.retry,
-            failover=settings.failover,
-            session=_session(settings.session),
-            interceptors=[_interceptor(each) for each in settings.interceptors],
-            verify=settings.verify,
-            cert=settings.cert,
-            proxies=settings.proxies,
-            validate=settings.validate,
-        )
-    except ValueError as exc:
+        # The client would read the environment, which is for the alias "default" only and already
+        # in the settings.
+        if not settings.url:
+            raise ValueError("URL is missing")
+        if not (settings.token or settings.api_key or settings.api_secret):
+            raise ValueError("API_KEY and API_SECRET, or TOKEN, are missing")
+        options: dict[str, Any] = {name: getattr(settings, name) for name in CLIENT_OPTIONS}
+        options["session"] = _make_session(settings.session)
+        options["interceptors"] = [_make_interceptor(each) for each in settings.interceptors]
+        return ConnectorClient(**options)
+    except (ValueError, TypeError) as exc:
         raise ValueError(f"alias {settings.alias!r}: {exc}") from exc
 
 
-def _session(
-    given: Union[str, Callable[[], requests.Session], None],
-) -> Optional[requests.Session]:
-    if given is None:
-        return None
-    make: Any = _imported("SESSION", given) if isinstance(given, str) else given
-    if not callable(make):
+def _make_session(given: Any) -> Any:
+    """Return the session that a function makes; the client checks whether it is one."""
+    make = _resolve("SESSION", given)
+    if make is not None and not callable(make):
         raise ValueError(f"SESSION must be a function that returns a Session, not {make!r}")
+    return None if make is None else _call("SESSION", given, make)
+
+
+def _make_interceptor(given: Any) -> Any:
+    """Return an interceptor; the client checks whether it is one."""
+    found = _resolve("INTERCEPTORS", given)
+    return _call("INTERCEPTORS", given, found) if isinstance(found, type) else found
+
+
+def _call(option: str, given: Any, make: Callable[[], Any]) -> Any:
     try:
-        made: Any = make()
-    except Exception as exc:  # whatever a function of the user's raises
-        raise ValueError(f"SESSION failed: {type(exc).__name__}: {exc}") from exc
-    session: requests.Session = made  # the client looks whether it is one
-    return session
+        return make()
+    except Exception as exc:  # user code may raise anything
+        raise ValueError(f"{option}: {given!r} failed: {type(exc).__name__}: {exc}") from exc
 
 
-def _interceptor(given: Union[str, UnaryUnaryClientInterceptor]) -> UnaryUnaryClientInterceptor:
-    found: Any = _imported("INTERCEPTORS", given) if isinstance(given, str) else given
-    try:
-        interceptor: UnaryUnaryClientInterceptor = found() if isinstance(found, type) else found
-    except Exception as exc:
-        raise ValueError(f"INTERCEPTORS: {given!r} failed: {type(exc).__name__}: {exc}") from exc
-    if not hasattr(interceptor, "intercept_unary_unary"):
-        raise ValueError(f"INTERCEPTORS: {given!r} is no interceptor")
-    return interceptor
-
-
-def _imported(option: str, path: str) -> Any:
-    """Return what a dotted path names.
+def _resolve(option: str, given: Any) -> Any:
+    """Return the object that a dotted path names, or what was given in place of a path.
 
     Raises:
-        ValueError: nothing.
+        ValueError: the path cannot be imported.
     """
-    module, _, name = path.rpartition(".")
     try:
-        return getattr(importlib.import_module(module), name)
+        return pkgutil.resolve_name(given) if isinstance(given, str) else given
     except (ImportError, AttributeError, ValueError) as exc:
-        raise ValueError(f"{option} names {path!r}, which cannot be imported: {exc}") from exc
+        raise ValueError(f"{option} names {given!r}, which cannot be imported: {exc}") from exc

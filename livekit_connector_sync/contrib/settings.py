@@ -1,21 +1,24 @@
-"""What the integrations are told: one Settings per alias, from a dict and the environment.
+"""The settings of the integrations: one Settings per alias, from a dict and the environment.
 
     LIVEKIT_CONNECTOR = {"URL": "wss://my-project.livekit.cloud", "API_KEY": ..., ...}
     LIVEKIT_CONNECTOR = {"default": {"URL": ...}, "sales": {"URL": ...}}
 
-An alias is a LiveKit project with its WhatsApp number and Twilio account. The environment fills
-what the alias "default" lacks, and nothing of other aliases. No framework is imported here.
+An alias is a LiveKit project with its WhatsApp number and Twilio account. The environment supplies
+the options that the alias "default" lacks; other aliases don't read it. No framework is imported
+here.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import difflib
+import inspect
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Optional, Union
 
+from .. import ConnectorClient
 from .._runtime.call import UnaryUnaryClientInterceptor
 from .._runtime.deadline import UNSET, Timeout
 from .._runtime.regions import FailoverPolicy
@@ -24,7 +27,15 @@ from .._runtime.retry import RetryPolicy
 if TYPE_CHECKING:
     import requests
 
-__all__ = ["DEFAULT_ALIAS", "OPTIONS", "Settings", "is_by_alias", "load", "merged"]
+__all__ = [
+    "CLIENT_OPTIONS",
+    "DEFAULT_ALIAS",
+    "OPTIONS",
+    "Settings",
+    "is_by_alias",
+    "load",
+    "merge",
+]
 
 DEFAULT_ALIAS = "default"
 
@@ -37,35 +48,25 @@ class Settings:
     """
 
     alias: str = DEFAULT_ALIAS
-    """Its name."""
+    """The alias's name."""
 
+    # The options of ConnectorClient, which checks and documents them. LIVEKIT_URL, LIVEKIT_API_KEY,
+    # LIVEKIT_API_SECRET and LIVEKIT_TOKEN are their environment variables.
     url: Optional[str] = None
-    """The LiveKit server, as "wss://..." or "https://...". Environment: LIVEKIT_URL."""
     api_key: Optional[str] = None
-    """The project's API key. Environment: LIVEKIT_API_KEY."""
     api_secret: Optional[str] = field(default=None, repr=False)
-    """The project's API secret. Environment: LIVEKIT_API_SECRET."""
     token: Optional[str] = field(default=None, repr=False)
-    """A token in place of key and secret. Environment: LIVEKIT_TOKEN."""
     timeout: Timeout = UNSET
-    """Seconds for a whole call, None for no limit; by default the client's own."""
     retry: Optional[RetryPolicy] = RetryPolicy()  # noqa: RUF009 - frozen
-    """The retry policy; None for single attempts."""
     failover: Union[bool, FailoverPolicy] = True
-    """Region failover, as the client takes it."""
     verify: Union[bool, str, None] = None
-    """False, or the path of a CA bundle."""
     cert: Union[str, tuple[str, str], None] = None
-    """The path of a client certificate, or a (certificate, key) pair."""
     proxies: Optional[Mapping[str, str]] = field(default=None, repr=False)
-    """Proxies by scheme, as in requests."""
     validate: bool = True
-    """Check required fields before anything is sent."""
     session: Union[str, Callable[[], requests.Session], None] = None
-    """Makes the requests.Session to send with: a function, or its dotted path."""
+    """A function that returns the requests.Session to send with, or its dotted path."""
     interceptors: tuple[Union[str, UnaryUnaryClientInterceptor], ...] = ()
-    """See every call, the first one first: interceptors, or the dotted paths of such or of their
-    classes."""
+    """The interceptors, or dotted paths to interceptors or their classes, outermost first."""
 
     whatsapp_phone_number_id: Optional[str] = None
     """Meta's id of the business number. Environment: WHATSAPP_PHONE_NUMBER_ID."""
@@ -77,20 +78,20 @@ class Settings:
     meta_app_secret: Optional[str] = field(default=None, repr=False)
     """The Meta app's secret, which signs its webhooks. Environment: META_APP_SECRET."""
     meta_verify_token: Optional[str] = field(default=None, repr=False)
-    """The text that Meta's GET handshake must bring. Environment: META_VERIFY_TOKEN."""
+    """The verify token of Meta's GET handshake. Environment: META_VERIFY_TOKEN."""
     twilio_auth_token: Optional[str] = field(default=None, repr=False)
     """The account's primary auth token, which signs webhooks. Environment: TWILIO_AUTH_TOKEN."""
     livekit_webhook_keys: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Secrets by API key that may sign LiveKit's webhooks, beside api_key and api_secret."""
     webhook_url: Optional[str] = None
-    """The site's public origin, as "https://calls.example.com". Twilio signs it; without it the
-    request's own scheme and host are taken."""
+    """The site's public origin, such as "https://calls.example.com". Twilio signs it; by default,
+    the views use the scheme and host of the request."""
     agents: tuple[str, ...] = ()
     """Names of the agents that the Twilio view dispatches to every call's room."""
     allow_unverified_webhooks: bool = False
-    """Take webhooks of a provider whose secret is not set, unverified. For development only."""
+    """Accept unsigned webhooks of a provider whose secret is not set. For development only."""
     cache: str = "default"
-    """The Django cache that tells repeated webhooks; all processes must share it."""
+    """The Django cache used to deduplicate webhooks; all processes must share it."""
 
     def webhook_keys(self) -> dict[str, str]:
         """Return the secrets that may sign LiveKit's webhooks, by API key, without empty ones."""
@@ -100,8 +101,10 @@ class Settings:
         return keys
 
 
+CLIENT_OPTIONS = tuple(inspect.signature(ConnectorClient).parameters)
+"""The fields of Settings that are arguments of ConnectorClient, which checks them."""
 OPTIONS = tuple(f.name.upper() for f in dataclasses.fields(Settings) if f.name != "alias")
-"""The options that an alias takes."""
+"""The options of an alias."""
 
 _ENVIRONMENT = {
     "URL": "LIVEKIT_URL",
@@ -118,34 +121,31 @@ _KEYS = {"API_KEY", "API_SECRET"}
 def load(options: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Settings]:
     """Return the settings of every alias.
 
+    ConnectorClient checks its own options when a client is made.
+
     Args:
-        options: one alias's options, which is "default", or options by alias.
+        options: the options of the alias "default", or options by alias.
         environ: the process's environment.
 
     Raises:
-        ValueError: an option is unknown or has a wrong type; the text names it, never its value.
+        ValueError: an option is unknown, or one of ours has the wrong type; the message names it
+            and hides its value.
     """
     by_alias = options if is_by_alias(options) else {DEFAULT_ALIAS: options}
     if by_alias is not options and isinstance(options.get(DEFAULT_ALIAS), Mapping):
-        beside = ", ".join(
+        misplaced = ", ".join(
             str(name)
             for name, value in options.items()
             if name in OPTIONS or not isinstance(value, Mapping)
         )
-        raise ValueError(f"{beside} stands beside the aliases: put it into one of them")
+        raise ValueError(f"options ({misplaced}) are mixed with aliases: move them into an alias")
     return {
         alias: _settings(
             alias,
-            merged(given, _from_environment(given, environ) if alias == DEFAULT_ALIAS else {}),
+            merge(given, _from_environment(given, environ) if alias == DEFAULT_ALIAS else {}),
         )
         for alias, given in by_alias.items()
     }
-
-
-def unknown_option(name: object, known: Iterable[str]) -> str:
-    """Return what to say of an unknown name: itself and the nearest one that is known."""
-    near = difflib.get_close_matches(str(name).upper(), list(known), n=1)
-    return f"{name!r}: did you mean {near[0]!r}?" if near else f"{name!r}"
 
 
 def is_by_alias(options: Mapping[str, Any]) -> bool:
@@ -155,11 +155,11 @@ def is_by_alias(options: Mapping[str, Any]) -> bool:
     )
 
 
-def merged(given: Mapping[str, Any], fallback: Mapping[str, Any]) -> dict[str, Any]:
-    """Return options with the fallback's in place of those that are not given.
+def merge(given: Mapping[str, Any], fallback: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the given options, completed with those of a fallback.
 
-    What os.environ.get() did not find counts as not given. A token switches the fallback's key and
-    secret off, and these its token.
+    None and empty texts count as not given. A token disables the fallback's key and secret, and a
+    key or secret disables its token.
     """
     own = _without_empty(given)
     off = {"TOKEN"} if own.keys() & _KEYS else _KEYS if "TOKEN" in own else set()
@@ -168,7 +168,7 @@ def merged(given: Mapping[str, Any], fallback: Mapping[str, Any]) -> dict[str, A
 
 
 def _without_empty(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return options without those that are None, which is a value of two, or an empty text."""
+    """Drop empty values; None is valid for TIMEOUT and RETRY."""
     return {
         name: value
         for name, value in options.items()
@@ -177,7 +177,7 @@ def _without_empty(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _from_environment(given: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment's options: no credentials if one is given, else a token or a key."""
+    """Return the environment's options, with credentials only if none are given."""
     variables = dict(_ENVIRONMENT)
     if not _without_empty(given).keys() & {"TOKEN", *_KEYS}:
         names = {"TOKEN"} if environ.get("LIVEKIT_TOKEN") else _KEYS
@@ -188,79 +188,46 @@ def _from_environment(given: Mapping[str, Any], environ: Mapping[str, str]) -> d
 def _settings(alias: str, options: Mapping[str, Any]) -> Settings:
     for name, value in options.items():
         if name not in OPTIONS:
-            raise ValueError(f"alias {alias!r} has no option {unknown_option(name, OPTIONS)}")
-        fits, wanted = _KINDS.get(name, _TEXT)
+            near = difflib.get_close_matches(str(name).upper(), OPTIONS, n=1)
+            hint = f": did you mean {near[0]!r}?" if near else ""
+            raise ValueError(f"alias {alias!r} has no option {name!r}{hint}")
+        fits, wanted = _KINDS.get(name, _ANY if name.lower() in CLIENT_OPTIONS else _TEXT)
         if not fits(value):
             raise ValueError(
                 f"{name} of alias {alias!r} must be {wanted}, not {type(value).__name__}"
             )
-    values = {name.lower(): _plain(value) for name, value in options.items()}
+    values = {name.lower(): _frozen(value) for name, value in options.items()}
     return Settings(alias, **values)
 
 
-def _plain(value: Any) -> Any:
-    """Return a value with a tuple for a list and a text for a path."""
+def _frozen(value: Any) -> Any:
+    """Return a value with tuples for lists and texts for paths."""
     if isinstance(value, (list, tuple)):
-        return tuple(map(_plain, value))
+        return tuple(map(_frozen, value))
     return os.fspath(value) if isinstance(value, os.PathLike) else value
 
 
-def _is_seconds(value: Any) -> bool:
-    return value is None or (
-        isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0
-    )
-
-
-def _is_texts(value: Any) -> bool:
-    return isinstance(value, Mapping) and all(
-        isinstance(text, str) for item in value.items() for text in item
-    )
-
-
-def _is_list(value: Any) -> bool:
-    return isinstance(value, (tuple, list)) and all(isinstance(item, str) for item in value)
-
-
-def _is_path(value: Any) -> bool:
-    return isinstance(value, (str, os.PathLike))
-
-
-def _is_certificate(value: Any) -> bool:
-    pair = isinstance(value, (tuple, list)) and len(value) == 2 and all(map(_is_path, value))
-    return _is_path(value) or pair
-
-
-def _is_interceptor(value: Any) -> bool:
-    return isinstance(value, (str, UnaryUnaryClientInterceptor))
+def _all_texts(values: Iterable[Any]) -> bool:
+    return all(isinstance(value, str) for value in values)
 
 
 _Kind = tuple[Callable[[Any], bool], str]
+_ANY: _Kind = (lambda value: True, "")
 _TEXT: _Kind = (lambda value: isinstance(value, str), "a string")
 _FLAG: _Kind = (lambda value: isinstance(value, bool), "True or False")
-_TEXTS: _Kind = (_is_texts, "a dict of strings")
 _KINDS: dict[str, _Kind] = {
-    "TIMEOUT": (_is_seconds, "a positive number of seconds, or None"),
-    "RETRY": (
-        lambda value: value is None or isinstance(value, RetryPolicy),
-        "a RetryPolicy, or None",
-    ),
-    "FAILOVER": (
-        lambda value: isinstance(value, (bool, FailoverPolicy)),
-        "True, False or a FailoverPolicy",
-    ),
-    "VERIFY": (lambda value: isinstance(value, bool) or _is_path(value), "True, False or a path"),
-    "CERT": (_is_certificate, "a path, or a pair of paths"),
-    "PROXIES": _TEXTS,
-    "LIVEKIT_WEBHOOK_KEYS": _TEXTS,
-    "AGENTS": (_is_list, "a list of strings"),
-    "SESSION": (
-        lambda value: isinstance(value, str) or callable(value),
-        "a function that returns a requests.Session, or its dotted path",
-    ),
-    "INTERCEPTORS": (
-        lambda value: isinstance(value, (tuple, list)) and all(map(_is_interceptor, value)),
-        "a list of interceptors, or of dotted paths",
-    ),
     "VALIDATE": _FLAG,
+    "INTERCEPTORS": (
+        lambda value: isinstance(value, (tuple, list)),
+        "a list of interceptors or dotted paths",
+    ),
+    "LIVEKIT_WEBHOOK_KEYS": (
+        lambda value: isinstance(value, Mapping) and _all_texts([*value, *value.values()]),
+        "a dict of strings",
+    ),
+    "AGENTS": (
+        lambda value: isinstance(value, (tuple, list)) and _all_texts(value),
+        "a list of strings",
+    ),
     "ALLOW_UNVERIFIED_WEBHOOKS": _FLAG,
 }

@@ -56,6 +56,7 @@ def test_a_good_project_has_nothing_to_be_told(configure: Callable[..., None]) -
         ({"TIMEOUT": 20}, ["W006"]),
         ({"TIMEOUT": None}, ["W006"]),
         ({"TIMEOUT": 15}, []),
+        ({"TIMEOUT": "15"}, ["E002"]),
     ],
 )
 def test_each_mistake_has_its_id(

@@ -27,7 +27,7 @@ def test_check_tells_what_is_wrong(use: Any, configure: Callable[..., None]) -> 
     with ConnectorEmulator() as emulator:
         use(emulator)
         assert emulator.url in run("check")
-        assert "takes the credentials" in run("check", "--ping")
+        assert "accepts the credentials" in run("check", "--ping")
         assert emulator.calls == []
         use(emulator, API_SECRET="another secret, which is wrong")
         with pytest.raises(CommandError, match="unauthenticated"):
@@ -55,7 +55,7 @@ def test_dial_places_a_call(use: Any) -> None:
             run("dial", "+15551230000")
     with ConnectorEmulator(dial_rule=lambda _: time.sleep(0.5)) as emulator:  # type: ignore[arg-type, func-returns-value]
         use(emulator, TIMEOUT=0.2)
-        with pytest.raises(CommandError, match="The phone may ring: do not dial again blindly"):
+        with pytest.raises(CommandError, match="The phone may ring: check before you dial again"):
             run("dial", "15551230000")
 
 

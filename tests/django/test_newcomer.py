@@ -111,7 +111,7 @@ def server(project: Path, site_url: str, emulator: ConnectorEmulator) -> Iterato
 @pytest.mark.usefixtures("server")
 def test_an_empty_project_takes_calls(project: Path, emulator: ConnectorEmulator) -> None:
     assert "no issues" in manage(project, "check")
-    assert "takes the credentials" in manage(project, "connector", "check", "--ping")
+    assert "accepts the credentials" in manage(project, "connector", "check", "--ping")
     assert emulator.verify_meta_webhook()
 
     inbound = emulator.inbound_call()

@@ -157,7 +157,7 @@ def test_aliases_are_apart_and_only_the_default_reads_the_environment(
     assert channel_of(get_client("sales")).url == "https://two.example"
     assert get_settings().meta_app_secret == "of the default"
     assert get_settings("sales").meta_app_secret is None
-    with pytest.raises(ImproperlyConfigured, match=r"API_KEY.*'bare'"):
+    with pytest.raises(ImproperlyConfigured, match=r"'bare'.*API_KEY"):
         get_client("bare")
     with pytest.raises(ImproperlyConfigured, match=r"'seles'.*'sales'"):
         get_client("seles")
@@ -170,14 +170,17 @@ def test_aliases_are_apart_and_only_the_default_reads_the_environment(
         ({"LIVEKIT_CONNECTOR": {"url": "k"}}, "'url': did you mean 'URL'"),
         ({"LIVEKIT_CONNECTOR": {"sales": {"X": 1}}}, "alias 'sales' has no option 'X'"),
         ({"LIVEKIT_CONNECTOR": {"URL": "x", "sales": {}}}, "'sales'"),
-        ({"LIVEKIT_CONNECTOR": {"default": {}, "URL": "x"}}, "URL stands beside the aliases"),
-        ({"LIVEKIT_CONNECTOR": {"default": {}, "PROXIES": {}}}, "PROXIES stands beside"),
+        ({"LIVEKIT_CONNECTOR": {"default": {}, "URL": "x"}}, "options .URL. are mixed with al"),
+        ({"LIVEKIT_CONNECTOR": {"default": {}, "PROXIES": {}}}, "options .PROXIES. are mixed"),
         ({"LIVEKIT_CONNECTOR": [], "LIVEKIT_CONNECTOR_URL": "x"}, "must be a dict"),
         ({"LIVEKIT_CONNECTOR_URI": "x"}, "'URI': did you mean 'URL'"),
-        ({"LIVEKIT_CONNECTOR": {"TIMEOUT": "10"}}, "TIMEOUT .* number"),
         ({"LIVEKIT_CONNECTOR": {"WHATSAPP_PHONE_NUMBER_ID": 17}}, "PHONE_NUMBER_ID .* string"),
-        ({"LIVEKIT_CONNECTOR": {"API_SECRET": b"x"}}, "API_SECRET .* string"),
+        ({"LIVEKIT_CONNECTOR": {"META_APP_SECRET": b"x"}}, "META_APP_SECRET .* string"),
         ({"LIVEKIT_CONNECTOR": {"AGENTS": "one"}}, "AGENTS .* list"),
+        ({"LIVEKIT_CONNECTOR": {"AGENTS": [1]}}, "AGENTS .* list"),
+        ({"LIVEKIT_CONNECTOR": {"INTERCEPTORS": "a.b"}}, "INTERCEPTORS .* list"),
+        ({"LIVEKIT_CONNECTOR": {"VALIDATE": "no"}}, "VALIDATE .* True or False, not str"),
+        ({"LIVEKIT_CONNECTOR": {"LIVEKIT_WEBHOOK_KEYS": {"k": 1}}}, "KEYS .* dict of strings"),
     ],
 )
 def test_a_wrong_setting_is_named(
@@ -186,6 +189,29 @@ def test_a_wrong_setting_is_named(
     configure(**settings)
     with pytest.raises(ImproperlyConfigured, match=named):
         get_settings()
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"TIMEOUT": "10"}, "timeout .* number"),
+        ({"API_SECRET": b"x"}, "api_secret .* str"),
+        ({"RETRY": 3}, "retry .* RetryPolicy"),
+        ({"FAILOVER": "yes"}, "failover .* FailoverPolicy"),
+        ({"VERIFY": 17}, "verify .* path"),
+        ({"CERT": 17}, "cert.* certificate"),
+        ({"PROXIES": "x"}, "proxies .* mapping"),
+        ({"SESSION": 17}, "SESSION .* function"),
+        ({"SESSION": "builtins.dict"}, "session .*Session"),
+        ({"INTERCEPTORS": [17]}, "interceptors .* interceptor"),
+    ],
+)
+def test_an_option_that_the_client_rejects_is_named_with_its_alias(
+    options: dict[str, Any], named: str, configure: Configure
+) -> None:
+    configure(LIVEKIT_CONNECTOR={"sales": {**OPTIONS, **options}})
+    with pytest.raises(ImproperlyConfigured, match=f"alias 'sales': .*{named}"):
+        get_client("sales")
 
 
 def test_an_empty_webhook_key_counts_as_not_given(configure: Configure) -> None:

@@ -391,7 +391,7 @@ def test_what_a_function_may_answer_twilio_with(caplog: pytest.LogCaptureFixture
             "/step", webhook.body, content_type=webhook.content_type, **webhook.wsgi_environ
         )
         assert said(step(request)) == heard
-    assert "answer Twilio with TwiML or a response, not with NoneType" in caplog.text
+    assert "return TwiML or an HttpResponse to Twilio, not NoneType" in caplog.text
 
     async def late(request: Any, call: Any) -> str:
         return ""

@@ -1,4 +1,4 @@
-"""Django: a client from the settings, webhook views, signals, checks and a command.
+"""Django: a client from the settings, webhook views, signals, system checks, and a command.
 
 INSTALLED_APPS = [..., "livekit_connector_sync.contrib.django"]
 LIVEKIT_CONNECTOR = {"URL": "wss://my-project.livekit.cloud", "API_KEY": ..., ...}
@@ -18,7 +18,7 @@ except ModuleNotFoundError as exc:
         "pip install 'livekit-connector-sync[django]'"
     ) from exc
 
-from .conf import clients, get_client, get_settings
+from ..django_settings import clients, get_client, get_settings
 from .delivery import RetryLater
 
 __all__ = ["RetryLater", "clients", "get_client", "get_settings"]

@@ -1,4 +1,4 @@
-"""The app: registers the checks."""
+"""The Django app: registers the system checks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from django.apps import AppConfig
 
 
 class LiveKitConnectorConfig(AppConfig):
-    """LiveKit's connectors: no models, so nothing to migrate."""
+    """LiveKit's connectors; has no models."""
 
     name = "livekit_connector_sync.contrib.django"
     label = "livekit_connector"

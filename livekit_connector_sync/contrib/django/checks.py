@@ -1,4 +1,4 @@
-"""System checks of the settings; `manage.py check` shows them, `--deploy` or not.
+"""System checks of the settings and the webhooks' URLs, for `manage.py check`.
 
 Ids are stable: silence one with SILENCED_SYSTEM_CHECKS.
 """
@@ -16,19 +16,18 @@ from django.core.exceptions import ImproperlyConfigured
 from django.urls import get_resolver
 from django.urls.resolvers import URLPattern
 
-from ..._runtime.deadline import Timeout, Unset
 from ..._runtime.validation import FORMATS
 from ..caches import is_shared
 from ..clients import make_client
+from ..django_settings import load_settings
 from ..settings import OPTIONS, Settings
-from .conf import load_settings
 from .views import LiveKitWebhookView, MetaWebhookView, TwilioVoiceView, WebhookView
 
 __all__ = ["check_project", "check_settings"]
 
-_META_LIMIT = 3 * 1024 * 1024  # bytes of a webhook
-_TWILIO_LIMIT = 15.0  # seconds for the answer to a webhook
-_FEWEST_ENTRIES = 10_000
+_MAX_META_BODY = 3 * 1024 * 1024  # bytes
+_MAX_TWILIO_WAIT = 15.0  # seconds until Twilio gives up on a webhook
+_MIN_ENTRIES = 10_000  # of a database cache
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -78,23 +77,24 @@ def check_settings(settings: Settings) -> Iterator[CheckMessage]:
         ("URL", settings.url, ("http", "ws")),
         ("WEBHOOK_URL", settings.webhook_url, ("http",)),
     ):
-        if not django_settings.DEBUG and _is_in_clear(url, schemes):
+        if not django_settings.DEBUG and _is_unencrypted(url, schemes):
             yield Warning(
-                f"{option} of alias {settings.alias!r} is without TLS, and DEBUG is off.",
-                hint="Tokens, Meta's key and phone numbers would travel in clear: use https:// "
-                "or wss://.",
+                f"{option} of alias {settings.alias!r} has no TLS, and DEBUG is off.",
+                hint="Use https:// or wss://. Otherwise, tokens, Meta's key, and phone numbers are "
+                "sent unencrypted.",
                 id=_id("W001"),
             )
     if settings.webhook_url and not re.fullmatch(r"https?://[^/?#@\s]+/?", settings.webhook_url):
         yield Error(
             f"WEBHOOK_URL of alias {settings.alias!r} is {settings.webhook_url!r}.",
-            hint='Write the origin alone, as "https://calls.example.com": paths are added to it.',
+            hint='Set it to an origin without a path, such as "https://calls.example.com".',
             id=_id("E005"),
         )
     if settings.allow_unverified_webhooks:
         yield (Warning if django_settings.DEBUG else Error)(
             f"ALLOW_UNVERIFIED_WEBHOOKS of alias {settings.alias!r} is on.",
-            hint="Anybody who knows the URL could start and end calls: set the secrets instead.",
+            hint="Set the secrets instead. Otherwise, anybody who knows the URL can start and end "
+            "calls.",
             id=_id("W002") if django_settings.DEBUG else _id("E004"),
         )
 
@@ -102,7 +102,7 @@ def check_settings(settings: Settings) -> Iterator[CheckMessage]:
 def _check_secrets(
     settings: Settings, by_alias: Mapping[str, Settings], views: list[WebhookView]
 ) -> Iterator[CheckMessage]:
-    """Check that the views of an alias can verify what they get."""
+    """Check that the views of an alias can verify their requests."""
     if settings.allow_unverified_webhooks:
         return
     for view in views:
@@ -110,15 +110,15 @@ def _check_secrets(
             continue
         option = view.secret_option
         if isinstance(view, LiveKitWebhookView):
-            # The view takes the keys of every alias.
+            # The view accepts the keys of every alias.
             missing = not (view.keys or any(each.webhook_keys() for each in by_alias.values()))
         else:
             missing = not getattr(settings, option.lower())
         if missing:
             yield Warning(
-                f"{option} of alias {settings.alias!r} is missing: {type(view).__name__} refuses "
+                f"{option} of alias {settings.alias!r} is missing: {type(view).__name__} rejects "
                 "every webhook.",
-                hint=f"Set {option}; or route only the views that you use, or silence this id.",
+                hint=f"Set {option}, route only the views that you use, or silence this check.",
                 id=_id("W003"),
             )
         if isinstance(view, MetaWebhookView) and not (
@@ -127,7 +127,7 @@ def _check_secrets(
             yield Warning(
                 f"META_VERIFY_TOKEN of alias {settings.alias!r} is missing: Meta cannot verify "
                 "the webhook's URL.",
-                hint="Set META_VERIFY_TOKEN to a text of your own, and give the same to Meta.",
+                hint="Set META_VERIFY_TOKEN to a text of your choice, and enter it at Meta too.",
                 id=_id("W004"),
             )
 
@@ -138,9 +138,9 @@ def _check_aliases(
     for view in views:
         if view.alias not in by_alias:
             yield Error(
-                f"{type(view).__name__} is routed for alias {view.alias!r}, which the settings "
-                "do not have.",
-                hint=f"They have {', '.join(map(repr, by_alias))}.",
+                f"{type(view).__name__} is routed for alias {view.alias!r}, which is not in the "
+                "settings.",
+                hint=f"The settings have {', '.join(map(repr, by_alias))}.",
                 id=_id("E007"),
             )
 
@@ -148,29 +148,34 @@ def _check_aliases(
 def _check_limits(
     by_alias: Mapping[str, Settings], views: list[WebhookView]
 ) -> Iterator[CheckMessage]:
-    """Check what Meta and Twilio expect of a server."""
+    """Check that Meta's bodies are accepted, and that Twilio gets its response in time."""
     limit: Optional[int] = django_settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-    if _has(views, MetaWebhookView) and limit is not None and limit < _META_LIMIT:
+    has_meta = any(isinstance(view, MetaWebhookView) for view in views)
+    if has_meta and limit is not None and limit < _MAX_META_BODY:
         yield Warning(
-            f"DATA_UPLOAD_MAX_MEMORY_SIZE is {limit}, and Meta's webhooks can have 3 MB.",
-            hint=f"Set it to {_META_LIMIT} or more: Django refuses what is bigger, and those "
-            "calls are lost.",
+            f"DATA_UPLOAD_MAX_MEMORY_SIZE is {limit}, but Meta's webhooks can have 3 MB.",
+            hint=f"Set it to {_MAX_META_BODY} or more. Otherwise, Django rejects larger webhooks, "
+            "and their calls are lost.",
             id=_id("W005"),
         )
-    for view in views:
-        if isinstance(view, TwilioVoiceView) and view.timeout > _TWILIO_LIMIT:
+    voice_views = [view for view in views if isinstance(view, TwilioVoiceView)]
+    for view in voice_views:
+        if view.timeout > _MAX_TWILIO_WAIT:
             yield Warning(
-                f"{type(view).__name__} is routed with a timeout of {view.timeout:g} seconds, and "
-                "Twilio waits 15.",
-                hint="Leave some of them to your receivers: 8 is the view's own.",
+                f"{type(view).__name__} is routed with a timeout of {view.timeout:g} seconds, but "
+                "Twilio waits only 15.",
+                hint="Choose a shorter timeout, such as the default of 8 seconds, to leave time "
+                "for your receivers.",
                 id=_id("W006"),
             )
-    for settings in by_alias.values():
-        if _has(views, TwilioVoiceView) and _is_above(settings.timeout, _TWILIO_LIMIT):
+    for settings in by_alias.values() if voice_views else ():
+        timeout = settings.timeout
+        is_number = isinstance(timeout, (int, float))  # anything else is E002
+        if timeout is None or (is_number and timeout > _MAX_TWILIO_WAIT):
             yield Warning(
                 f"TIMEOUT of alias {settings.alias!r} is above the 15 seconds that Twilio waits.",
-                hint=f"The voice view takes at most {TwilioVoiceView.timeout:g}; views of your "
-                "own must pass such a timeout themselves.",
+                hint=f"The voice view takes at most {TwilioVoiceView.timeout:g} seconds. Pass a "
+                "timeout in your own views.",
                 id=_id("W006"),
             )
 
@@ -178,14 +183,12 @@ def _check_limits(
 def _check_caches(
     by_alias: Mapping[str, Settings], views: list[WebhookView]
 ) -> Iterator[CheckMessage]:
-    """Check that the caches which tell repeated webhooks can do so."""
-    if not views:
-        return
-    for name in dict.fromkeys(settings.cache for settings in by_alias.values()):
+    """Check that the caches can deduplicate webhooks."""
+    for name in dict.fromkeys(settings.cache for settings in by_alias.values() if views):
         cache = django_settings.CACHES.get(name)
         if cache is None:
             yield Error(
-                f"CACHE names {name!r}, which is not in CACHES.",
+                f"CACHE is {name!r}, which is not in CACHES.",
                 hint=f"CACHES has {', '.join(map(repr, django_settings.CACHES))}.",
                 id=_id("E006"),
             )
@@ -193,36 +196,34 @@ def _check_caches(
         backend = str(cache.get("BACKEND", ""))
         if not is_shared(backend) and not django_settings.DEBUG:
             yield Warning(
-                f"The cache {name!r} is a {backend.rpartition('.')[2]}, in which processes do not "
-                "notice each other's webhooks.",
-                hint="Webhooks come more than once: use Redis, Memcached or the database cache.",
+                f"The cache {name!r} is a {backend.rpartition('.')[2]}, which cannot deduplicate "
+                "webhooks across processes.",
+                hint="Use Redis, Memcached, or the database cache.",
                 id=_id("W007"),
             )
         entries = cache.get("OPTIONS", {}).get("MAX_ENTRIES", 300)
-        if backend.endswith("DatabaseCache") and entries < _FEWEST_ENTRIES:
+        if backend.endswith("DatabaseCache") and entries < _MIN_ENTRIES:
             yield Warning(
-                f"The cache {name!r} keeps {entries} entries and then drops any third of them.",
-                hint="Repeats of the webhooks among them would not be noticed: raise its option "
-                f"MAX_ENTRIES to {_FEWEST_ENTRIES} or more, or use Redis.",
+                f"The cache {name!r} keeps only {entries} entries, and culls a third when it is "
+                "full.",
+                hint=f"Set its option MAX_ENTRIES to {_MIN_ENTRIES} or more, or use Redis. "
+                "Otherwise, duplicates of culled webhooks are not detected.",
                 id=_id("W008"),
             )
 
 
 def _routed_views() -> list[WebhookView]:
-    """Return the views in the URLconf, each as it is routed."""
+    """Return the views in the URLconf, with the attributes that they are routed with."""
     if not getattr(django_settings, "ROOT_URLCONF", None):
         return []
     resolver: Any = get_resolver()
     return [
         pattern.callback.view_class(**pattern.callback.view_initkwargs)
         for pattern in _patterns(resolver.url_patterns)
-        # Of a URL with an alias in it, nobody knows which aliases come.
-        if _is_webhook(pattern.callback) and "alias" not in pattern.pattern.converters
+        if issubclass(getattr(pattern.callback, "view_class", object), WebhookView)
+        # If the URL contains the alias, the aliases that will be requested are unknown.
+        and "alias" not in pattern.pattern.converters
     ]
-
-
-def _is_webhook(view: Any) -> bool:
-    return issubclass(getattr(view, "view_class", object), WebhookView)
 
 
 def _patterns(entries: Iterable[Any]) -> Iterator[Any]:
@@ -233,15 +234,7 @@ def _patterns(entries: Iterable[Any]) -> Iterator[Any]:
             yield from _patterns(entry.url_patterns)
 
 
-def _has(views: list[WebhookView], view_class: type[WebhookView]) -> bool:
-    return any(isinstance(view, view_class) for view in views)
-
-
-def _is_above(timeout: Timeout, limit: float) -> bool:
-    return timeout is None or (not isinstance(timeout, Unset) and timeout > limit)
-
-
-def _is_in_clear(url: Optional[str], schemes: tuple[str, ...]) -> bool:
+def _is_unencrypted(url: Optional[str], schemes: tuple[str, ...]) -> bool:
     parts = urlsplit(url or "")
     return parts.scheme in schemes and parts.hostname not in _LOOPBACK
 

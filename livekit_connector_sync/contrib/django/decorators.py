@@ -1,4 +1,4 @@
-"""A function as a view: what TwilioCallView does, around a function of yours."""
+"""A decorator that turns a function into a view for Twilio."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ __all__ = ["twilio_view"]
 def twilio_view(
     alias: str = DEFAULT_ALIAS, **options: Any
 ) -> Callable[[Callable[..., Any]], Callable[..., HttpResponse]]:
-    """Make a view of a function that answers Twilio, such as a step of a menu.
+    """Turn a function into a view that responds to Twilio, for example for a step of a menu.
 
         @twilio_view()
         def menu(request, call):
             return twiml.say(f"You pressed {call.parameter('Digits')}.")
 
-    The function gets the request, its `twilio.VoiceCall`, and what the URL holds; it returns TwiML
-    as text or as a VoiceResponse of Twilio's library, or a response. A wrong signature is answered
-    with 403. If the function raises, the caller hears an apology. The view needs no CSRF token, no
-    login and no transaction.
+    The function gets the request, its `twilio.VoiceCall`, and the URL's arguments. It returns TwiML
+    as text or as a VoiceResponse of Twilio's library, or an HttpResponse. If the signature is
+    wrong, the view responds with 403. If the function raises, the caller hears an apology. The view
+    is exempt from CSRF checks, login, and ATOMIC_REQUESTS.
 
     Args:
         alias: the alias of LIVEKIT_CONNECTOR.
         **options: other attributes of TwilioCallView: `secret`, `webhook_url`, `apology`.
 
     Raises:
-        TypeError: the function is async: wrap what it awaits in async_to_sync instead.
+        TypeError: the function is async; wrap what it awaits in async_to_sync instead.
     """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., HttpResponse]:
         if inspect.iscoroutinefunction(function):
             raise TypeError(
-                f"twilio_view takes no async function, such as {function.__name__}: wrap what it"
-                " awaits in async_to_sync"
+                f"twilio_view does not support async functions such as {function.__name__}: wrap "
+                "what it awaits in async_to_sync"
             )
 
         class FunctionView(TwilioCallView):

@@ -1,4 +1,4 @@
-"""Tells the first delivery of an event from its repeats."""
+"""Deduplicate webhooks with a cache of Django's."""
 
 from __future__ import annotations
 
@@ -11,62 +11,62 @@ __all__ = ["RetryLater", "forget", "is_first_delivery"]
 
 logger = logging.getLogger(__name__)
 
-_LIFETIME = 8 * 24 * 3600  # seconds; Meta repeats for a week
+_LIFETIME = 8 * 24 * 3600  # seconds; Meta retries for a week
 
 
 class RetryLater(Exception):
-    """Raised by a receiver that could do nothing now, such as send a task while the broker is down.
+    """Raise it in a receiver to get the event again later, for example while the broker is down.
 
-    The provider gets a 503 and delivers the event again, to all receivers. Raise it for what passes
-    by itself: Meta would repeat what never succeeds for a week. Of Twilio, which repeats nothing by
-    default, a status callback's URL must ask for it (#rc=3&rp=5xx); the voice webhook is answered
-    all the same.
+    The view responds with 503, and the provider delivers the event again, to all receivers. Raise
+    it only for temporary failures: Meta retries for a week. Twilio retries a status callback only
+    if its URL ends in `#rc=3&rp=5xx`, and never the voice webhook, whose caller hears a response in
+    any case.
 
     Source: https://www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides
     """
 
 
 def is_first_delivery(cache: str, endpoint: str, alias: str, key: str) -> bool:
-    """Note an event in a cache of Django's; return whether it was not there yet.
+    """Record an event in a cache; return whether it was new.
 
-    A cache that cannot be reached counts as "yes": an event twice does less harm than none.
+    If the cache is down, every event counts as new: a duplicate does less harm than a lost event.
 
     Args:
         cache: the cache's alias in CACHES.
-        endpoint: what received the event: "meta", "twilio-voice", ...
+        endpoint: the endpoint that received the event: "meta", "twilio-voice", ...
         alias: the alias of the view.
         key: the event's key.
     """
-    name, store = _name(endpoint, alias, key), caches[cache]
+    name, store = _cache_key(endpoint, alias, key), caches[cache]
     try:
         if store.add(name, 1, _LIFETIME):
             return True
         if store.get(name) is not None:
             return False
-        # Another process has just forgotten it, or the backend hides its errors.
+        # Another process has just forgotten the event, or the backend hides its errors.
         store.add(name, 1, _LIFETIME)
         return True
-    except Exception:  # every backend has errors of its own
-        logger.exception("the cache failed: a repeated webhook would not be noticed")
+    except Exception:  # each backend has its own errors
+        logger.exception("the cache failed: duplicate webhooks are not detected")
         return True
 
 
 def forget(cache: str, endpoint: str, alias: str, key: str) -> None:
-    """Let the next delivery of an event count as its first one.
+    """Delete an event from a cache, so that its next delivery counts as new.
 
     Args:
-        cache: as in `is_first_delivery`.
-        endpoint: as in `is_first_delivery`.
-        alias: as in `is_first_delivery`.
-        key: as in `is_first_delivery`.
+        cache: the cache's alias in CACHES.
+        endpoint: the endpoint that received the event.
+        alias: the alias of the view.
+        key: the event's key.
     """
     try:
-        caches[cache].delete(_name(endpoint, alias, key))
+        caches[cache].delete(_cache_key(endpoint, alias, key))
     except Exception:
-        logger.exception("the cache failed: the webhook will be taken for a repeat")
+        logger.exception("the cache failed: the next delivery will be dropped as a duplicate")
 
 
-def _name(endpoint: str, alias: str, key: str) -> str:
-    # Hashed, since a key of Meta's may be longer than memcached takes.
+def _cache_key(endpoint: str, alias: str, key: str) -> str:
+    # Hashed because Meta's keys can be longer than memcached allows.
     digest = hashlib.sha256(f"{endpoint}\n{alias}\n{key}".encode()).hexdigest()
     return f"livekit_connector:{digest}"

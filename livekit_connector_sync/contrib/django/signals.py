@@ -1,4 +1,4 @@
-"""What happened, as Django signals; a view sends each event once to those of its kind.
+"""The Django signals of webhooks; a view sends each event once.
 
     @receiver(signals.whatsapp_call_offered)
     def take(sender, event, alias, **kwargs):
@@ -8,11 +8,11 @@ Every receiver gets:
 
 - `provider`: "meta", "twilio" or "livekit";
 - `event`: the typed event of `livekit_connector_sync.webhooks`;
-- `raw`: its payload as it came;
-- `alias`: the alias of LIVEKIT_CONNECTOR that it belongs to.
+- `raw`: the payload as the provider sent it;
+- `alias`: the alias of LIVEKIT_CONNECTOR that the event belongs to.
 
-Signals are sent robustly: what a receiver raises is logged and the provider gets its 200, unless it
-is RetryLater. Answer fast, and leave what is slow to a task.
+If a receiver raises, Django logs it, the other receivers run, and the provider gets a 200, or a 503
+after RetryLater. Receivers run before the provider gets its response: leave slow work to a task.
 """
 
 from __future__ import annotations
@@ -32,21 +32,22 @@ __all__ = [
 ]
 
 webhook_received = Signal()
-"""Any event; sent after the signal of its kind."""
+"""Any event; sent after its specific signal."""
 whatsapp_call_offered = Signal()
-"""A user calls (meta.CallConnect): AcceptWhatsAppCall within 30 seconds, with `event.sdp`."""
+"""A user calls (meta.CallConnect): call AcceptWhatsAppCall within 30 seconds, with `event.sdp`."""
 whatsapp_call_answered = Signal()
-"""A user picked up (meta.CallConnect): ConnectWhatsAppCall at once, with `event.sdp`."""
+"""An outbound call has an SDP answer (meta.CallConnect): call ConnectWhatsAppCall at once, with
+`event.sdp`."""
 whatsapp_call_ended = Signal()
-"""A WhatsApp call is over (meta.CallTerminate): DisconnectWhatsAppCall with USER_INITIATED."""
+"""A WhatsApp call ended (meta.CallTerminate): call DisconnectWhatsAppCall with USER_INITIATED."""
 whatsapp_call_status = Signal()
-"""An outbound call is RINGING, ACCEPTED or REJECTED (meta.CallStatus); for the record."""
+"""An outbound call is RINGING, ACCEPTED or REJECTED (meta.CallStatus); for information."""
 whatsapp_other = Signal()
-"""Another update of Meta's, such as a message or an error (meta.OtherUpdate)."""
+"""Any other update of Meta's, such as a message or an error (meta.OtherUpdate)."""
 twilio_call_received = Signal()
-"""Somebody called a Twilio number (twilio.VoiceCall); `error` is None if the view has connected the
-call, and otherwise why the caller heard an apology."""
+"""Somebody called a Twilio number (twilio.VoiceCall). `error` is None if the view connected the
+call, and otherwise the exception because of which the caller heard an apology."""
 twilio_call_status = Signal()
-"""A call at Twilio has another status (twilio.VoiceCall)."""
+"""The status of a Twilio call changed (twilio.VoiceCall)."""
 livekit_event = Signal()
 """A room or a participant changed (livekit.WebhookEvent)."""

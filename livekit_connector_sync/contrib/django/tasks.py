@@ -1,5 +1,5 @@
-"""Where Celery's autodiscover_tasks() looks: the tasks of contrib.celery, for Django projects."""
+"""The tasks of contrib.celery, where Celery's autodiscover_tasks() finds them."""
 
 from __future__ import annotations
 
-from ..celery import *  # noqa: F403 - its __all__ is the tasks and what they raise
+from ..celery import *  # noqa: F403 - its __all__ lists the tasks

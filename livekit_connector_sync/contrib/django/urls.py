@@ -1,7 +1,7 @@
-"""URLs of the webhooks, to be included: path("webhooks/", include("....contrib.django.urls")).
+"""URLs of the webhooks, to include: path("webhooks/", include("....contrib.django.urls")).
 
-Names: `livekit_connector:meta`, `:twilio-voice`, `:twilio-status` and `:livekit`, and the first
-three with an alias.
+Names: `livekit_connector:meta`, `:twilio-voice`, `:twilio-status` and `:livekit`; all but the last
+also take an alias.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""An optional app: a log of all calls, kept by the signals, with an admin page.
+"""An optional app that logs every call, with an admin page.
 
     INSTALLED_APPS = [..., "livekit_connector_sync.contrib.django.calllog"]
 
-then `manage.py migrate`.
+Then run `manage.py migrate`.
 """

@@ -1,4 +1,4 @@
-"""The log in the admin: to read, not to write."""
+"""The call log in the admin, read-only."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class CallRecordAdmin(admin.ModelAdmin):
     date_hierarchy = "created_at"
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """Return False: webhooks add calls."""
+        """Return False: only webhooks add calls."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return False: webhooks change calls."""
+        """Return False: only webhooks change calls."""
         return False

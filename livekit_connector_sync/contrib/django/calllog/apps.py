@@ -1,4 +1,4 @@
-"""The app: connects the receivers that keep the log."""
+"""The Django app: connects the receivers that write the call log."""
 
 from __future__ import annotations
 

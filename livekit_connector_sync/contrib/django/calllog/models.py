@@ -1,4 +1,4 @@
-"""One row per call, filled in as its webhooks come, in whatever order."""
+"""One row per call; its webhooks fill it in, in any order."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ __all__ = ["CallRecord", "CallRecordManager"]
 
 
 class CallRecordManager(models.Manager):
-    """Finds calls and notes what is new of them."""
+    """Creates and updates call records."""
 
-    def note(self, provider: str, call_id: str, **values: Any) -> CallRecord:
-        """Note what is known of a call, and make its row if there is none yet.
+    def note(self, provider: str, call_id: str, **values: Any) -> None:
+        """Write what is known of a call, and create its row if there is none.
 
-        Two processes may note two things of one call at a time: each writes only what it knows.
+        Only these values are written, so that two processes can each add what they know.
 
         Args:
             provider: "whatsapp" or "twilio".
@@ -25,16 +25,13 @@ class CallRecordManager(models.Manager):
         record, created = self.get_or_create(provider=provider, call_id=call_id, defaults=values)
         if not created and values:
             self.filter(pk=record.pk).update(**values)
-            record.refresh_from_db()
-        found: CallRecord = record
-        return found
 
 
 class CallRecord(models.Model):
-    """A call, inbound or outbound, of WhatsApp or Twilio."""
+    """An inbound or outbound call, through WhatsApp or Twilio."""
 
     class Provider(models.TextChoices):
-        """Where a call comes from or goes to."""
+        """The service that carries the call."""
 
         WHATSAPP = "whatsapp", "WhatsApp"
         TWILIO = "twilio", "Twilio"
@@ -64,7 +61,7 @@ class CallRecord(models.Model):
     objects = CallRecordManager()
 
     class Meta:
-        """A provider's id names one call."""
+        """One row per call of a provider, newest first."""
 
         ordering = ("-created_at", "-pk")
         constraints = (

@@ -1,9 +1,9 @@
-"""Keeps the log."""
+"""The receivers that write the call log."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 from django.conf import settings
 from django.dispatch import receiver
@@ -15,56 +15,39 @@ from .models import CallRecord
 
 __all__: list[str] = []
 
-_REJECTED = "REJECTED"  # says more of how a call ended than the "FAILED" that Meta ends it with
+_REJECTED = "REJECTED"  # more specific than the FAILED of the terminate webhook that follows
 
 
 @receiver([signals.whatsapp_call_offered, signals.whatsapp_call_answered])
 def _note_connect(event: meta.CallConnect, alias: str, **_: Any) -> None:
-    CallRecord.objects.note(
-        "whatsapp",
-        event.whatsapp_call_id,
-        **_known(
-            alias=alias,
-            direction=event.direction.value,
-            from_number=event.from_number,
-            to_number=event.to_number,
-            contact_name=event.contact_name,
-            callback_data=event.callback_data,
-        ),
+    _note_whatsapp(
+        event,
+        alias,
+        direction=event.direction.value,
+        from_number=event.from_number,
+        to_number=event.to_number,
+        contact_name=event.contact_name,
     )
 
 
 @receiver(signals.whatsapp_call_status)
 def _note_status(event: meta.CallStatus, alias: str, **_: Any) -> None:
-    CallRecord.objects.note(
-        "whatsapp",
-        event.whatsapp_call_id,
-        **_known(
-            alias=alias,
-            direction="outbound",
-            to_number=event.recipient,
-            callback_data=event.callback_data,
-        ),
-    )
+    _note_whatsapp(event, alias, direction="outbound", to_number=event.recipient)
     _note_progress("whatsapp", event.whatsapp_call_id, event.status)
 
 
 @receiver(signals.whatsapp_call_ended)
 def _note_end(event: meta.CallTerminate, alias: str, **_: Any) -> None:
-    CallRecord.objects.note(
-        "whatsapp",
-        event.whatsapp_call_id,
-        **_known(
-            alias=alias,
-            direction=event.direction.value if event.direction else "",
-            from_number=event.from_number,
-            to_number=event.to_number,
-            callback_data=event.callback_data,
-            error="\n".join(f"{e.code}: {e.message or e.title}" for e in event.errors),
-            started_at=_stored(event.start_time),
-            ended_at=_stored(event.end_time or event.timestamp or timezone.now()),
-            duration=event.duration,
-        ),
+    _note_whatsapp(
+        event,
+        alias,
+        direction=event.direction.value if event.direction else "",
+        from_number=event.from_number,
+        to_number=event.to_number,
+        error="\n".join(f"{e.code}: {e.message or e.title}" for e in event.errors),
+        started_at=_stored(event.start_time),
+        ended_at=_stored(event.end_time or event.timestamp or timezone.now()),
+        duration=event.duration,
     )
     records = CallRecord.objects.filter(provider="whatsapp", call_id=event.whatsapp_call_id)
     if event.status:
@@ -75,7 +58,7 @@ def _note_end(event: meta.CallTerminate, alias: str, **_: Any) -> None:
 def _note_twilio_call(
     event: twilio.VoiceCall, alias: str, error: Optional[Exception] = None, **_: Any
 ) -> None:
-    # In Twilio's words the answered call goes on, with the room or with an apology.
+    # Twilio's word for a call that gets TwiML, be it the room or an apology.
     _note_twilio(event, alias, "in-progress", error=str(error) if error else "")
 
 
@@ -91,26 +74,29 @@ def _note_twilio_status(event: twilio.VoiceCall, alias: str, **_: Any) -> None:
     )
 
 
+def _note_whatsapp(
+    event: Union[meta.CallConnect, meta.CallStatus, meta.CallTerminate], alias: str, **values: Any
+) -> None:
+    known = _known(alias=alias, callback_data=event.callback_data, **values)
+    CallRecord.objects.note("whatsapp", event.whatsapp_call_id, **known)
+
+
 def _note_twilio(event: twilio.VoiceCall, alias: str, status: str, **values: Any) -> None:
-    over = {"status": status} if event.is_over else {}
-    CallRecord.objects.note(
-        "twilio",
-        event.call_sid,
-        **_known(
-            alias=alias,
-            direction="inbound" if event.direction == "inbound" else "outbound",
-            from_number=event.from_number,
-            to_number=event.to_number,
-            **over,
-            **values,
-        ),
+    known = _known(
+        alias=alias,
+        direction="inbound" if event.direction == "inbound" else "outbound",
+        from_number=event.from_number,
+        to_number=event.to_number,
+        status=status if event.is_over else "",
+        **values,
     )
-    if status and not over:
+    CallRecord.objects.note("twilio", event.call_sid, **known)
+    if status and not event.is_over:
         _note_progress("twilio", event.call_sid, status)
 
 
 def _note_progress(provider: str, call_id: str, status: str) -> None:
-    """Note how far a call is; a status that comes after the end is history."""
+    """Write the status of a call, unless the call has ended already."""
     records = CallRecord.objects.filter(provider=provider, call_id=call_id)
     if status != _REJECTED:
         records = records.filter(ended_at=None).exclude(status=_REJECTED)
@@ -118,12 +104,12 @@ def _note_progress(provider: str, call_id: str, status: str) -> None:
 
 
 def _stored(moment: Optional[datetime]) -> Optional[datetime]:
-    """Return a moment as the database takes it: naive where USE_TZ is off."""
+    """Return a moment as the database expects it: naive if USE_TZ is off."""
     if moment is None or settings.USE_TZ or timezone.is_naive(moment):
         return moment
     return timezone.make_naive(moment)
 
 
 def _known(**values: Any) -> dict[str, Any]:
-    """Return the values that an event has, so that it does not blank out what another had."""
+    """Drop empty values, so that they don't overwrite those of another event."""
     return {name: value for name, value in values.items() if value not in (None, "")}

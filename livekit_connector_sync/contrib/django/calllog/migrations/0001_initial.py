@@ -1,4 +1,4 @@
-"""The table of calls."""
+"""Create the table of calls."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    """Makes the table."""
+    """Creates the table."""
 
     initial = True
 

@@ -16,7 +16,6 @@ from livekit_connector_sync import RoomAgentDispatch
 from livekit_connector_sync.contrib.django import get_client, get_settings
 from livekit_connector_sync.contrib.django.checks import check_settings
 from livekit_connector_sync.contrib.django.views import (
-    Event,
     LiveKitWebhookView,
     MetaWebhookView,
     TwilioStatusView,
@@ -33,38 +32,40 @@ from livekit_connector_sync.errors import (
 )
 from livekit_connector_sync.webhooks import WebhookError, livekit, meta, twilio
 
-_PING_CALL = "wacid.ping"
-
 
 class Command(BaseCommand):
-    """Looks after LiveKit's connectors: checks the settings, dials, replays a webhook."""
+    """The command: its subcommands check the settings, dial, and replay a webhook."""
 
-    help = "Check the settings of LiveKit's connectors, dial, or replay a webhook."
+    help = "Check the settings of LiveKit's connectors, place a call, or replay a webhook."
 
     def add_arguments(self, parser: Any) -> None:
         """Declare the subcommands."""
         commands = parser.add_subparsers(dest="subcommand", required=True, metavar="COMMAND")
         common = argparse.ArgumentParser(add_help=False)
-        common.add_argument("--alias", default=DEFAULT_ALIAS, help="of LIVEKIT_CONNECTOR")
+        common.add_argument(
+            "--alias", default=DEFAULT_ALIAS, help="alias of LIVEKIT_CONNECTOR to use"
+        )
 
         check = commands.add_parser("check", parents=[common], help="check an alias's settings")
         check.add_argument(
             "--ping",
             action="store_true",
-            help="ask LiveKit too: disconnect a call that is not there",
+            help="also send LiveKit a harmless request, to check the credentials",
         )
 
         dial = commands.add_parser("dial", parents=[common], help="call a WhatsApp user")
         dial.add_argument("number", help="country code and number, digits only")
-        dial.add_argument("--room", help="the room; by default LiveKit names one")
-        dial.add_argument("--agent", action="append", default=[], help="an agent to dispatch")
-        dial.add_argument("--callback-data", help="text that Meta's webhooks bring back")
+        dial.add_argument("--room", help="name of the room; by default LiveKit chooses one")
+        dial.add_argument(
+            "--agent", action="append", default=[], help="name of an agent to dispatch; repeatable"
+        )
+        dial.add_argument("--callback-data", help="text to include in Meta's webhooks of the call")
 
         replay = commands.add_parser(
-            "replay", parents=[common], help="send the signals of a stored webhook again"
+            "replay", parents=[common], help="send the signals of a saved webhook again"
         )
         replay.add_argument("provider", choices=["meta", "twilio", "livekit"])
-        replay.add_argument("file", help='the body as it came, "-" for the standard input')
+        replay.add_argument("file", help='file with the body of the webhook, "-" for stdin')
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run a subcommand."""
@@ -83,16 +84,12 @@ class Command(BaseCommand):
             raise CommandError("the settings are wrong")
         self.stdout.write(f"{options['alias']}: {settings.url}")
         if options["ping"]:
-            self._ping(options["alias"])
-            self.stdout.write("LiveKit answers, and takes the credentials.")
-
-    def _ping(self, alias: str) -> None:
-        """Make a call without effect; raise TwirpError if LiveKit does not know us."""
-        # What it should say of a call that is not there.
-        with contextlib.suppress(NotFound, FailedPrecondition):
-            get_client(alias).disconnect_whatsapp_call(
-                whatsapp_call_id=_PING_CALL, disconnect_reason="USER_INITIATED"
-            )
+            # LiveKit accepts the credentials if it only says that there is no such call.
+            with contextlib.suppress(NotFound, FailedPrecondition):
+                get_client(options["alias"]).disconnect_whatsapp_call(
+                    whatsapp_call_id="wacid.ping", disconnect_reason="USER_INITIATED"
+                )
+            self.stdout.write("LiveKit responded and accepts the credentials.")
 
     def _dial(self, options: dict[str, Any]) -> None:
         settings = get_settings(options["alias"])
@@ -109,27 +106,26 @@ class Command(BaseCommand):
         except (DeadlineExceeded, Unavailable) as exc:
             if exc.safe_to_retry:
                 raise
-            raise CommandError(f"{exc}\nThe phone may ring: do not dial again blindly.") from exc
-        self.stdout.write(f"{response.whatsapp_call_id} rings, room {response.room_name}")
+            raise CommandError(f"{exc}\nThe phone may ring: check before you dial again.") from exc
+        self.stdout.write(
+            f"placed call {response.whatsapp_call_id} to room {response.room_name}; it rings"
+        )
 
     def _replay(self, options: dict[str, Any]) -> None:
-        get_settings(options["alias"])  # there is such an alias
-        body = (
-            sys.stdin.buffer.read()
-            if options["file"] == "-"
-            else Path(options["file"]).read_bytes()
-        )
-        view, events = _read(options["provider"], body, options["alias"])
+        alias, provider, file = options["alias"], options["provider"], options["file"]
+        get_settings(alias)  # rejects an unknown alias
+        body = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+        view, events = _parse(provider, body, alias)
         failures: list[Exception] = []
-        for event, alias in events:
-            failures += view.send(event, alias)
-            self.stdout.write(f"sent {type(event).__name__} {event.key} to alias {alias}")
+        for event, event_alias in events:
+            failures += view.send(event, event_alias)
+            self.stdout.write(f"sent {type(event).__name__} {event.key} to alias {event_alias}")
         if failures:
             raise CommandError(f"{len(failures)} receivers failed, the last with {failures[-1]!r}")
 
 
-def _read(provider: str, body: bytes, alias: str) -> tuple[WebhookView, list[tuple[Event, str]]]:
-    """Return the events in a body, each with its alias, and the view that has their signals."""
+def _parse(provider: str, body: bytes, alias: str) -> tuple[WebhookView, list[tuple[Any, str]]]:
+    """Return the view that sends the signals of a body, and its events with their aliases."""
     if provider == "meta":
         view = MetaWebhookView(alias=alias)
         secret = get_settings(alias).meta_app_secret

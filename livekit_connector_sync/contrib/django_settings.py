@@ -1,4 +1,4 @@
-"""The settings, read from Django's when they are first needed, and the clients made of them."""
+"""The settings of a Django project and the clients made from them: for the app and for Celery."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 
-from ... import ConnectorClient
-from ..clients import Clients
-from ..settings import DEFAULT_ALIAS, Settings, is_by_alias, load, merged
+from .. import ConnectorClient
+from .clients import Clients
+from .settings import DEFAULT_ALIAS, Settings, is_by_alias, load, merge
 
 __all__ = ["clients", "get_client", "get_settings", "load_settings"]
 
@@ -23,11 +23,11 @@ _PREFIX = f"{_NAME}_"
 def load_settings() -> dict[str, Settings]:
     """Return the settings of every alias.
 
-    An option comes from the dict LIVEKIT_CONNECTOR; what its alias "default" lacks, from
-    LIVEKIT_CONNECTOR_URL and so on; what is still missing, from the environment.
+    For the alias "default", Django settings such as LIVEKIT_CONNECTOR_URL supply the options that
+    the dict LIVEKIT_CONNECTOR lacks, and the environment supplies the rest.
 
     Raises:
-        ImproperlyConfigured: an option is unknown or has a wrong type.
+        ImproperlyConfigured: an option is unknown or has the wrong type.
     """
     options = getattr(django_settings, _NAME, {})
     if not isinstance(options, Mapping):
@@ -48,13 +48,13 @@ clients = Clients(load_settings)
 
 
 def get_client(alias: str = DEFAULT_ALIAS) -> ConnectorClient:
-    """Return this process's client of an alias. It is shared: do not close it.
+    """Return this process's shared client of an alias. Don't close it.
 
     Args:
-        alias: a key of LIVEKIT_CONNECTOR, where it holds several projects or numbers.
+        alias: a key of LIVEKIT_CONNECTOR, if that holds several projects or numbers.
 
     Raises:
-        ImproperlyConfigured: there is no such alias, or its settings are wrong.
+        ImproperlyConfigured: the alias is unknown, or its settings are wrong.
     """
     try:
         return clients.get(alias)
@@ -69,7 +69,7 @@ def get_settings(alias: str = DEFAULT_ALIAS) -> Settings:
         alias: a key of LIVEKIT_CONNECTOR.
 
     Raises:
-        ImproperlyConfigured: there is no such alias, or the settings are wrong.
+        ImproperlyConfigured: the alias is unknown, or the settings are wrong.
     """
     try:
         return clients.settings(alias)
@@ -78,18 +78,18 @@ def get_settings(alias: str = DEFAULT_ALIAS) -> Settings:
 
 
 def _with_flat(options: Mapping[str, Any], flat: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return options with the flat ones in place of those that the default alias lacks."""
+    """Return the options, with the default alias completed from the flat settings."""
     if not is_by_alias(options):
-        return merged(options, flat)
+        return merge(options, flat)
     if not flat:
         return options
-    return {**options, DEFAULT_ALIAS: merged(options.get(DEFAULT_ALIAS, {}), flat)}
+    return {**options, DEFAULT_ALIAS: merge(options.get(DEFAULT_ALIAS, {}), flat)}
 
 
-def _forget(*, setting: str, **_: Any) -> None:
-    """Start afresh when a test overrides a setting."""
+def _reload(*, setting: str, **_: Any) -> None:
+    """Drop the clients and settings when a test overrides a setting."""
     if setting.startswith(_NAME):
         clients.close()
 
 
-setting_changed.connect(_forget, dispatch_uid=__name__)
+setting_changed.connect(_reload, dispatch_uid=__name__)

@@ -1,0 +1,66 @@
+"""LiveKit's webhook view."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Optional
+
+from django.core.exceptions import ImproperlyConfigured
+from django.dispatch import Signal
+from django.http import HttpRequest
+
+from ....webhooks import livekit
+from ...django_settings import clients, get_settings
+from .. import signals
+from .base import WebhookView, get_header
+
+__all__ = ["LiveKitWebhookView"]
+
+
+class LiveKitWebhookView(WebhookView):
+    """LiveKit's webhook; one URL serves every alias, because the token names the project."""
+
+    provider = "livekit"
+    endpoint = "livekit"
+    secret_option = "API_SECRET"
+    keys: Optional[Mapping[str, str]] = None
+    """Secrets by API key that may sign; by default those of every alias's settings. With `secret`
+    instead, the alias's API_KEY signs with that secret."""
+
+    def receive(
+        self, request: HttpRequest, body: bytes
+    ) -> Iterable[tuple[livekit.WebhookEvent, str]]:
+        """Verify a request and return its event."""
+        keys = self.signing_keys()
+        if not keys and self.webhook_secret() is None:
+            return [(livekit.parse(body), self.alias)]
+        secrets = {key: secret for key, (secret, _) in keys.items()}
+        key = livekit.verify(body, get_header(request, livekit.SIGNATURE_HEADER), secrets)
+        return [(livekit.parse(body), keys[key][1])]
+
+    def signing_keys(self) -> dict[str, tuple[str, str]]:
+        """Return the secrets that may sign, each with its alias, by API key.
+
+        Raises:
+            ImproperlyConfigured: the view has a `secret`, and the alias has no API_KEY.
+        """
+        own = get_settings(self.alias)
+        given = self.keys
+        if given is None and self.secret:
+            if not own.api_key:
+                raise ImproperlyConfigured(
+                    f"{type(self).__name__} has a secret, but alias {self.alias!r} has no API_KEY: "
+                    "pass `keys` to the view instead"
+                )
+            given = {own.api_key: self.secret}
+        if given is not None:
+            return {key: (secret, self.alias) for key, secret in given.items()}
+        keys: dict[str, tuple[str, str]] = {}
+        for alias, settings in {self.alias: own, **clients.all_settings()}.items():
+            for key, secret in settings.webhook_keys().items():
+                keys.setdefault(key, (secret, alias))
+        return keys
+
+    def signal_of(self, event: Any) -> Signal:
+        """Return the signal of an event."""
+        return signals.livekit_event

@@ -1,0 +1,92 @@
+"""Meta's webhook view."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from typing import Any, Optional
+
+from django.core.exceptions import ImproperlyConfigured
+from django.dispatch import Signal
+from django.http import HttpRequest, HttpResponse
+
+from ....webhooks import WebhookError, meta
+from ...django_settings import clients, get_settings
+from .. import signals
+from .base import Event, WebhookView, get_header
+
+__all__ = ["MetaWebhookView"]
+
+logger = logging.getLogger(__name__)
+
+
+class MetaWebhookView(WebhookView):
+    """Meta's webhook: the GET handshake, and updates about WhatsApp calls.
+
+    An update belongs to the alias with its WHATSAPP_PHONE_NUMBER_ID, unless that alias has another
+    META_APP_SECRET. Otherwise it belongs to the view's alias.
+    """
+
+    provider = "meta"
+    endpoint = "meta"
+    secret_option = "META_APP_SECRET"
+    verify_token: Optional[str] = None
+    """The verify token of the handshake; by default META_VERIFY_TOKEN."""
+    max_age = 120.0
+    """Seconds after which an SDP offer or answer is dropped: the other side has given up by then.
+    """
+    too_big_status = 200  # otherwise Meta would retry it for a week
+
+    def get(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
+        """Respond to the handshake.
+
+        Raises:
+            ImproperlyConfigured: the alias has no META_VERIFY_TOKEN, or does not exist.
+        """
+        self.check_alias()
+        token = self.verify_token or get_settings(self.alias).meta_verify_token
+        if not token:
+            raise ImproperlyConfigured(
+                f"LIVEKIT_CONNECTOR: META_VERIFY_TOKEN of alias {self.alias!r} is missing"
+            )
+        try:
+            challenge = meta.handshake(request.GET, token)
+        except WebhookError as exc:
+            logger.warning("meta handshake rejected (%s): %s", exc.reason, exc)
+            return HttpResponse(status=403)
+        headers = {"X-Content-Type-Options": "nosniff"}  # the challenge is the client's text
+        return HttpResponse(challenge.encode(), content_type="text/plain", headers=headers)
+
+    def receive(self, request: HttpRequest, body: bytes) -> Iterable[tuple[meta.Event, str]]:
+        """Verify a request and return its events."""
+        secret = self.webhook_secret()
+        if secret is not None:
+            meta.verify(body, get_header(request, meta.SIGNATURE_HEADER), secret)
+        return [(event, self.alias_of(event, secret)) for event in meta.parse(body)]
+
+    def alias_of(self, event: meta.Event, secret: Optional[str]) -> str:
+        """Return the alias with an event's number, among those with the same Meta app."""
+        own = get_settings(self.alias)
+        for alias, settings in {self.alias: own, **clients.all_settings()}.items():
+            same_app = alias == self.alias or settings.meta_app_secret in (None, secret)
+            if same_app and settings.whatsapp_phone_number_id == event.phone_number_id:
+                return alias
+        return self.alias
+
+    def is_due(self, event: Event) -> bool:
+        """Return whether to handle an event: whether it is new, and not too old."""
+        if isinstance(event, meta.CallConnect) and event.age() > self.max_age:
+            logger.warning("meta webhook dropped, %.0f s late: %s", event.age(), event.key)
+            return False
+        return super().is_due(event)
+
+    def signal_of(self, event: Any) -> Signal:
+        """Return the signal of an event."""
+        if isinstance(event, meta.CallConnect):
+            inbound = event.direction is meta.Direction.INBOUND
+            return signals.whatsapp_call_offered if inbound else signals.whatsapp_call_answered
+        if isinstance(event, meta.CallTerminate):
+            return signals.whatsapp_call_ended
+        if isinstance(event, meta.CallStatus):
+            return signals.whatsapp_call_status
+        return signals.whatsapp_other
