@@ -14,6 +14,7 @@ configuration raises ValueError, not TwirpError.
 from __future__ import annotations
 
 import enum
+import inspect
 from collections.abc import Mapping
 from typing import Any, Optional
 
@@ -187,6 +188,10 @@ class TwirpError(Exception):
             ValueError: the code is unknown.
         """
         return _CLASSES[StatusCode(code)](message, **details)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the error's arguments, as JSON holds them; `from_code(**values)` restores it."""
+        return dict(zip(inspect.signature(TwirpError).parameters, self.args))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), self.args, self.__dict__

@@ -29,11 +29,7 @@ class Clients:
         reset_after_fork(self)
 
     def get(self, alias: str = DEFAULT_ALIAS) -> ConnectorClient:
-        """Return the shared client of an alias. Don't close it.
-
-        Raises:
-            ValueError: the alias is unknown, or its settings are wrong.
-        """
+        """Return the shared client of an alias; raise ValueError if its settings are wrong."""
         with self._lock:
             client = self._clients.get(alias)
             if client is None:
@@ -41,11 +37,7 @@ class Clients:
             return client
 
     def settings(self, alias: str = DEFAULT_ALIAS) -> Settings:
-        """Return the settings of an alias.
-
-        Raises:
-            ValueError: the alias is unknown, or the settings are wrong.
-        """
+        """Return the settings of an alias; raise ValueError if there are none."""
         found = self.all_settings()
         if alias not in found:
             known = ", ".join(repr(name) for name in found) or "none"
@@ -53,11 +45,7 @@ class Clients:
         return found[alias]
 
     def all_settings(self) -> Mapping[str, Settings]:
-        """Return the settings of every alias.
-
-        Raises:
-            ValueError: the settings are wrong.
-        """
+        """Return the settings of every alias."""
         with self._lock:
             if not self._settings:
                 self._settings = self._load()
@@ -98,7 +86,7 @@ def make_client(settings: Settings) -> ConnectorClient:
 
 
 def _make_session(given: Any) -> Any:
-    """Return the session that a function makes; the client checks whether it is one."""
+    """Return the session that a function, or its dotted path, makes."""
     make = _resolve("SESSION", given)
     if make is not None and not callable(make):
         raise ValueError(f"SESSION must be a function that returns a Session, not {make!r}")
@@ -106,7 +94,7 @@ def _make_session(given: Any) -> Any:
 
 
 def _make_interceptor(given: Any) -> Any:
-    """Return an interceptor; the client checks whether it is one."""
+    """Return an interceptor of its class, of a dotted path to either, or as it was given."""
     found = _resolve("INTERCEPTORS", given)
     return _call("INTERCEPTORS", given, found) if isinstance(found, type) else found
 
@@ -119,11 +107,6 @@ def _call(option: str, given: Any, make: Callable[[], Any]) -> Any:
 
 
 def _resolve(option: str, given: Any) -> Any:
-    """Return the object that a dotted path names, or what was given in place of a path.
-
-    Raises:
-        ValueError: the path cannot be imported.
-    """
     try:
         return pkgutil.resolve_name(given) if isinstance(given, str) else given
     except (ImportError, AttributeError, ValueError) as exc:

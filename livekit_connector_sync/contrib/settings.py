@@ -48,7 +48,6 @@ class Settings:
     """
 
     alias: str = DEFAULT_ALIAS
-    """The alias's name."""
 
     # The options of ConnectorClient, which checks and documents them. LIVEKIT_URL, LIVEKIT_API_KEY,
     # LIVEKIT_API_SECRET and LIVEKIT_TOKEN are their environment variables.
@@ -106,14 +105,10 @@ CLIENT_OPTIONS = tuple(inspect.signature(ConnectorClient).parameters)
 OPTIONS = tuple(f.name.upper() for f in dataclasses.fields(Settings) if f.name != "alias")
 """The options of an alias."""
 
+# The names of most options are their environment variables too.
 _ENVIRONMENT = {
     "URL": "LIVEKIT_URL",
-    "WHATSAPP_PHONE_NUMBER_ID": "WHATSAPP_PHONE_NUMBER_ID",
-    "WHATSAPP_API_KEY": "WHATSAPP_API_KEY",
-    "WHATSAPP_CLOUD_API_VERSION": "WHATSAPP_CLOUD_API_VERSION",
-    "META_APP_SECRET": "META_APP_SECRET",
-    "META_VERIFY_TOKEN": "META_VERIFY_TOKEN",
-    "TWILIO_AUTH_TOKEN": "TWILIO_AUTH_TOKEN",
+    **{name: name for name in OPTIONS if name.startswith(("WHATSAPP_", "META_", "TWILIO_"))},
 }
 _KEYS = {"API_KEY", "API_SECRET"}
 
@@ -128,8 +123,7 @@ def load(options: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Se
         environ: the process's environment.
 
     Raises:
-        ValueError: an option is unknown, or one of ours has the wrong type; the message names it
-            and hides its value.
+        ValueError: an option is unknown or has the wrong type; the message hides its value.
     """
     by_alias = options if is_by_alias(options) else {DEFAULT_ALIAS: options}
     if by_alias is not options and isinstance(options.get(DEFAULT_ALIAS), Mapping):
@@ -191,13 +185,31 @@ def _settings(alias: str, options: Mapping[str, Any]) -> Settings:
             near = difflib.get_close_matches(str(name).upper(), OPTIONS, n=1)
             hint = f": did you mean {near[0]!r}?" if near else ""
             raise ValueError(f"alias {alias!r} has no option {name!r}{hint}")
-        fits, wanted = _KINDS.get(name, _ANY if name.lower() in CLIENT_OPTIONS else _TEXT)
-        if not fits(value):
+        wanted = _wrong_type(name, value)
+        if wanted:
             raise ValueError(
                 f"{name} of alias {alias!r} must be {wanted}, not {type(value).__name__}"
             )
-    values = {name.lower(): _frozen(value) for name, value in options.items()}
-    return Settings(alias, **values)
+    return Settings(alias, **{name.lower(): _frozen(value) for name, value in options.items()})
+
+
+def _wrong_type(name: str, value: Any) -> Optional[str]:
+    """Return which type an option must have, None if it has it or if the client checks it."""
+    if name in ("VALIDATE", "ALLOW_UNVERIFIED_WEBHOOKS"):
+        return None if isinstance(value, bool) else "True or False"
+    if name == "INTERCEPTORS":
+        return None if isinstance(value, (tuple, list)) else "a list"
+    if name == "AGENTS":
+        texts = isinstance(value, (tuple, list)) and _are_texts(value)
+        return None if texts else "a list of strings"
+    if name == "LIVEKIT_WEBHOOK_KEYS":
+        texts = isinstance(value, Mapping) and _are_texts([*value, *value.values()])
+        return None if texts else "a dict of strings"
+    return None if name.lower() in CLIENT_OPTIONS or isinstance(value, str) else "a string"
+
+
+def _are_texts(values: Iterable[Any]) -> bool:
+    return all(isinstance(value, str) for value in values)
 
 
 def _frozen(value: Any) -> Any:
@@ -205,29 +217,3 @@ def _frozen(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return tuple(map(_frozen, value))
     return os.fspath(value) if isinstance(value, os.PathLike) else value
-
-
-def _all_texts(values: Iterable[Any]) -> bool:
-    return all(isinstance(value, str) for value in values)
-
-
-_Kind = tuple[Callable[[Any], bool], str]
-_ANY: _Kind = (lambda value: True, "")
-_TEXT: _Kind = (lambda value: isinstance(value, str), "a string")
-_FLAG: _Kind = (lambda value: isinstance(value, bool), "True or False")
-_KINDS: dict[str, _Kind] = {
-    "VALIDATE": _FLAG,
-    "INTERCEPTORS": (
-        lambda value: isinstance(value, (tuple, list)),
-        "a list of interceptors or dotted paths",
-    ),
-    "LIVEKIT_WEBHOOK_KEYS": (
-        lambda value: isinstance(value, Mapping) and _all_texts([*value, *value.values()]),
-        "a dict of strings",
-    ),
-    "AGENTS": (
-        lambda value: isinstance(value, (tuple, list)) and _all_texts(value),
-        "a list of strings",
-    ),
-    "ALLOW_UNVERIFIED_WEBHOOKS": _FLAG,
-}

@@ -66,21 +66,22 @@ print("through", broker.llen("calls"))
 def test_claims_in_django_s_cache(redis_url: str, switchboard: Switchboard, tmp_path: Path) -> None:
     code = """
 from switchboard import celery_app
-from livekit_connector_sync.contrib.celery.claims import TaskClaim, DjangoCacheStore
-from livekit_connector_sync.contrib.celery.worker import store_of
+from livekit_connector_sync.contrib.celery.claims import TaskClaim, take_claim
+from livekit_connector_sync.contrib.celery.stores import DjangoCacheStore
+from livekit_connector_sync.contrib.celery.worker import get_store
 
 celery_app.conf.livekit_connector_claims = "django-cache:default"
-store = store_of(celery_app)
+store = get_store(celery_app)
 assert isinstance(store, DjangoCacheStore)
 first, second = TaskClaim(store, "t", 60), TaskClaim(store, "t", 60)
-assert first.take(1) is None
-assert second.take(1).result is None
-first.succeeded({"room_name": "sales"})
-print(second.take(1).result)
+assert take_claim(first, 1) is None
+assert take_claim(second, 1).result is None
+first.record(result={"room_name": "sales"})
+print(take_claim(second, 1).result)
 first.release()
-assert second.take(1) is None
-second.failed({"code": "internal"})
-print(first.take(1).error)
+assert take_claim(second, 1) is None
+second.record(error={"code": "internal"})
+print(take_claim(first, 1).error)
 """
     out = run_in_site(code, tmp_path, redis_url)
     assert out.splitlines() == ["{'room_name': 'sales'}", "{'code': 'internal'}"]
@@ -93,25 +94,25 @@ def test_a_cache_that_cannot_claim_is_refused(
     code = f"""
 from celery import Celery
 from django.test import override_settings
-from livekit_connector_sync.contrib.celery.worker import store_of
+from livekit_connector_sync.contrib.celery.worker import get_store
 
 app = Celery("calls", broker="memory://", backend="cache+memory://")
 cache = {{"BACKEND": "django.core.cache.backends.{backend}", "LOCATION": "{tmp_path}"}}
 with override_settings(CACHES={{"default": cache}}):
     try:
-        store_of(app)
+        get_store(app)
     except ValueError as exc:
         print(exc)
 """
     out = run_in_site(code, tmp_path, "redis://127.0.0.1:1/0")
-    assert "claims cannot be kept in the cache 'default'" in out
+    assert "the cache 'default' cannot keep claims" in out
     assert "livekit_connector_claims to a Redis URL" in out
 
 
 def test_a_database_cache_that_forgets_is_refused(tmp_path: Path) -> None:
     code = """
 from django.test import override_settings
-from livekit_connector_sync.contrib.celery.claims import DjangoCacheStore
+from livekit_connector_sync.contrib.celery.stores import DjangoCacheStore
 
 for entries in (300, 1_000_000):
     cache = {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "claims"}
@@ -123,7 +124,7 @@ for entries in (300, 1_000_000):
             print(exc)
 """
     refused, taken = run_in_site(code, tmp_path, "redis://127.0.0.1:1/0").splitlines()
-    assert "keeps 300 entries" in refused
+    assert "keeps only 300 entries" in refused
     assert "MAX_ENTRIES" in refused
     assert taken == "taken"
 
@@ -131,15 +132,17 @@ for entries in (300, 1_000_000):
 def test_a_cache_that_hides_that_it_is_down_claims_nothing(tmp_path: Path) -> None:
     code = """
 from unittest import mock
-from livekit_connector_sync.contrib.celery.claims import TaskClaim, DjangoCacheStore
+import livekit_connector_sync as lk
+from livekit_connector_sync.contrib.celery.claims import TaskClaim, take_claim
+from livekit_connector_sync.contrib.celery.stores import DjangoCacheStore
 
 store = DjangoCacheStore("default")
 with mock.patch.object(store, "_caches", {"default": mock.Mock(**{"add.return_value": None,
                                                                   "get.return_value": None})}):
     try:
-        TaskClaim(store, "t", 60).take(1)
-    except ConnectionError as exc:
-        print(exc)
+        take_claim(TaskClaim(store, "t", 60), 1)
+    except lk.Unavailable as exc:
+        print(exc.__cause__)
 """
     assert "is it down?" in run_in_site(code, tmp_path, "redis://127.0.0.1:1/0")
 

@@ -19,8 +19,9 @@ from helpers.workers import Switchboard
 import livekit_connector_sync as lk
 from livekit_connector_sync.contrib import celery as tasks
 from livekit_connector_sync.contrib.celery import ConnectorTask, UnknownOutcome
-from livekit_connector_sync.contrib.celery.claims import Claim, RedisStore, TaskClaim
-from livekit_connector_sync.contrib.celery.task import bounded
+from livekit_connector_sync.contrib.celery.claims import Claim, TaskClaim, take_claim
+from livekit_connector_sync.contrib.celery.stores import RedisStore
+from livekit_connector_sync.contrib.celery.task import bound_timeout
 
 NUMBER = "15551234567"
 
@@ -66,7 +67,7 @@ def test_an_alias_is_another_project(app: Celery, switchboard: Switchboard) -> N
     assert request.whatsapp_phone_number_id == "2"
     assert request.whatsapp_api_key == "of-sales"
     assert request.whatsapp_cloud_api_version == "24.0"
-    with pytest.raises(ValueError, match=r"no alias 'sale'.*'sales'"):
+    with pytest.raises(ValueError, match=r"unknown alias 'sale'.*'sales'"):
         tasks.dial_whatsapp_call.delay(alias="sale", whatsapp_to_phone_number=NUMBER)
 
 
@@ -116,7 +117,7 @@ def test_a_task_places_one_call(switchboard: Switchboard) -> None:
         self.call("dial_whatsapp_call", whatsapp_to_phone_number=NUMBER)
         self.call("dial_whatsapp_call", whatsapp_to_phone_number="15551234568")
 
-    with pytest.raises(RuntimeError, match=r"one call: tests\.place_two has made DialWhatsAppCall"):
+    with pytest.raises(RuntimeError, match=r"one call: tests\.place_two has already made Dial"):
         place_two.delay()
     assert len(switchboard.dials) == 1
 
@@ -180,7 +181,7 @@ def test_tasks_of_calls_that_somebody_waits_for_expire() -> None:
 def test_a_call_ends_before_its_task_s_soft_limit(
     timeout: Optional[float], soft_limit: Optional[int], bound: Optional[float]
 ) -> None:
-    assert bounded(timeout, soft_limit) == bound
+    assert bound_timeout(timeout, soft_limit) == bound
 
 
 def test_the_clients_close_with_the_worker_process(app: Celery, switchboard: Switchboard) -> None:
@@ -224,24 +225,24 @@ class FakeStore:
 def test_the_second_run_learns_what_the_first_came_to() -> None:
     store = FakeStore()
     first, second = TaskClaim(store, "t", 60), TaskClaim(store, "t", 60)
-    assert first.take(10) is None
-    earlier = second.take(10)
+    assert take_claim(first, 10) is None
+    earlier = take_claim(second, 10)
     assert isinstance(earlier, Claim)
     assert 8 < earlier.until - time.time() <= 10
     assert (earlier.result, earlier.error) == (None, None)
 
-    first.succeeded({"room_name": "sales"})
-    done = second.take(10)
+    first.record(result={"room_name": "sales"})
+    done = take_claim(second, 10)
     assert done is not None
     assert done.result == {"room_name": "sales"}
 
-    first.made()
-    done = second.take(10)
+    first.record(made=True)
+    done = take_claim(second, 10)
     assert done is not None
     assert (done.made, done.result) == (True, None)
 
     first.release()
-    assert second.take(10) is None
+    assert take_claim(second, 10) is None
 
 
 def test_how_a_call_ended_is_noted_although_the_store_was_away_for_a_moment(
@@ -257,7 +258,7 @@ def test_how_a_call_ended_is_noted_although_the_store_was_away_for_a_moment(
             super().set(key, value, ttl)
 
     store = Away()
-    monkeypatch.setattr("livekit_connector_sync.contrib.celery.task.store_of", lambda _: store)
+    monkeypatch.setattr("livekit_connector_sync.contrib.celery.task.get_store", lambda _: store)
     task = tasks.dial_whatsapp_call._get_current_object()
     task.push_request(id="1", called_directly=False, kwargs={})
     result = task.run(whatsapp_to_phone_number=NUMBER)
@@ -269,13 +270,13 @@ def test_how_a_call_ended_is_noted_although_the_store_was_away_for_a_moment(
 def test_a_claim_whose_reply_was_lost_is_one_s_own() -> None:
     store = FakeStore()
     store.repeats = 2  # redis-py sends a command again after a broken connection
-    assert TaskClaim(store, "t", 60).take(10) is None
+    assert take_claim(TaskClaim(store, "t", 60), 10) is None
 
 
 def test_an_unknown_outcome_pickles_and_names_the_remedy() -> None:
-    from livekit_connector_sync.contrib.celery.errors import unknown_outcome
+    from livekit_connector_sync.contrib.celery.errors import make_unknown_outcome
 
-    error = unknown_outcome("id-1", "livekit.Connector/DialWhatsAppCall", "data-1", "room")
+    error = make_unknown_outcome("id-1", "livekit.Connector/DialWhatsAppCall", "data-1", "room")
     copy = pickle.loads(pickle.dumps(error))
     assert type(copy) is UnknownOutcome
     assert (str(copy), copy.args) == (str(error), error.args)
@@ -283,8 +284,8 @@ def test_an_unknown_outcome_pickles_and_names_the_remedy() -> None:
     assert copy.maybe_sent
     assert not copy.safe_to_retry
     assert "biz_opaque_callback_data 'data-1' in Meta's webhooks" in str(copy)
-    twilio = unknown_outcome("id-1", "livekit.Connector/ConnectTwilioCall", "", "call-1")
-    assert "whether the room 'call-1' has its participant" in str(twilio)
+    twilio = make_unknown_outcome("id-1", "livekit.Connector/ConnectTwilioCall", "", "call-1")
+    assert "check whether the room 'call-1' has its participant" in str(twilio)
 
 
 def test_without_celery_the_error_names_the_extra() -> None:

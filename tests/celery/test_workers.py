@@ -22,7 +22,7 @@ from livekit_connector_sync.contrib.celery import (
     dial_whatsapp_call,
     disconnect_whatsapp_call,
 )
-from livekit_connector_sync.contrib.celery.claims import RedisStore
+from livekit_connector_sync.contrib.celery.stores import RedisStore
 
 pytestmark = [
     pytest.mark.redis,
@@ -241,15 +241,15 @@ def test_a_task_delivered_twice_dials_once(site: Site, switchboard: Switchboard)
 
 def test_a_worker_says_what_may_lose_claims(site: Site, redis_url: str) -> None:
     worker = site.start_worker("solo")
-    wait_until(lambda: "kept in has no append-only file" in worker.log, "the warning")
+    wait_until(lambda: "that keeps them has no append-only file" in worker.log, "the warning")
     store = RedisStore(redis_url)
     with redis.Redis.from_url(redis_url) as connection:
         connection.config_set("maxmemory", "100mb")
         connection.config_set("maxmemory-policy", "allkeys-lru")
-        assert "allkeys-lru" in store.doubts()[1]
+        assert "allkeys-lru" in store.find_risks()[1]
         connection.config_set("maxmemory-policy", "noeviction")
         connection.config_set("appendonly", "yes")
-        assert store.doubts() == []
+        assert store.find_risks() == []
         connection.config_set("appendonly", "no")
         connection.config_set("maxmemory", "0")
 

@@ -25,6 +25,18 @@ LAYERS = {
         retry call twirp transport execution channel
     """,
     "webhooks": 'errors fields signatures twiml livekit meta twilio ""',
+    "contrib": """
+        "" caches settings clients django_settings celery django
+    """,
+    "contrib.celery": """
+        errors claims stores worker arguments task tasks ""
+    """,
+    "contrib.django": """
+        signals delivery "" views decorators urls checks apps tasks calllog management
+    """,
+    "contrib.django.views": """
+        base meta twilio livekit ""
+    """,
 }
 # Who may import what is not the standard library, google.protobuf or the package itself.
 LIBRARIES = {
@@ -34,9 +46,9 @@ LIBRARIES = {
     "jwt": ["_runtime.jws", "access_token", "server", "webhooks"],
     "websockets": ["emulator"],
     "pytest": ["pytest_plugin"],
-    "django": ["contrib"],
-    "celery": ["contrib"],
-    "redis": ["contrib"],
+    "django": ["contrib.django_settings", "contrib.django", "contrib.celery"],
+    "celery": ["contrib.celery"],
+    "redis": ["contrib.celery"],
     "codegen": [],
 }
 GENERATED_MAY_IMPORT = (

@@ -1,4 +1,4 @@
-"""Celery tasks for the Connector's RPCs; a dial is never placed twice, however often delivered.
+"""Celery tasks for the Connector's RPCs; each dial runs at most once, even if it is redelivered.
 
     app.conf.imports = ["livekit_connector_sync.contrib.celery"]
 
@@ -6,14 +6,14 @@
 
     dial_whatsapp_call.delay(whatsapp_to_phone_number="15551234567", room_name="sales-17")
 
-Arguments are the request's fields as JSON and `alias`, which names the settings that the worker
-takes the keys from. Needs the extra "celery".
+Arguments are the request's fields as JSON, and `alias`, which selects the settings with the keys.
+Needs the extra "celery".
 """
 
 from __future__ import annotations
 
 try:
-    import celery as _celery  # noqa: F401 - only whether it is there
+    import celery as _celery  # noqa: F401
 except ImportError as exc:
     raise ImportError(
         "livekit_connector_sync.contrib.celery needs Celery: "

@@ -1,51 +1,77 @@
-"""Claims: which run of a task may place its call, noted in a store that all workers share.
+"""Claims: place a call at most once, however often its task runs.
 
-A run claims its task before the first byte of the call, and notes how the call ended. A later run
-of the same task finds the claim: it gets the first one's result or error, or learns that the
-first one did not live to tell.
+Before it sends the first byte of a call, a run takes the claim of its task in a store that all
+workers share. It then records how the call ended. A later run of the same task finds the claim, and
+gets the result or the error of the first run. Celery is not imported here.
 """
 
 from __future__ import annotations
 
 import json
-import re
+import logging
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Optional, Protocol
 
-from ..caches import is_shared
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import Message
 
-__all__ = ["Claim", "DjangoCacheStore", "RedisStore", "Store", "TaskClaim"]
+from ..._runtime.method import MethodInfo
+from ..._runtime.redaction import secret_values
+from ...errors import TwirpError, Unavailable
+from .errors import make_unknown_outcome
 
-_ROUNDS = 3
-_FEWEST_ENTRIES = 100_000
+__all__ = [
+    "MARGIN",
+    "Claim",
+    "StillRunning",
+    "Store",
+    "TaskClaim",
+    "place_call",
+    "read_outcome",
+    "take_claim",
+]
+
+logger = logging.getLogger(__name__)
+
+MARGIN = 2.0
+"""Seconds from a call's deadline to the end of its run."""
+_PAUSE = 0.25  # seconds between two attempts to write to the store
 
 
 class Store(Protocol):
-    """A store of texts that every worker reaches."""
+    """A store of texts that every worker can reach."""
 
     def add(self, key: str, value: str, ttl: int) -> Optional[str]:
-        """Set a key unless it is set, for so many seconds; return what it was set to before."""
+        """Set a key for `ttl` seconds unless it exists; return the value that it had, or None."""
 
     def set(self, key: str, value: str, ttl: int) -> None:
-        """Set a key for so many seconds."""
+        """Set a key for `ttl` seconds."""
 
     def delete(self, key: str) -> None:
         """Delete a key."""
 
 
+class StillRunning(Exception):
+    """An earlier run may still be placing the call; it will have ended in `seconds`."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
+
+
 @dataclass(frozen=True)
 class Claim:
-    """What the store holds of a task.
+    """The claim of a task, as the store holds it.
 
     Args:
-        run: names the run that claimed the task.
-        until: when that run has ended, whatever became of it, in seconds since 1970.
-        result: the result of its call, once there is one.
-        error: the details of the error of its call, once there is one.
-        made: True once the call was made, if its result is a secret that is not kept here.
+        run: identifies the run that took the claim.
+        until: when that run will have ended for certain, in seconds since 1970.
+        result: the result of its call, if it has one.
+        error: the error of its call, if it failed: the arguments of TwirpError.from_code.
+        made: True if the call was made, but its result is a secret that is not stored.
     """
 
     run: str
@@ -55,7 +81,7 @@ class Claim:
     made: bool = False
 
     def to_json(self) -> str:
-        """Return the claim as the store holds it."""
+        """Return the text that the store holds."""
         return json.dumps(asdict(self))
 
     @classmethod
@@ -65,168 +91,116 @@ class Claim:
 
 
 class TaskClaim:
-    """One run's view of the claim of its task.
+    """One run's side of the claim of its task.
 
     Args:
-        store: where the claims are.
-        task_id: the task.
-        ttl: seconds that a claim is kept; longer than any broker takes to deliver a task again.
+        store: holds the claims.
+        task_id: the task's id.
+        ttl: seconds to keep the claim; must be longer than any broker takes to redeliver a task.
     """
 
     def __init__(self, store: Store, task_id: str, ttl: int) -> None:
-        self._store = store
-        self._key = f"livekit_connector:claim:{task_id}"
-        self._ttl = ttl
-        self._mine = Claim(uuid.uuid4().hex, 0.0)
+        self.store = store
+        self.key = f"livekit_connector:claim:{task_id}"
+        self.ttl = ttl
+        self.mine = Claim(uuid.uuid4().hex, 0.0)
 
-    def take(self, seconds: float) -> Optional[Claim]:
-        """Claim the task; return the claim of an earlier run if there is one in the way.
-
-        Args:
-            seconds: how long this run takes at most.
-        """
-        self._mine = replace(self._mine, until=time.time() + seconds)
-        text = self._store.add(self._key, self._mine.to_json(), self._ttl)
-        found = None if text is None else Claim.from_json(text)
-        # A store that repeats a command after a broken connection finds its own first one.
-        return None if found == self._mine else found
-
-    def time_left(self) -> float:
-        """Return the seconds after which this run has ended, as another run takes it."""
-        return self._mine.until - time.time()
-
-    def succeeded(self, result: Mapping[str, Any]) -> None:
-        """Note the result of the call."""
-        done = replace(self._mine, result=dict(result))
-        self._store.set(self._key, done.to_json(), self._ttl)
-
-    def made(self) -> None:
-        """Note that the call was made, without its result."""
-        self._store.set(self._key, replace(self._mine, made=True).to_json(), self._ttl)
-
-    def failed(self, error: Mapping[str, Any]) -> None:
-        """Note the error of the call, which must not be placed again."""
-        done = replace(self._mine, error=dict(error))
-        self._store.set(self._key, done.to_json(), self._ttl)
+    def record(self, **outcome: Any) -> None:
+        """Record how the call ended: the `result`, `error` or `made` of a Claim."""
+        self.store.set(self.key, replace(self.mine, **outcome).to_json(), self.ttl)
 
     def release(self) -> None:
-        """Give the claim back: the call did nothing, and another run may place it."""
-        self._store.delete(self._key)
+        """Delete the claim: the call did nothing, so another run may place it."""
+        self.store.delete(self.key)
 
 
-class RedisStore:
-    """Keeps claims in Redis.
-
-    Args:
-        url: "redis://...", "rediss://..." or "unix://...", as redis-py and Celery take it.
-
-    Raises:
-        ImportError: redis-py is missing.
-        ValueError: redis-py cannot use the URL.
-    """
-
-    def __init__(self, url: str) -> None:
-        try:
-            import redis
-        except ImportError as exc:
-            raise ImportError(
-                'claims in Redis need redis-py: pip install "livekit-connector-sync[celery]"'
-            ) from exc
-        # Celery wants CERT_REQUIRED of a rediss:// URL, where redis-py says "required".
-        url = re.sub(r"(?<=[?&]ssl_cert_reqs=)CERT_(\w+)", lambda found: found[1].lower(), url)
-        try:
-            self._redis: Any = redis.Redis.from_url(
-                url, socket_timeout=5, socket_connect_timeout=5, decode_responses=True
-            )
-            self._redis.connection_pool.make_connection()  # it is used later
-        except (ValueError, TypeError, redis.RedisError) as exc:
-            raise ValueError(
-                f"claims cannot be kept in a Redis of this URL: {exc}; set livekit_connector_claims"
-                " to one that redis-py takes"
-            ) from None
-
-    def add(self, key: str, value: str, ttl: int) -> Optional[str]:
-        """Set a key unless it is set, for so many seconds; return what it was set to before."""
-        for _ in range(_ROUNDS):
-            if self._redis.set(key, value, nx=True, ex=ttl):
-                return None
-            found: Optional[str] = self._redis.get(key)
-            if found is not None:  # else it has expired this very moment
-                return found
-        raise ConnectionError("Redis takes no key")
-
-    def set(self, key: str, value: str, ttl: int) -> None:
-        """Set a key for so many seconds."""
-        self._redis.set(key, value, ex=ttl)
-
-    def delete(self, key: str) -> None:
-        """Delete a key."""
-        self._redis.delete(key)
-
-    def doubts(self) -> list[str]:
-        """Return what may make this Redis forget claims, as texts for the log.
-
-        Raises:
-            redis.RedisError: it does not answer, or does not tell.
-        """
-        info = {**self._redis.info("persistence"), **self._redis.info("memory")}
-        doubts = []
-        if not info.get("aof_enabled"):
-            doubts.append(
-                "has no append-only file: if it crashes, it forgets calls that were placed (set "
-                '"appendonly yes" and "appendfsync always")'
-            )
-        policy = info.get("maxmemory_policy")
-        if info.get("maxmemory") and policy != "noeviction":
-            doubts.append(f"drops keys when it is full: its maxmemory-policy is {policy}")
-        return doubts
-
-
-class DjangoCacheStore:
-    """Keeps claims in one of Django's caches.
+def take_claim(claim: TaskClaim, seconds: float) -> Optional[Claim]:
+    """Take a task's claim; return the claim of an earlier run if there is one.
 
     Args:
-        alias: the cache's name in CACHES.
+        claim: this run's side of the claim.
+        seconds: the longest time that this run can take.
 
     Raises:
-        ValueError: the cache is one that processes do not share, or that forgets.
+        Unavailable: the store failed, so no call was placed.
     """
+    claim.mine = replace(claim.mine, until=time.time() + seconds)
+    try:
+        text = claim.store.add(claim.key, claim.mine.to_json(), claim.ttl)
+    except Exception as exc:  # a Redis, a proxy, or a cache backend may raise anything
+        raise Unavailable(
+            f"the store of claims failed ({type(exc).__name__}), so no call was placed",
+            safe_to_retry=True,
+        ) from exc
+    found = None if text is None else Claim.from_json(text)
+    # A store that resends a command after a connection failure finds its own first one.
+    return None if found == claim.mine else found
 
-    def __init__(self, alias: str) -> None:
-        from django.core.cache import caches
 
-        cache: Any = caches[alias]
-        backend = f"{type(cache).__module__}.{type(cache).__name__}"
-        remedy = "set livekit_connector_claims to a Redis URL, or to another of CACHES"
-        if not is_shared(backend):
-            raise ValueError(
-                f"claims cannot be kept in the cache {alias!r}: two processes can add the same key "
-                f"to a {backend}; {remedy}"
-            )
-        if backend.endswith("DatabaseCache") and cache._max_entries < _FEWEST_ENTRIES:
-            raise ValueError(
-                f"claims cannot be kept in the cache {alias!r}: it keeps {cache._max_entries} "
-                "entries and then drops any third of them; raise its option MAX_ENTRIES to "
-                f"{_FEWEST_ENTRIES} or more, above the calls of a week, or {remedy}"
-            )
-        self._caches = caches
-        self._alias = alias
+def place_call(
+    send: Callable[[], Message],
+    method: MethodInfo[Any, Any],
+    request: Message,
+    claim: Optional[TaskClaim],
+) -> dict[str, Any]:
+    """Place a call, record how it ended in its claim, and return the response as a dict.
 
-    def add(self, key: str, value: str, ttl: int) -> Optional[str]:
-        """Set a key unless it is set, for so many seconds; return what it was set to before."""
-        cache = self._caches[self._alias]  # of this thread
-        for _ in range(_ROUNDS):
-            if cache.add(key, value, ttl):
-                return None
-            found: Optional[str] = cache.get(key)
-            if found is not None:  # else it has expired this very moment
-                return found
-        raise ConnectionError(f"the cache {self._alias!r} takes no key: is it down?")
+    Raises:
+        TwirpError: the call failed.
+    """
+    try:
+        response = send()
+    except TwirpError as exc:
+        if exc.safe_to_retry:
+            _write(claim, TaskClaim.release)
+        else:
+            _write(claim, TaskClaim.record, error=exc.to_dict())
+        done = method.response_of_done(request, exc.code)
+        if done is None:
+            raise
+        response = done
+    result: dict[str, Any] = MessageToDict(response, preserving_proto_field_name=True)
+    if secret_values(response):  # such as the URL of a Twilio session
+        _write(claim, TaskClaim.record, made=True)
+    else:
+        _write(claim, TaskClaim.record, result=result)
+    return result
 
-    def set(self, key: str, value: str, ttl: int) -> None:
-        """Set a key for so many seconds."""
-        self._caches[self._alias].set(key, value, ttl)
 
-    def delete(self, key: str) -> None:
-        """Delete a key."""
-        self._caches[self._alias].delete(key)
+def read_outcome(
+    earlier: Claim, task_id: str, method: MethodInfo[Any, Any], request: Any
+) -> dict[str, Any]:
+    """Return the result of the call that an earlier run of a task placed.
+
+    Raises:
+        StillRunning: that run may not have ended yet.
+        UnknownOutcome: that run has ended without a result.
+        TwirpError: the call failed.
+    """
+    if earlier.result is not None:
+        return earlier.result
+    if earlier.error is not None:
+        raise TwirpError.from_code(**earlier.error)
+    seconds = earlier.until - time.time()
+    if seconds > 0 and not earlier.made:
+        raise StillRunning(seconds)
+    callback_data = getattr(request, "whatsapp_biz_opaque_callback_data", "")
+    raise make_unknown_outcome(
+        task_id, method.full_name, callback_data, request.room_name, made=earlier.made
+    )
+
+
+def _write(claim: Optional[TaskClaim], write: Callable[..., None], **outcome: Any) -> None:
+    """Write to a claim, if there is one; if the store fails, retry until this run has to end.
+
+    If it never succeeds, the call is not affected, but later runs raise UnknownOutcome.
+    """
+    while claim is not None:
+        try:
+            write(claim, **outcome)
+        except Exception:
+            if claim.mine.until - time.time() > MARGIN / 2:  # before Celery's soft time limit
+                time.sleep(_PAUSE)
+                continue
+            logger.warning("the store of claims failed: an outcome is not recorded", exc_info=True)
+        return

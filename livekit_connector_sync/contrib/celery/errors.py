@@ -1,46 +1,40 @@
-"""What a task raises beside the errors of a call."""
+"""The error of a task that cannot know how its call ended."""
 
 from __future__ import annotations
 
 from ...errors import StatusCode, TwirpError
 
-__all__ = ["UnknownOutcome", "unknown_outcome"]
+__all__ = ["UnknownOutcome", "make_unknown_outcome"]
 
 
 class UnknownOutcome(TwirpError):
     """An earlier run of the task placed the call, or may have; this run placed none.
 
-    It is raised where a task is delivered again after its worker died between the first byte of
-    the call and its answer, or after a call whose result is too secret to be kept for this run.
-    `metadata["task_id"]` is the task's id; a WhatsApp call that was
-    placed carries `metadata["callback_data"]` as biz_opaque_callback_data in Meta's webhooks.
+    The task raises it if its first worker died during the call, or if the result of the call is a
+    secret that was not stored. `metadata["task_id"]` is the task's id. Meta's webhooks of a
+    WhatsApp call carry `metadata["callback_data"]` as biz_opaque_callback_data.
     """
 
     code = StatusCode.UNKNOWN
 
 
-def unknown_outcome(
+def make_unknown_outcome(
     task_id: str, method: str, callback_data: str, room_name: str, *, made: bool = False
 ) -> UnknownOutcome:
-    """Return the error of a task whose earlier run cannot tell how it ended.
+    """Return the error of a task whose earlier run left no result.
 
-    Args:
-        task_id: the task's id, which is the request id of the call as well.
-        method: the RPC, as "livekit.Connector/DialWhatsAppCall".
-        callback_data: what Meta's webhooks of the call carry; empty for other calls.
-        room_name: the room that the request named; may be empty.
-        made: True if the call was made.
+    `made` tells whether that run did make the call. `callback_data` is empty for Twilio calls.
     """
     if callback_data:
         remedy = f"look for biz_opaque_callback_data {callback_data!r} in Meta's webhooks"
     elif room_name:
-        remedy = f"look whether the room {room_name!r} has its participant"
+        remedy = f"check whether the room {room_name!r} has its participant"
     else:
-        remedy = "look at Meta's webhooks and at the room"
+        remedy = "check Meta's webhooks and the room"
     if made:
-        earlier = "made this call, whose result is a secret and was not kept"
+        earlier = "made this call, but its result is a secret and was not stored"
     else:
-        earlier = "may have placed this call, and did not live to tell"
+        earlier = "may have placed this call, and died before it recorded an outcome"
     return UnknownOutcome(
         f"an earlier run of task {task_id} {earlier}; no second call was placed: {remedy}",
         {"task_id": task_id, "callback_data": callback_data, "room_name": room_name},

@@ -18,34 +18,33 @@ __all__ = [
     "disconnect_whatsapp_call",
 ]
 
-# A user listens to silence, or to the ringing, until these have run: Meta gives up after 30 to 60
-# seconds, and a later run would be about a call that is over.
+Result = dict[str, Any]
+# Seconds. Until these tasks have run, a user hears ringing or silence, and Meta gives up after 30
+# to 60 seconds.
 _EXPIRES = 25
-# Above the deadline of a call that waits until somebody answers.
+# Seconds; longer than the deadline of a call that waits until somebody picks up.
 _WAITING_SOFT_TIME_LIMIT = 90
 
 
-def _task(rpc: str, **options: Any) -> Callable[[Callable[..., dict[str, Any]]], RPCTask]:
-    """Return the decorator that makes a function the task of an RPC."""
+def _task(rpc: str, **options: Any) -> Callable[[Callable[..., Result]], RPCTask]:
+    """Return the decorator that turns a function into the task of an RPC."""
     decorate: Callable[..., Any] = shared_task
-    made: Callable[[Callable[..., dict[str, Any]]], RPCTask] = decorate(
+    made: Callable[[Callable[..., Result]], RPCTask] = decorate(
         bind=True, base=RPCTask, name=f"livekit_connector.{rpc}", rpc=rpc, **options
     )
     return made
 
 
 @_task("dial_whatsapp_call")
-def dial_whatsapp_call(
-    self: RPCTask, *, alias: str = DEFAULT_ALIAS, **fields: Any
-) -> dict[str, Any]:
-    """Ring a WhatsApp user; the result holds whatsapp_call_id and room_name.
+def dial_whatsapp_call(self: RPCTask, *, alias: str = DEFAULT_ALIAS, **fields: Any) -> Result:
+    """Call a WhatsApp user; the result holds whatsapp_call_id and room_name.
 
-    The task's id is the call's biz_opaque_callback_data, unless that is a field, so that Meta's
-    webhooks name the task. Two tasks with one id place one call.
+    The task's id is the call's default biz_opaque_callback_data, so that Meta's webhooks name the
+    task. Two tasks with the same id place one call.
 
     Args:
-        alias: names the settings, which add the WhatsApp number, key and API version.
-        **fields: those of DialWhatsAppCallRequest, such as whatsapp_to_phone_number.
+        alias: selects the settings, which add the WhatsApp number, key and API version.
+        **fields: the fields of DialWhatsAppCallRequest, such as whatsapp_to_phone_number.
 
     Raises:
         UnknownOutcome: an earlier run of this task may have placed the call.
@@ -55,17 +54,14 @@ def dial_whatsapp_call(
 
 
 @_task("accept_whatsapp_call", expires=_EXPIRES, soft_time_limit=_WAITING_SOFT_TIME_LIMIT)
-def accept_whatsapp_call(
-    self: RPCTask, *, alias: str = DEFAULT_ALIAS, **fields: Any
-) -> dict[str, Any]:
-    """Take an inbound WhatsApp call into a room; the result holds room_name.
+def accept_whatsapp_call(self: RPCTask, *, alias: str = DEFAULT_ALIAS, **fields: Any) -> Result:
+    """Accept an inbound WhatsApp call into a room; the result holds room_name.
 
-    A call that is accepted already, as after a webhook that came twice, is success if the fields
-    name the room.
+    If the call is already accepted and the fields name the room, that is a success.
 
     Args:
-        alias: names the settings, which add the WhatsApp number, key and API version.
-        **fields: those of AcceptWhatsAppCallRequest, such as whatsapp_call_id and sdp.
+        alias: selects the settings, which add the WhatsApp number, key and API version.
+        **fields: the fields of AcceptWhatsAppCallRequest, such as whatsapp_call_id and sdp.
 
     Raises:
         TwirpError: the call failed.
@@ -74,16 +70,14 @@ def accept_whatsapp_call(
 
 
 @_task("connect_whatsapp_call", expires=_EXPIRES, soft_time_limit=_WAITING_SOFT_TIME_LIMIT)
-def connect_whatsapp_call(
-    self: RPCTask, *, alias: str = DEFAULT_ALIAS, **fields: Any
-) -> dict[str, Any]:
-    """Finish an outbound WhatsApp call with the SDP of Meta's webhook; the result is empty.
+def connect_whatsapp_call(self: RPCTask, *, alias: str = DEFAULT_ALIAS, **fields: Any) -> Result:
+    """Connect an outbound WhatsApp call with the SDP of Meta's webhook; the result is empty.
 
-    A call that is connected already is success.
+    If the call is already connected, that is a success.
 
     Args:
-        alias: names the settings of the LiveKit project.
-        **fields: those of ConnectWhatsAppCallRequest: whatsapp_call_id and sdp.
+        alias: selects the settings of the LiveKit project.
+        **fields: the fields of ConnectWhatsAppCallRequest: whatsapp_call_id and sdp.
 
     Raises:
         TwirpError: the call failed.
@@ -92,16 +86,14 @@ def connect_whatsapp_call(
 
 
 @_task("disconnect_whatsapp_call")
-def disconnect_whatsapp_call(
-    self: RPCTask, *, alias: str = DEFAULT_ALIAS, **fields: Any
-) -> dict[str, Any]:
-    """End a WhatsApp call, or LiveKit's part in one that the user ended; the result is empty.
+def disconnect_whatsapp_call(self: RPCTask, *, alias: str = DEFAULT_ALIAS, **fields: Any) -> Result:
+    """End a WhatsApp call, or LiveKit's part of one that the user ended; the result is empty.
 
-    A call that is over already is success.
+    If the call is already over, that is a success.
 
     Args:
-        alias: names the settings, which add the WhatsApp key where the business hangs up.
-        **fields: those of DisconnectWhatsAppCallRequest, such as whatsapp_call_id.
+        alias: selects the settings, which add the WhatsApp key if the business hangs up.
+        **fields: the fields of DisconnectWhatsAppCallRequest, such as whatsapp_call_id.
 
     Raises:
         TwirpError: the call failed.
@@ -110,20 +102,18 @@ def disconnect_whatsapp_call(
 
 
 @_task("connect_twilio_call", ignore_result=True)
-def connect_twilio_call(
-    self: RPCTask, *, alias: str = DEFAULT_ALIAS, **fields: Any
-) -> dict[str, Any]:
-    """Make a room ready for a Twilio call; the result holds connect_url.
+def connect_twilio_call(self: RPCTask, *, alias: str = DEFAULT_ALIAS, **fields: Any) -> Result:
+    """Prepare a room for a Twilio call; the result holds connect_url.
 
-    Whoever has this URL can join the call, so the result is not stored: give the task a `link`,
-    or call `ConnectorTask.call` in a task of your own, which hands the URL to Twilio itself.
+    Whoever has this URL can join the call, so the result is not stored. Pass a `link` to the task,
+    or call `ConnectorTask.call` in a task of your own that hands the URL to Twilio.
 
     Args:
-        alias: names the settings of the LiveKit project.
-        **fields: those of ConnectTwilioCallRequest; twilio_call_direction must be among them.
+        alias: selects the settings of the LiveKit project.
+        **fields: the fields of ConnectTwilioCallRequest; twilio_call_direction is required.
 
     Raises:
-        UnknownOutcome: an earlier run of this task may have made a session.
+        UnknownOutcome: an earlier run of this task may have created a session.
         TwirpError: the call failed.
     """
     return self.call(self.rpc, alias, **fields)

@@ -1,4 +1,4 @@
-"""What lives as long as a worker process: the clients and the store of claims."""
+"""What lives as long as a worker process: its clients and its store of claims."""
 
 from __future__ import annotations
 
@@ -15,41 +15,42 @@ from celery.signals import worker_process_shutdown, worker_ready, worker_shutdow
 
 from ..clients import Clients
 from ..settings import DEFAULT_ALIAS, load
-from .claims import DjangoCacheStore, RedisStore, Store
+from .claims import Store
+from .stores import DjangoCacheStore, RedisStore
 
 if TYPE_CHECKING:
     from ... import ConnectorClient
 
-__all__ = ["clients_of", "get_client", "store_of"]
+__all__ = ["get_client", "get_clients", "get_store"]
 
 logger = logging.getLogger(__name__)
 
 _REDIS = ("redis://", "rediss://", "unix://")
 _DJANGO = "django-cache:"
 
-# Two threads that come here at once make one too many of these, without a connection.
+# Two threads may each create one of these; the second replaces the first, which is unused.
 _clients: weakref.WeakKeyDictionary[Celery, Clients] = weakref.WeakKeyDictionary()
-_stores: dict[str, Store] = {}  # by place
+_stores: dict[str, Store] = {}  # by location
 
 
 def get_client(alias: str = DEFAULT_ALIAS) -> ConnectorClient:
-    """Return this process's client of an alias, for tasks of your own. Do not close it.
+    """Return this process's shared client of an alias, for your own tasks. Don't close it.
 
     Args:
-        alias: names the settings.
+        alias: selects the settings.
 
     Raises:
-        ValueError: there is no such alias, or its settings are wrong.
+        ValueError: the alias is unknown, or its settings are wrong.
     """
     app: Any = app_or_default()
-    return clients_of(app).get(alias)
+    return get_clients(app).get(alias)
 
 
-def clients_of(app: Celery) -> Clients:
+def get_clients(app: Celery) -> Clients:
     """Return this process's clients of an app.
 
-    Their settings are the app's `livekit_connector`, else Django's LIVEKIT_CONNECTOR, else the
-    environment.
+    Their settings come from the app's `livekit_connector`, else from Django's LIVEKIT_CONNECTOR,
+    else from the environment.
     """
     found = _clients.get(app)
     if found is None:
@@ -57,34 +58,34 @@ def clients_of(app: Celery) -> Clients:
     return found
 
 
-def store_of(app: Celery) -> Store:
+def get_store(app: Celery) -> Store:
     """Return the store of claims that an app's workers share.
 
-    It is what the app's `livekit_connector_claims` says: a Redis URL, or "django-cache:" and the
+    Its location is the app's `livekit_connector_claims`: a Redis URL, or "django-cache:" and the
     name of a cache. By default it is the Redis of the app's result backend or broker, else
     Django's default cache.
 
     Raises:
         ValueError: there is no store that the workers share.
     """
-    place = _place(app.conf, django=_django_settings() is not None)
-    store = _stores.get(place)
+    location = _locate_store(app.conf, django=_django_settings() is not None)
+    store = _stores.get(location)
     if store is None:
-        if place.startswith(_DJANGO):
-            store = DjangoCacheStore(place[len(_DJANGO) :])
+        if location.startswith(_DJANGO):
+            store = DjangoCacheStore(location[len(_DJANGO) :])
         else:
-            store = RedisStore(place)
-        _stores[place] = store
+            store = RedisStore(location)
+        _stores[location] = store
     return store
 
 
-def _place(conf: Mapping[str, Any], *, django: bool) -> str:
+def _locate_store(conf: Mapping[str, Any], *, django: bool) -> str:
     explicit = conf.get("livekit_connector_claims")
     if explicit:
         if not str(explicit).startswith((*_REDIS, _DJANGO)):
             raise ValueError(
-                "livekit_connector_claims must be a Redis URL or "
-                f'"{_DJANGO}NAME" with the name of one of CACHES'
+                f'livekit_connector_claims must be a Redis URL, or "{_DJANGO}NAME" with the name '
+                "of a cache in CACHES"
             )
         return str(explicit)
     for url in (conf.get("result_backend"), conf.get("broker_url")):
@@ -93,13 +94,13 @@ def _place(conf: Mapping[str, Any], *, django: bool) -> str:
     if django:
         return f"{_DJANGO}default"
     raise ValueError(
-        "a task that places a call needs a store that all workers share, and neither broker nor "
-        "result backend is one Redis: set livekit_connector_claims to a Redis URL"
+        "a task that places a call needs a store of claims that all workers share, and neither the "
+        "broker nor the result backend is a Redis: set livekit_connector_claims to a Redis URL"
     )
 
 
 def _django_settings() -> Optional[Any]:
-    """Return Django's settings if this is a Django project, without importing Django first."""
+    """Return Django's settings in a Django project, else None without importing Django."""
     if "django" not in sys.modules and "DJANGO_SETTINGS_MODULE" not in os.environ:
         return None
     from django.conf import settings
@@ -110,29 +111,29 @@ def _django_settings() -> Optional[Any]:
 def _make_clients(app: Celery) -> Clients:
     options = app.conf.get("livekit_connector")
     if options is None and _django_settings() is not None:
-        from ..django import clients
+        from ..django_settings import clients
 
         return clients
     return Clients(lambda: load(options or {}, os.environ))
 
 
-def _close(**_: Any) -> None:
+def _close_clients(**_: Any) -> None:
     for clients in list(_clients.values()):
         clients.close()
 
 
-def _warn(sender: Any, **_: Any) -> None:
-    """Log what may make the store forget claims, once a worker has started."""
+def _log_risks(sender: Any, **_: Any) -> None:
+    """Log why the store might lose claims, once a worker has started."""
     try:
-        store = store_of(sender.app)
-        doubts = store.doubts() if isinstance(store, RedisStore) else []
-    except Exception as exc:  # no store, which a dial will say, or one that does not tell
-        logger.debug("nothing is known of the store of claims: %s", exc)
+        store = get_store(sender.app)
+        risks = store.find_risks() if isinstance(store, RedisStore) else []
+    except Exception as exc:  # a dial will report a missing store
+        logger.debug("cannot check the store of claims: %s", exc)
         return
-    for doubt in doubts:
-        logger.warning("claims: the Redis that they are kept in %s", doubt)
+    for risk in risks:
+        logger.warning("claims may be lost: the Redis that keeps them %s", risk)
 
 
-worker_ready.connect(_warn)
-worker_process_shutdown.connect(_close)  # a child of a prefork pool
-worker_shutdown.connect(_close)  # any other pool
+worker_ready.connect(_log_risks)
+worker_process_shutdown.connect(_close_clients)  # a child of a prefork pool
+worker_shutdown.connect(_close_clients)  # any other pool

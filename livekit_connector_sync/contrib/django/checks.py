@@ -170,8 +170,8 @@ def _check_limits(
             )
     for settings in by_alias.values() if voice_views else ():
         timeout = settings.timeout
-        is_number = isinstance(timeout, (int, float))  # anything else is E002
-        if timeout is None or (is_number and timeout > _MAX_TWILIO_WAIT):
+        # A TIMEOUT of another type is E002.
+        if timeout is None or (isinstance(timeout, (int, float)) and timeout > _MAX_TWILIO_WAIT):
             yield Warning(
                 f"TIMEOUT of alias {settings.alias!r} is above the 15 seconds that Twilio waits.",
                 hint=f"The voice view takes at most {TwilioVoiceView.timeout:g} seconds. Pass a "
