@@ -12,7 +12,7 @@ from django.core.signals import setting_changed
 
 from .. import ConnectorClient
 from .clients import Clients
-from .settings import DEFAULT_ALIAS, Settings, is_by_alias, load, merge
+from .settings import DEFAULT_ALIAS, Settings, load
 
 __all__ = ["clients", "get_client", "get_settings", "load_settings"]
 
@@ -38,7 +38,7 @@ def load_settings() -> dict[str, Settings]:
         if name.startswith(_PREFIX)
     }
     try:
-        return load(_with_flat(options, flat), os.environ)
+        return load(options, flat, os.environ)
     except ValueError as exc:
         raise ImproperlyConfigured(f"{_NAME}: {exc}") from exc
 
@@ -75,15 +75,6 @@ def get_settings(alias: str = DEFAULT_ALIAS) -> Settings:
         return clients.settings(alias)
     except ValueError as exc:
         raise ImproperlyConfigured(f"{_NAME}: {exc}") from exc
-
-
-def _with_flat(options: Mapping[str, Any], flat: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the options, with the default alias completed from the flat settings."""
-    if not is_by_alias(options):
-        return merge(options, flat)
-    if not flat:
-        return options
-    return {**options, DEFAULT_ALIAS: merge(options.get(DEFAULT_ALIAS, {}), flat)}
 
 
 def _reload(*, setting: str, **_: Any) -> None:

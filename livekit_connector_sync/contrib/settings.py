@@ -27,15 +27,7 @@ from .._runtime.retry import RetryPolicy
 if TYPE_CHECKING:
     import requests
 
-__all__ = [
-    "CLIENT_OPTIONS",
-    "DEFAULT_ALIAS",
-    "OPTIONS",
-    "Settings",
-    "is_by_alias",
-    "load",
-    "merge",
-]
+__all__ = ["CLIENT_OPTIONS", "DEFAULT_ALIAS", "OPTIONS", "Settings", "load"]
 
 DEFAULT_ALIAS = "default"
 
@@ -113,47 +105,36 @@ _ENVIRONMENT = {
 _KEYS = {"API_KEY", "API_SECRET"}
 
 
-def load(options: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Settings]:
+def load(
+    options: Mapping[str, Any], flat: Mapping[str, Any], environ: Mapping[str, str]
+) -> dict[str, Settings]:
     """Return the settings of every alias.
-
-    ConnectorClient checks its own options when a client is made.
 
     Args:
         options: the options of the alias "default", or options by alias.
-        environ: the process's environment.
+        flat: supplies the options that the alias "default" lacks.
+        environ: the process's environment; supplies those that `flat` lacks too.
 
     Raises:
         ValueError: an option is unknown or has the wrong type; the message hides its value.
     """
-    by_alias = options if is_by_alias(options) else {DEFAULT_ALIAS: options}
-    if by_alias is not options and isinstance(options.get(DEFAULT_ALIAS), Mapping):
-        misplaced = ", ".join(
-            str(name)
-            for name, value in options.items()
-            if name in OPTIONS or not isinstance(value, Mapping)
-        )
-        raise ValueError(f"options ({misplaced}) are mixed with aliases: move them into an alias")
-    return {
-        alias: _settings(
-            alias,
-            merge(given, _from_environment(given, environ) if alias == DEFAULT_ALIAS else {}),
-        )
-        for alias, given in by_alias.items()
-    }
+    own = [name for name, value in options.items() if name in OPTIONS or not _is_mapping(value)]
+    if own and _is_mapping(options.get(DEFAULT_ALIAS)):
+        names = ", ".join(map(str, own))
+        raise ValueError(f"options ({names}) are mixed with aliases: move them into an alias")
+    by_alias = {DEFAULT_ALIAS: options} if own or not options else dict(options)
+    if flat:
+        by_alias[DEFAULT_ALIAS] = _merge(by_alias.get(DEFAULT_ALIAS, {}), flat)
+    if DEFAULT_ALIAS in by_alias:
+        given = by_alias[DEFAULT_ALIAS]
+        by_alias[DEFAULT_ALIAS] = _merge(given, _from_environment(given, environ))
+    return {alias: _settings(alias, _without_empty(given)) for alias, given in by_alias.items()}
 
 
-def is_by_alias(options: Mapping[str, Any]) -> bool:
-    """Return whether a dict holds options by alias, rather than those of one alias."""
-    return bool(options) and all(
-        name not in OPTIONS and isinstance(value, Mapping) for name, value in options.items()
-    )
-
-
-def merge(given: Mapping[str, Any], fallback: Mapping[str, Any]) -> dict[str, Any]:
+def _merge(given: Mapping[str, Any], fallback: Mapping[str, Any]) -> dict[str, Any]:
     """Return the given options, completed with those of a fallback.
 
-    None and empty texts count as not given. A token disables the fallback's key and secret, and a
-    key or secret disables its token.
+    A token disables the fallback's key and secret, and a key or secret disables its token.
     """
     own = _without_empty(given)
     off = {"TOKEN"} if own.keys() & _KEYS else _KEYS if "TOKEN" in own else set()
@@ -162,7 +143,7 @@ def merge(given: Mapping[str, Any], fallback: Mapping[str, Any]) -> dict[str, An
 
 
 def _without_empty(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Drop empty values; None is valid for TIMEOUT and RETRY."""
+    """Drop None and empty texts, which count as not given; TIMEOUT and RETRY may be None."""
     return {
         name: value
         for name, value in options.items()
@@ -203,9 +184,13 @@ def _wrong_type(name: str, value: Any) -> Optional[str]:
         texts = isinstance(value, (tuple, list)) and _are_texts(value)
         return None if texts else "a list of strings"
     if name == "LIVEKIT_WEBHOOK_KEYS":
-        texts = isinstance(value, Mapping) and _are_texts([*value, *value.values()])
+        texts = _is_mapping(value) and _are_texts([*value, *value.values()])
         return None if texts else "a dict of strings"
     return None if name.lower() in CLIENT_OPTIONS or isinstance(value, str) else "a string"
+
+
+def _is_mapping(value: Any) -> bool:
+    return isinstance(value, Mapping)
 
 
 def _are_texts(values: Iterable[Any]) -> bool:

@@ -1,4 +1,4 @@
-"""The stores that hold claims: a Redis, or one of Django's caches."""
+"""The stores that hold claims (see claims.Store): a Redis, or one of Django's caches."""
 
 from __future__ import annotations
 
@@ -44,7 +44,6 @@ class RedisStore:
             ) from None
 
     def add(self, key: str, value: str, ttl: int) -> Optional[str]:
-        """Set a key for `ttl` seconds unless it exists; return the value that it had, or None."""
         if self._redis.set(key, value, nx=True, ex=ttl):
             return None
         found: Optional[str] = self._redis.get(key)
@@ -53,11 +52,9 @@ class RedisStore:
         return found
 
     def set(self, key: str, value: str, ttl: int) -> None:
-        """Set a key for `ttl` seconds."""
         self._redis.set(key, value, ex=ttl)
 
     def delete(self, key: str) -> None:
-        """Delete a key."""
         self._redis.delete(key)
 
     def find_risks(self) -> list[str]:
@@ -113,7 +110,6 @@ class DjangoCacheStore:
         self._alias = alias
 
     def add(self, key: str, value: str, ttl: int) -> Optional[str]:
-        """Set a key for `ttl` seconds unless it exists; return the value that it had, or None."""
         cache = self._caches[self._alias]  # each thread has its own
         if cache.add(key, value, ttl):
             return None
@@ -123,9 +119,7 @@ class DjangoCacheStore:
         return found
 
     def set(self, key: str, value: str, ttl: int) -> None:
-        """Set a key for `ttl` seconds."""
         self._caches[self._alias].set(key, value, ttl)
 
     def delete(self, key: str) -> None:
-        """Delete a key."""
         self._caches[self._alias].delete(key)

@@ -1,4 +1,4 @@
-"""The tasks: one per RPC, named livekit_connector.*."""
+"""The tasks: one per RPC, named livekit_connector.*; each raises TwirpError if its call fails."""
 
 from __future__ import annotations
 
@@ -48,7 +48,6 @@ def dial_whatsapp_call(self: RPCTask, *, alias: str = DEFAULT_ALIAS, **fields: A
 
     Raises:
         UnknownOutcome: an earlier run of this task may have placed the call.
-        TwirpError: the call failed.
     """
     return self.call(self.rpc, alias, **fields)
 
@@ -62,9 +61,6 @@ def accept_whatsapp_call(self: RPCTask, *, alias: str = DEFAULT_ALIAS, **fields:
     Args:
         alias: selects the settings, which add the WhatsApp number, key and API version.
         **fields: the fields of AcceptWhatsAppCallRequest, such as whatsapp_call_id and sdp.
-
-    Raises:
-        TwirpError: the call failed.
     """
     return self.call(self.rpc, alias, **fields)
 
@@ -78,9 +74,6 @@ def connect_whatsapp_call(self: RPCTask, *, alias: str = DEFAULT_ALIAS, **fields
     Args:
         alias: selects the settings of the LiveKit project.
         **fields: the fields of ConnectWhatsAppCallRequest: whatsapp_call_id and sdp.
-
-    Raises:
-        TwirpError: the call failed.
     """
     return self.call(self.rpc, alias, **fields)
 
@@ -94,9 +87,6 @@ def disconnect_whatsapp_call(self: RPCTask, *, alias: str = DEFAULT_ALIAS, **fie
     Args:
         alias: selects the settings, which add the WhatsApp key if the business hangs up.
         **fields: the fields of DisconnectWhatsAppCallRequest, such as whatsapp_call_id.
-
-    Raises:
-        TwirpError: the call failed.
     """
     return self.call(self.rpc, alias, **fields)
 
@@ -114,6 +104,5 @@ def connect_twilio_call(self: RPCTask, *, alias: str = DEFAULT_ALIAS, **fields: 
 
     Raises:
         UnknownOutcome: an earlier run of this task may have created a session.
-        TwirpError: the call failed.
     """
     return self.call(self.rpc, alias, **fields)

@@ -114,7 +114,7 @@ def _make_clients(app: Celery) -> Clients:
         from ..django_settings import clients
 
         return clients
-    return Clients(lambda: load(options or {}, os.environ))
+    return Clients(lambda: load(options or {}, {}, os.environ))
 
 
 def _close_clients(**_: Any) -> None:

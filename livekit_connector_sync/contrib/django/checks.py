@@ -36,7 +36,7 @@ def check_project(app_configs: Any, **_: Any) -> list[CheckMessage]:
     try:
         by_alias = load_settings()
     except ImproperlyConfigured as exc:
-        return [Error(str(exc), hint=f"The options are {', '.join(OPTIONS)}.", id=_id("E001"))]
+        return [_message("E001", str(exc), f"The options are {', '.join(OPTIONS)}.")]
     views = _routed_views()
     messages = [
         message
@@ -57,45 +57,44 @@ def check_settings(settings: Settings) -> Iterator[CheckMessage]:
         make_client(settings).close()
     except ValueError as exc:
         credentials = settings.token or (settings.api_key and settings.api_secret)
-        yield Error(
+        yield _message(
+            "E002",
             f"LIVEKIT_CONNECTOR: {exc}.",
-            hint="Correct the option that the message names."
+            "Correct the option that the message names."
             if settings.url and credentials
             else "Set URL, and API_KEY with API_SECRET (or LIVEKIT_URL, LIVEKIT_API_KEY and "
             "LIVEKIT_API_SECRET in the environment).",
-            id=_id("E002"),
         )
     version = settings.whatsapp_cloud_api_version
     remedy = FORMATS["cloud_api_version"](version) if version else None
     if remedy:
-        yield Error(
+        yield _message(
+            "E003",
             f"WHATSAPP_CLOUD_API_VERSION of alias {settings.alias!r} is {version!r}.",
-            hint=f"{remedy[0].upper()}{remedy[1:]}.",
-            id=_id("E003"),
+            f"{remedy[0].upper()}{remedy[1:]}.",
         )
     for option, url, schemes in (
         ("URL", settings.url, ("http", "ws")),
         ("WEBHOOK_URL", settings.webhook_url, ("http",)),
     ):
         if not django_settings.DEBUG and _is_unencrypted(url, schemes):
-            yield Warning(
+            yield _message(
+                "W001",
                 f"{option} of alias {settings.alias!r} has no TLS, and DEBUG is off.",
-                hint="Use https:// or wss://. Otherwise, tokens, Meta's key, and phone numbers are "
+                "Use https:// or wss://. Otherwise, tokens, Meta's key, and phone numbers are "
                 "sent unencrypted.",
-                id=_id("W001"),
             )
     if settings.webhook_url and not re.fullmatch(r"https?://[^/?#@\s]+/?", settings.webhook_url):
-        yield Error(
+        yield _message(
+            "E005",
             f"WEBHOOK_URL of alias {settings.alias!r} is {settings.webhook_url!r}.",
-            hint='Set it to an origin without a path, such as "https://calls.example.com".',
-            id=_id("E005"),
+            'Set it to an origin without a path, such as "https://calls.example.com".',
         )
     if settings.allow_unverified_webhooks:
-        yield (Warning if django_settings.DEBUG else Error)(
+        yield _message(
+            "W002" if django_settings.DEBUG else "E004",
             f"ALLOW_UNVERIFIED_WEBHOOKS of alias {settings.alias!r} is on.",
-            hint="Set the secrets instead. Otherwise, anybody who knows the URL can start and end "
-            "calls.",
-            id=_id("W002") if django_settings.DEBUG else _id("E004"),
+            "Set the secrets instead. Otherwise, anybody with the URL can start and end calls.",
         )
 
 
@@ -115,20 +114,20 @@ def _check_secrets(
         else:
             missing = not getattr(settings, option.lower())
         if missing:
-            yield Warning(
+            yield _message(
+                "W003",
                 f"{option} of alias {settings.alias!r} is missing: {type(view).__name__} rejects "
                 "every webhook.",
-                hint=f"Set {option}, route only the views that you use, or silence this check.",
-                id=_id("W003"),
+                f"Set {option}, route only the views that you use, or silence this check.",
             )
         if isinstance(view, MetaWebhookView) and not (
             view.verify_token or settings.meta_verify_token
         ):
-            yield Warning(
+            yield _message(
+                "W004",
                 f"META_VERIFY_TOKEN of alias {settings.alias!r} is missing: Meta cannot verify "
                 "the webhook's URL.",
-                hint="Set META_VERIFY_TOKEN to a text of your choice, and enter it at Meta too.",
-                id=_id("W004"),
+                "Set META_VERIFY_TOKEN to a text of your choice, and enter it at Meta too.",
             )
 
 
@@ -137,11 +136,11 @@ def _check_aliases(
 ) -> Iterator[CheckMessage]:
     for view in views:
         if view.alias not in by_alias:
-            yield Error(
+            yield _message(
+                "E007",
                 f"{type(view).__name__} is routed for alias {view.alias!r}, which is not in the "
                 "settings.",
-                hint=f"The settings have {', '.join(map(repr, by_alias))}.",
-                id=_id("E007"),
+                f"The settings have {', '.join(map(repr, by_alias))}.",
             )
 
 
@@ -152,31 +151,31 @@ def _check_limits(
     limit: Optional[int] = django_settings.DATA_UPLOAD_MAX_MEMORY_SIZE
     has_meta = any(isinstance(view, MetaWebhookView) for view in views)
     if has_meta and limit is not None and limit < _MAX_META_BODY:
-        yield Warning(
+        yield _message(
+            "W005",
             f"DATA_UPLOAD_MAX_MEMORY_SIZE is {limit}, but Meta's webhooks can have 3 MB.",
-            hint=f"Set it to {_MAX_META_BODY} or more. Otherwise, Django rejects larger webhooks, "
+            f"Set it to {_MAX_META_BODY} or more. Otherwise, Django rejects larger webhooks, "
             "and their calls are lost.",
-            id=_id("W005"),
         )
     voice_views = [view for view in views if isinstance(view, TwilioVoiceView)]
     for view in voice_views:
         if view.timeout > _MAX_TWILIO_WAIT:
-            yield Warning(
+            yield _message(
+                "W006",
                 f"{type(view).__name__} is routed with a timeout of {view.timeout:g} seconds, but "
                 "Twilio waits only 15.",
-                hint="Choose a shorter timeout, such as the default of 8 seconds, to leave time "
+                "Choose a shorter timeout, such as the default of 8 seconds, to leave time "
                 "for your receivers.",
-                id=_id("W006"),
             )
     for settings in by_alias.values() if voice_views else ():
         timeout = settings.timeout
         # A TIMEOUT of another type is E002.
         if timeout is None or (isinstance(timeout, (int, float)) and timeout > _MAX_TWILIO_WAIT):
-            yield Warning(
+            yield _message(
+                "W006",
                 f"TIMEOUT of alias {settings.alias!r} is above the 15 seconds that Twilio waits.",
-                hint=f"The voice view takes at most {TwilioVoiceView.timeout:g} seconds. Pass a "
+                f"The voice view takes at most {TwilioVoiceView.timeout:g} seconds. Pass a "
                 "timeout in your own views.",
-                id=_id("W006"),
             )
 
 
@@ -187,28 +186,28 @@ def _check_caches(
     for name in dict.fromkeys(settings.cache for settings in by_alias.values() if views):
         cache = django_settings.CACHES.get(name)
         if cache is None:
-            yield Error(
+            yield _message(
+                "E006",
                 f"CACHE is {name!r}, which is not in CACHES.",
-                hint=f"CACHES has {', '.join(map(repr, django_settings.CACHES))}.",
-                id=_id("E006"),
+                f"CACHES has {', '.join(map(repr, django_settings.CACHES))}.",
             )
             continue
         backend = str(cache.get("BACKEND", ""))
         if not is_shared(backend) and not django_settings.DEBUG:
-            yield Warning(
+            yield _message(
+                "W007",
                 f"The cache {name!r} is a {backend.rpartition('.')[2]}, which cannot deduplicate "
                 "webhooks across processes.",
-                hint="Use Redis, Memcached, or the database cache.",
-                id=_id("W007"),
+                "Use Redis, Memcached, or the database cache.",
             )
         entries = cache.get("OPTIONS", {}).get("MAX_ENTRIES", 300)
         if backend.endswith("DatabaseCache") and entries < _MIN_ENTRIES:
-            yield Warning(
+            yield _message(
+                "W008",
                 f"The cache {name!r} keeps only {entries} entries, and culls a third when it is "
                 "full.",
-                hint=f"Set its option MAX_ENTRIES to {_MIN_ENTRIES} or more, or use Redis. "
+                f"Set its option MAX_ENTRIES to {_MIN_ENTRIES} or more, or use Redis. "
                 "Otherwise, duplicates of culled webhooks are not detected.",
-                id=_id("W008"),
             )
 
 
@@ -239,5 +238,7 @@ def _is_unencrypted(url: Optional[str], schemes: tuple[str, ...]) -> bool:
     return parts.scheme in schemes and parts.hostname not in _LOOPBACK
 
 
-def _id(number: str) -> str:
-    return f"livekit_connector.{number}"
+def _message(number: str, text: str, hint: str) -> CheckMessage:
+    """Return the error or warning with a number such as "E001" or "W001"."""
+    kind = Error if number.startswith("E") else Warning
+    return kind(text, hint=hint, id=f"livekit_connector.{number}")

@@ -32,7 +32,7 @@ def is_first_delivery(cache: str, endpoint: str, alias: str, key: str) -> bool:
     If the cache is down, every event counts as new: a duplicate does less harm than a lost event.
 
     Args:
-        cache: the cache's alias in CACHES.
+        cache: the cache's name in CACHES.
         endpoint: the endpoint that received the event: "meta", "twilio-voice", ...
         alias: the alias of the view.
         key: the event's key.
@@ -52,14 +52,7 @@ def is_first_delivery(cache: str, endpoint: str, alias: str, key: str) -> bool:
 
 
 def forget(cache: str, endpoint: str, alias: str, key: str) -> None:
-    """Delete an event from a cache, so that its next delivery counts as new.
-
-    Args:
-        cache: the cache's alias in CACHES.
-        endpoint: the endpoint that received the event.
-        alias: the alias of the view.
-        key: the event's key.
-    """
+    """Delete an event from a cache, so that its next delivery counts as new."""
     try:
         caches[cache].delete(_cache_key(endpoint, alias, key))
     except Exception:

@@ -30,10 +30,9 @@ class CallRecordAdmin(admin.ModelAdmin):
     search_fields = ("call_id", "from_number", "to_number", "contact_name", "callback_data")
     date_hierarchy = "created_at"
 
+    # Only webhooks add and change calls.
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """Return False: only webhooks add calls."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return False: only webhooks change calls."""
         return False

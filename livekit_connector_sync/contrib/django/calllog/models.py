@@ -31,14 +31,10 @@ class CallRecord(models.Model):
     """An inbound or outbound call, through WhatsApp or Twilio."""
 
     class Provider(models.TextChoices):
-        """The service that carries the call."""
-
         WHATSAPP = "whatsapp", "WhatsApp"
         TWILIO = "twilio", "Twilio"
 
     class Direction(models.TextChoices):
-        """Who called."""
-
         INBOUND = "inbound", "Inbound"
         OUTBOUND = "outbound", "Outbound"
 
@@ -61,8 +57,6 @@ class CallRecord(models.Model):
     objects = CallRecordManager()
 
     class Meta:
-        """One row per call of a provider, newest first."""
-
         ordering = ("-created_at", "-pk")
         constraints = (
             models.UniqueConstraint(

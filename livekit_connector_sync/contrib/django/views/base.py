@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import Any, Optional, Union
 
+from django.contrib.auth import decorators
 from django.core.exceptions import ImproperlyConfigured, RequestDataTooBig
 from django.db import connections
 from django.db.transaction import non_atomic_requests
@@ -20,16 +21,7 @@ from ...settings import DEFAULT_ALIAS
 from .. import signals
 from ..delivery import RetryLater, forget, is_first_delivery
 
-try:
-    from django.contrib.auth.decorators import login_not_required  # since Django 5.1
-except ImportError:
-
-    def login_not_required(view_func: Any) -> Any:
-        """Return the view unchanged: this Django has no LoginRequiredMiddleware."""
-        return view_func
-
-
-__all__ = ["Event", "WebhookView", "get_header"]
+__all__ = ["Event", "WebhookView"]
 
 logger = logging.getLogger(__name__)
 
@@ -49,13 +41,17 @@ class WebhookView(View):
     """The secret that verifies requests; by default the alias's setting."""
     secret_option = ""
     """The name of that setting."""
+    signal: Signal
+    """The signal of its events; a subclass with several overrides `signal_of`."""
     too_big_status = 413
     """The status code for a body above DATA_UPLOAD_MAX_MEMORY_SIZE."""
 
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Callable[..., Any]:
         """Return the view, exempt from CSRF checks, login, and ATOMIC_REQUESTS."""
-        view: Callable[..., Any] = csrf_exempt(login_not_required(super().as_view(**initkwargs)))
+        view: Callable[..., Any] = csrf_exempt(super().as_view(**initkwargs))
+        if hasattr(decorators, "login_not_required"):  # since Django 5.1
+            view = decorators.login_not_required(view)
         for database in connections:
             non_atomic_requests(using=database)(view)
         return view
@@ -105,7 +101,7 @@ class WebhookView(View):
 
     def signal_of(self, event: Any) -> Signal:
         """Return the signal of an event."""
-        raise NotImplementedError
+        return self.signal
 
     def refuse(self, error: WebhookError) -> HttpResponse:
         """Return the response to a request that `receive` rejected."""
@@ -158,9 +154,3 @@ class WebhookView(View):
             f"LIVEKIT_CONNECTOR: {self.secret_option} of alias {self.alias!r} is missing; without "
             f"it, anybody could send {self.provider} webhooks"
         )
-
-
-def get_header(request: HttpRequest, name: str) -> Optional[str]:
-    """Return a header of a request, None if it is missing."""
-    value: Optional[str] = request.META.get(f"HTTP_{name.upper().replace('-', '_')}")
-    return value

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Optional
+from typing import Optional
 
 from django.core.exceptions import ImproperlyConfigured
-from django.dispatch import Signal
 from django.http import HttpRequest
 
 from ....webhooks import livekit
 from ...django_settings import clients, get_settings
 from .. import signals
-from .base import WebhookView, get_header
+from .base import WebhookView
 
 __all__ = ["LiveKitWebhookView"]
 
@@ -23,6 +22,7 @@ class LiveKitWebhookView(WebhookView):
     provider = "livekit"
     endpoint = "livekit"
     secret_option = "API_SECRET"
+    signal = signals.livekit_event
     keys: Optional[Mapping[str, str]] = None
     """Secrets by API key that may sign; by default those of every alias's settings. With `secret`
     instead, the alias's API_KEY signs with that secret."""
@@ -35,7 +35,7 @@ class LiveKitWebhookView(WebhookView):
         if not keys and self.webhook_secret() is None:
             return [(livekit.parse(body), self.alias)]
         secrets = {key: secret for key, (secret, _) in keys.items()}
-        key = livekit.verify(body, get_header(request, livekit.SIGNATURE_HEADER), secrets)
+        key = livekit.verify(body, request.headers.get(livekit.SIGNATURE_HEADER), secrets)
         return [(livekit.parse(body), keys[key][1])]
 
     def signing_keys(self) -> dict[str, tuple[str, str]]:
@@ -60,7 +60,3 @@ class LiveKitWebhookView(WebhookView):
             for key, secret in settings.webhook_keys().items():
                 keys.setdefault(key, (secret, alias))
         return keys
-
-    def signal_of(self, event: Any) -> Signal:
-        """Return the signal of an event."""
-        return signals.livekit_event

@@ -6,14 +6,13 @@ import logging
 from collections.abc import Sequence
 from typing import Any, Optional
 
-from django.dispatch import Signal
 from django.http import Http404, HttpRequest, HttpResponse
 
 from .... import ConnectTwilioCallRequest, RoomAgentDispatch
 from ....webhooks import Reason, WebhookError, twilio, twiml
 from ...django_settings import get_client, get_settings
 from .. import signals
-from .base import WebhookView, get_header
+from .base import WebhookView
 
 __all__ = ["TwilioCallView", "TwilioStatusView", "TwilioView", "TwilioVoiceView"]
 
@@ -40,9 +39,9 @@ class TwilioView(WebhookView):
             twilio.verify(
                 url,
                 body,
-                get_header(request, twilio.SIGNATURE_HEADER),
+                request.headers.get(twilio.SIGNATURE_HEADER),
                 secret,
-                signature_settings=get_header(request, twilio.SIGNATURE_SETTINGS_HEADER),
+                signature_settings=request.headers.get(twilio.SIGNATURE_SETTINGS_HEADER),
             )
         return [(twilio.parse(url, body), self.alias)]
 
@@ -107,6 +106,7 @@ class TwilioVoiceView(TwilioCallView):
     """
 
     endpoint = "twilio-voice"
+    signal = signals.twilio_call_received
     timeout = 8.0
     """Seconds for ConnectTwilioCall: Twilio waits 15, and receivers take some. A shorter TIMEOUT
     of the alias takes precedence."""
@@ -154,19 +154,12 @@ class TwilioVoiceView(TwilioCallView):
             agents=[RoomAgentDispatch(agent_name=name) for name in agents],
         )
 
-    def signal_of(self, event: Any) -> Signal:
-        """Return the signal of a call."""
-        return signals.twilio_call_received
-
 
 class TwilioStatusView(TwilioView):
     """Twilio's status callback."""
 
     endpoint = "twilio-status"
-
-    def signal_of(self, event: Any) -> Signal:
-        """Return the signal of a call's status."""
-        return signals.twilio_call_status
+    signal = signals.twilio_call_status
 
 
 def _twiml_response(twiml_or_response: Any) -> HttpResponse:

@@ -12,7 +12,7 @@ from django.core.checks import Error
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 
-from livekit_connector_sync import RoomAgentDispatch
+import livekit_connector_sync as lk
 from livekit_connector_sync.contrib.django import get_client, get_settings
 from livekit_connector_sync.contrib.django.checks import check_settings
 from livekit_connector_sync.contrib.django.views import (
@@ -23,13 +23,6 @@ from livekit_connector_sync.contrib.django.views import (
     WebhookView,
 )
 from livekit_connector_sync.contrib.settings import DEFAULT_ALIAS
-from livekit_connector_sync.errors import (
-    DeadlineExceeded,
-    FailedPrecondition,
-    NotFound,
-    TwirpError,
-    Unavailable,
-)
 from livekit_connector_sync.webhooks import WebhookError, livekit, meta, twilio
 
 
@@ -72,7 +65,7 @@ class Command(BaseCommand):
         run = {"check": self._check, "dial": self._dial, "replay": self._replay}
         try:
             run[options["subcommand"]](options)
-        except (ImproperlyConfigured, TwirpError, WebhookError, OSError) as exc:
+        except (ImproperlyConfigured, lk.TwirpError, WebhookError, OSError) as exc:
             raise CommandError(str(exc)) from exc
 
     def _check(self, options: dict[str, Any]) -> None:
@@ -85,7 +78,7 @@ class Command(BaseCommand):
         self.stdout.write(f"{options['alias']}: {settings.url}")
         if options["ping"]:
             # LiveKit accepts the credentials if it only says that there is no such call.
-            with contextlib.suppress(NotFound, FailedPrecondition):
+            with contextlib.suppress(lk.NotFound, lk.FailedPrecondition):
                 get_client(options["alias"]).disconnect_whatsapp_call(
                     whatsapp_call_id="wacid.ping", disconnect_reason="USER_INITIATED"
                 )
@@ -101,9 +94,9 @@ class Command(BaseCommand):
                 whatsapp_cloud_api_version=settings.whatsapp_cloud_api_version,
                 whatsapp_biz_opaque_callback_data=options["callback_data"],
                 room_name=options["room"],
-                agents=[RoomAgentDispatch(agent_name=name) for name in options["agent"]],
+                agents=[lk.RoomAgentDispatch(agent_name=name) for name in options["agent"]],
             )
-        except (DeadlineExceeded, Unavailable) as exc:
+        except (lk.DeadlineExceeded, lk.Unavailable) as exc:
             if exc.safe_to_retry:
                 raise
             raise CommandError(f"{exc}\nThe phone may ring: check before you dial again.") from exc
