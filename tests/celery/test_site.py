@@ -120,4 +120,4 @@ def test_a_taken_port_is_named(command: tuple[subprocess.Popen[str], str, str]) 
         [sys.executable, str(RUN), "--port", port], capture_output=True, text=True, check=False
     )
     assert second.returncode == 1
-    assert second.stderr == f"port {port} is in use: pass another one as --port\n"
+    assert second.stderr == f"port {port} is taken: pass --port with another one\n"

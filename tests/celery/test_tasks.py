@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, Optional
 
 import pytest
@@ -19,7 +20,14 @@ from helpers.workers import Switchboard
 import livekit_connector_sync as lk
 from livekit_connector_sync.contrib import celery as tasks
 from livekit_connector_sync.contrib.celery import ConnectorTask, UnknownOutcome
-from livekit_connector_sync.contrib.celery.claims import Claim, TaskClaim, take_claim
+from livekit_connector_sync.contrib.celery.arguments import find_method
+from livekit_connector_sync.contrib.celery.claims import (
+    Claim,
+    StillRunning,
+    TaskClaim,
+    read_outcome,
+    take_claim,
+)
 from livekit_connector_sync.contrib.celery.stores import RedisStore
 from livekit_connector_sync.contrib.celery.task import bound_timeout
 
@@ -243,6 +251,29 @@ def test_the_second_run_learns_what_the_first_came_to() -> None:
 
     first.release()
     assert take_claim(second, 10) is None
+
+
+def test_a_later_run_gets_the_outcome_of_the_earlier_one() -> None:
+    dial = find_method("dial_whatsapp_call")
+    request = lk.DialWhatsAppCallRequest(whatsapp_biz_opaque_callback_data="order-7")
+    started = Claim("run", until=100.0)
+    error = lk.NotFound("gone", {"a": "b"}, status=404, attempts=2, maybe_sent=True, url="http://x")
+
+    def read(now: float, **outcome: Any) -> dict[str, Any]:
+        stored = replace(started, **outcome).to_json()
+        return read_outcome(Claim.from_json(stored), "t", dial, request, now)
+
+    assert read(90.0, result={"room_name": "sales"}) == {"room_name": "sales"}
+    with pytest.raises(StillRunning) as running:
+        read(90.0)
+    assert running.value.seconds == 10.0
+    for now, made, text in ((100.0, False, "died before it recorded"), (90.0, True, "is a secret")):
+        with pytest.raises(UnknownOutcome, match=text) as unknown:
+            read(now, made=made)
+        assert unknown.value.metadata["callback_data"] == "order-7"
+    with pytest.raises(lk.NotFound) as failed:
+        read(90.0, error=error.to_dict())
+    assert failed.value.args == error.args
 
 
 def test_how_a_call_ended_is_noted_although_the_store_was_away_for_a_moment(

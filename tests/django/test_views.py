@@ -290,6 +290,14 @@ def test_the_views_run_outside_of_atomic_requests() -> None:
         assert getattr(view, "login_required", False) is False
     assert reverse("livekit_connector:meta", args=["sales"]) == "/webhooks/sales/meta"
 
+    class Timed(MetaWebhookView):
+        def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+            return super().dispatch(request, *args, **kwargs)
+
+    view = Timed.as_view()
+    assert view.csrf_exempt  # type: ignore[attr-defined]
+    assert "default" in view._non_atomic_requests  # type: ignore[attr-defined]
+
 
 # -- Twilio --------------------------------------------------------------------------------------
 

@@ -67,7 +67,7 @@ def offered(sender: object, event: meta.CallConnect, alias: str, **kwargs: Any) 
 
 @receiver(signals.whatsapp_call_answered)
 def answered(sender: object, event: meta.CallConnect, alias: str, **kwargs: Any) -> None:
-    """Connect a call that the user picked up; they hear silence until then."""
+    """Connect an outbound call at once; until then, the user hears silence."""
     calls = call_of(event)
     with retry_later(), moved(calls, Call.State.CONNECTING) as did:
         if did:

@@ -168,9 +168,16 @@ def place_call(
 
 
 def read_outcome(
-    earlier: Claim, task_id: str, method: MethodInfo[Any, Any], request: Any
+    earlier: Claim, task_id: str, method: MethodInfo[Any, Any], request: Any, now: float
 ) -> dict[str, Any]:
     """Return the result of the call that an earlier run of a task placed.
+
+    Args:
+        earlier: the claim of that run.
+        task_id: the task's id.
+        method: the RPC.
+        request: the request.
+        now: seconds since 1970.
 
     Raises:
         StillRunning: that run may not have ended yet.
@@ -181,7 +188,7 @@ def read_outcome(
         return earlier.result
     if earlier.error is not None:
         raise TwirpError.from_code(**earlier.error)
-    seconds = earlier.until - time.time()
+    seconds = earlier.until - now
     if seconds > 0 and not earlier.made:
         raise StillRunning(seconds)
     callback_data = getattr(request, "whatsapp_biz_opaque_callback_data", "")

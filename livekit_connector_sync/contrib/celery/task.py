@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import time
 from typing import TYPE_CHECKING, Any, Optional
 
 from celery import Task
@@ -99,7 +100,7 @@ class ConnectorTask(_CeleryTask):
             earlier = None if claim is None else take_claim(claim, (timeout or 0.0) + MARGIN)
             if earlier is None:
                 return place_call(send, method, request, claim)
-            return read_outcome(earlier, str(self.request.id), method, request)
+            return read_outcome(earlier, str(self.request.id), method, request, time.time())
         except StillRunning as exc:
             # A broker that loses the connection to a worker redelivers its tasks at once.
             retries = self.request.retries + 1  # this one does not count
