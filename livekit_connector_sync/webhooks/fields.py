@@ -73,7 +73,7 @@ def _get(value: object, path: tuple[str, ...]) -> object:
     for name in path:
         if not isinstance(value, dict):
             return None
-        value = value.get(name, value.get(_snake_case(name)))
+        value = value[name] if name in value else value.get(_snake_case(name))
     return value
 
 
@@ -88,13 +88,15 @@ def _snake_case(name: str) -> str:
 
 
 def _to_text(value: object) -> str:
+    if isinstance(value, str):
+        # JSON can hold lone surrogates, which neither protobuf nor a database accepts.
+        return value if value.isascii() else value.encode("utf-8", "replace").decode()
     if isinstance(value, list):
         return _to_text(value[0]) if value and not isinstance(value[0], list) else ""
     if isinstance(value, int):
         whole = _to_number(value)
         return "" if whole is None else str(whole)
-    # JSON can hold lone surrogates, which neither protobuf nor a database accepts.
-    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else ""
+    return ""
 
 
 def _to_number(value: object) -> Optional[int]:

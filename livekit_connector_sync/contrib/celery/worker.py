@@ -7,7 +7,7 @@ import os
 import sys
 import weakref
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any
 
 from celery import Celery
 from celery.app import app_or_default
@@ -52,10 +52,9 @@ def get_clients(app: Celery) -> Clients:
     Their settings come from the app's `livekit_connector`, else from Django's LIVEKIT_CONNECTOR,
     else from the environment.
     """
-    found = _clients.get(app)
-    if found is None:
-        found = _clients[app] = _make_clients(app)
-    return found
+    if app not in _clients:
+        _clients[app] = _make_clients(app)
+    return _clients[app]
 
 
 def get_store(app: Celery) -> Store:
@@ -68,7 +67,7 @@ def get_store(app: Celery) -> Store:
     Raises:
         ValueError: there is no store that the workers share.
     """
-    location = _locate_store(app.conf, django=_django_settings() is not None)
+    location = _locate_store(app.conf, django=_is_django_project())
     store = _stores.get(location)
     if store is None:
         if location.startswith(_DJANGO):
@@ -99,18 +98,17 @@ def _locate_store(conf: Mapping[str, Any], *, django: bool) -> str:
     )
 
 
-def _django_settings() -> Optional[Any]:
-    """Return Django's settings in a Django project, else None without importing Django."""
-    if "django" not in sys.modules and "DJANGO_SETTINGS_MODULE" not in os.environ:
-        return None
-    from django.conf import settings
-
-    return settings if settings.configured or "DJANGO_SETTINGS_MODULE" in os.environ else None
+def _is_django_project() -> bool:
+    """Return whether Django has settings, without importing Django."""
+    conf = sys.modules.get("django.conf")
+    return "DJANGO_SETTINGS_MODULE" in os.environ or (
+        conf is not None and bool(conf.settings.configured)
+    )
 
 
 def _make_clients(app: Celery) -> Clients:
     options = app.conf.get("livekit_connector")
-    if options is None and _django_settings() is not None:
+    if options is None and _is_django_project():
         from ..django_settings import clients
 
         return clients
