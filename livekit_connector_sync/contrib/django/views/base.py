@@ -12,6 +12,7 @@ from django.db import connections
 from django.db.transaction import non_atomic_requests
 from django.dispatch import Signal
 from django.http import Http404, HttpRequest, HttpResponse
+from django.utils.decorators import classonlymethod
 from django.views import View
 from django.views.decorators.csrf import csrf_exempt
 
@@ -21,7 +22,7 @@ from ...settings import DEFAULT_ALIAS
 from .. import signals
 from ..delivery import RetryLater, forget, is_first_delivery
 
-__all__ = ["Event", "WebhookView"]
+__all__ = ["Event", "WebhookView", "get_header"]
 
 logger = logging.getLogger(__name__)
 
@@ -46,8 +47,8 @@ class WebhookView(View):
     too_big_status = 413
     """The status code for a body above DATA_UPLOAD_MAX_MEMORY_SIZE."""
 
-    @classmethod
-    def as_view(cls, **initkwargs: Any) -> Callable[..., Any]:
+    @classonlymethod
+    def as_view(cls: Any, **initkwargs: Any) -> Callable[..., Any]:
         """Return the view, exempt from CSRF checks, login, and ATOMIC_REQUESTS."""
         view: Callable[..., Any] = csrf_exempt(super().as_view(**initkwargs))
         if hasattr(decorators, "login_not_required"):  # since Django 5.1
@@ -154,3 +155,9 @@ class WebhookView(View):
             f"LIVEKIT_CONNECTOR: {self.secret_option} of alias {self.alias!r} is missing; without "
             f"it, anybody could send {self.provider} webhooks"
         )
+
+
+def get_header(request: HttpRequest, name: str) -> Optional[str]:
+    """Return a header, None if it is missing; unlike request.headers, don't copy the others."""
+    value: Optional[str] = request.META.get(f"HTTP_{name.upper().replace('-', '_')}")
+    return value

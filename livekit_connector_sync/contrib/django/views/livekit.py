@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from ....webhooks import livekit
 from ...django_settings import clients, get_settings
 from .. import signals
-from .base import WebhookView
+from .base import WebhookView, get_header
 
 __all__ = ["LiveKitWebhookView"]
 
@@ -35,7 +35,7 @@ class LiveKitWebhookView(WebhookView):
         if not keys and self.webhook_secret() is None:
             return [(livekit.parse(body), self.alias)]
         secrets = {key: secret for key, (secret, _) in keys.items()}
-        key = livekit.verify(body, request.headers.get(livekit.SIGNATURE_HEADER), secrets)
+        key = livekit.verify(body, get_header(request, livekit.SIGNATURE_HEADER), secrets)
         return [(livekit.parse(body), keys[key][1])]
 
     def signing_keys(self) -> dict[str, tuple[str, str]]:

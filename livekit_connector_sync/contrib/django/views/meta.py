@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from ....webhooks import WebhookError, meta
 from ...django_settings import clients, get_settings
 from .. import signals
-from .base import Event, WebhookView
+from .base import Event, WebhookView, get_header
 
 __all__ = ["MetaWebhookView"]
 
@@ -61,8 +61,7 @@ class MetaWebhookView(WebhookView):
         """Verify a request and return its events."""
         secret = self.webhook_secret()
         if secret is not None:
-            # Not request.headers, which copies every header: webhooks come in bursts.
-            meta.verify(body, request.META.get("HTTP_X_HUB_SIGNATURE_256"), secret)
+            meta.verify(body, get_header(request, meta.SIGNATURE_HEADER), secret)
         return [(event, self.alias_of(event, secret)) for event in meta.parse(body)]
 
     def alias_of(self, event: meta.Event, secret: Optional[str]) -> str:

@@ -12,7 +12,7 @@ from .... import ConnectTwilioCallRequest, RoomAgentDispatch
 from ....webhooks import Reason, WebhookError, twilio, twiml
 from ...django_settings import get_client, get_settings
 from .. import signals
-from .base import WebhookView
+from .base import WebhookView, get_header
 
 __all__ = ["TwilioCallView", "TwilioStatusView", "TwilioView", "TwilioVoiceView"]
 
@@ -39,9 +39,9 @@ class TwilioView(WebhookView):
             twilio.verify(
                 url,
                 body,
-                request.headers.get(twilio.SIGNATURE_HEADER),
+                get_header(request, twilio.SIGNATURE_HEADER),
                 secret,
-                signature_settings=request.headers.get(twilio.SIGNATURE_SETTINGS_HEADER),
+                signature_settings=get_header(request, twilio.SIGNATURE_SETTINGS_HEADER),
             )
         return [(twilio.parse(url, body), self.alias)]
 
