@@ -1,4 +1,4 @@
-"""The Celery app of the tests' workers; the environment says how it is configured."""
+"""The Celery app of the tests' workers; its configuration comes from the environment."""
 
 from __future__ import annotations
 

@@ -12,14 +12,14 @@ from helpers.workers import Site, Switchboard
 
 @pytest.fixture(scope="session")
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A Redis of the tests' own; yields its URL."""
+    """Start a Redis for the tests; yield its URL."""
     with workers.redis_server(tmp_path_factory.mktemp("redis")) as url:
         yield url
 
 
 @pytest.fixture
 def redis_url(redis_server: str) -> str:
-    """The URL of an empty Redis."""
+    """Return the URL of an empty Redis."""
     import redis
 
     with redis.Redis.from_url(redis_server) as connection:
@@ -29,7 +29,7 @@ def redis_url(redis_server: str) -> str:
 
 @pytest.fixture
 def switchboard(monkeypatch: pytest.MonkeyPatch) -> Iterator[Switchboard]:
-    """A Switchboard that the environment points at."""
+    """Yield a Switchboard, with the environment variables of its emulator."""
     board = Switchboard()
     with board.emulator as emulator:
         for name, value in {
@@ -47,7 +47,7 @@ def switchboard(monkeypatch: pytest.MonkeyPatch) -> Iterator[Switchboard]:
 
 @pytest.fixture
 def site(redis_url: str, switchboard: Switchboard, tmp_path: Path) -> Iterator[Site]:
-    """A Celery app over Redis, to start workers of."""
+    """Yield a Celery app with Redis, whose workers a test can start."""
     running = Site(redis_url, tmp_path)
     running.configure()
     yield running

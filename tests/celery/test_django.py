@@ -1,4 +1,4 @@
-"""In a Django project: its settings, its cache, its transactions. Each in a process of its own."""
+"""The tasks in a Django project: settings, cache, transactions; each test has its own process."""
 
 from __future__ import annotations
 

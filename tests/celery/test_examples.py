@@ -1,4 +1,4 @@
-"""The documents' code and the bulk dialler."""
+"""The code in docs/celery.md, and the example that dials a list of numbers."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def load_run() -> ModuleType:
 
 
 class RunningSite:
-    """The example site and a person at its page, who looks at the newest call."""
+    """The example site, and a user who works with the newest call on its page."""
 
     def __init__(self, url: str, emulator: ConnectorEmulator, children: dict[str, Any]) -> None:
         self.url = url
@@ -52,7 +52,7 @@ class RunningSite:
 
     @property
     def row(self) -> str:
-        """The newest call's row, as HTML; empty if there is no call."""
+        """Return the newest call's row as HTML, empty if there is no call."""
         html = self._person.get(f"{self.url}/calls", timeout=10).text
         found = re.search(r'<li class="call .*?</li>', html, re.DOTALL)
         return found[0] if found else ""
@@ -72,13 +72,13 @@ class RunningSite:
         wait_until(lambda: text in re.sub(r"<[^>]+>", "", self.row), f"{text!r} on the page")
 
     def rpcs(self, name: str) -> list[Any]:
-        """The RPCs of a name that LiveKit got."""
+        """Return the RPCs with a name that LiveKit received."""
         received = self.emulator.requests[self._requested :]
         return [r for r in received if r.method.endswith(f"/{name}")]
 
     @property
     def worker_errors(self) -> list[str]:
-        """What the worker complained about."""
+        """Return the errors in the worker's log."""
         log = self._worker_log.read_bytes()[self._logged :].decode()
         return [line for line in log.splitlines() if "ERROR" in line]
 
@@ -91,7 +91,7 @@ class RunningSite:
         assert answer.status_code == 200
 
     def close(self) -> None:
-        """End the person's connections, and what the test did to the emulator."""
+        """Close the connections and reset the emulator."""
         self._person.close()
         self.emulator.dial_rule = None
         for region in self.emulator.dropped_regions:
@@ -126,7 +126,7 @@ def test_flow_A_an_inbound_call_its_webhook_twice(site: RunningSite) -> None:
     emulator.redeliver(webhook)
     assert emulator.wait_for_webhooks()
     assert emulator.webhooks[-1].taken
-    site.press("accept")  # by a colleague whose page was a second old
+    site.press("accept")  # by a colleague with an outdated page
 
     emulator.hang_up(call)
     site.shows("Ended")
@@ -139,7 +139,7 @@ def test_flow_B_a_webhook_that_beats_the_answer_to_the_dial(site: RunningSite) -
     emulator, group = site.emulator, site.worker.pid
 
     def stop_the_worker(request: Any) -> Callee:
-        os.killpg(group, signal.SIGSTOP)  # it will not see the answer before it goes on
+        os.killpg(group, signal.SIGSTOP)  # it can't read the response until it continues
         return Callee.ANSWER
 
     emulator.dial_rule = stop_the_worker

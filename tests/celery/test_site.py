@@ -1,4 +1,4 @@
-"""The example site as a person has it: one command, a browser, Ctrl-C."""
+"""The example site as a user runs it: one command, a browser, Ctrl-C."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RUN = Path(__file__).parents[2] / "examples" / "site" / "run.py"
 
 @pytest.fixture
 def command(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], str, str]]:
-    """The command on free ports; yields its process, the site's URL and the phone's."""
+    """Run the command on free ports; yield its process and the URLs of the site and the phone."""
     process = subprocess.Popen(
         [sys.executable, str(RUN), "--port", "0"],
         stdout=subprocess.PIPE,
@@ -67,7 +67,7 @@ def test_a_person_places_and_takes_calls(
         wait_until(lambda: text in browser.execute_script(script), f"{text!r} on the page")
 
     def press(selector: str) -> None:
-        # Looked up and pressed in one step: the page redraws itself at every change.
+        # Find and press in one step, because the page redraws itself after every change.
         found = f"document.querySelector({selector!r})"
         wait_until(lambda: browser.execute_script(f"return !!{found}"), selector)
         browser.execute_script(f"{found}.click()")
@@ -103,7 +103,7 @@ def test_a_person_places_and_takes_calls(
     user_does("hang_up")
     shows("by the caller")
 
-    # Readable on a phone: nothing sticks out to the side.
+    # Readable on a phone: the page does not scroll sideways.
     width = "document.documentElement.scrollWidth"
     assert browser.execute_script(f"return {width} <= window.innerWidth")
     severe = [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
@@ -111,7 +111,7 @@ def test_a_person_places_and_takes_calls(
 
     process.send_signal(signal.SIGINT)
     assert process.wait(PATIENCE) == 0
-    assert list(tmp_path.iterdir()) == []  # nothing is left behind
+    assert list(tmp_path.iterdir()) == []  # all files are deleted
 
 
 def test_a_taken_port_is_named(command: tuple[subprocess.Popen[str], str, str]) -> None:

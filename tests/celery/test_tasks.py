@@ -36,7 +36,7 @@ NUMBER = "15551234567"
 
 @pytest.fixture
 def app(switchboard: Switchboard) -> Iterator[Celery]:
-    """An app whose tasks run at once, in the caller's process."""
+    """Yield an app whose tasks run eagerly, in the caller's process."""
     app = Celery("eager", set_as_current=True)
     app.conf.update(task_always_eager=True, task_eager_propagates=True)
     yield app
@@ -211,7 +211,7 @@ def test_a_dial_without_a_shared_store_is_refused(app: Celery, switchboard: Swit
 
 
 class FakeStore:
-    """A store in a dict, which can lose the reply to `add`."""
+    """A store in a dict, which can lose the response to `add`."""
 
     def __init__(self) -> None:
         self.values: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""Real workers over a real Redis, with the emulator as LiveKit, which counts every call."""
+"""Real workers with a real Redis; the emulator plays LiveKit and counts every call."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ POOLS = ["prefork", "gevent", "threads", "solo"]
 
 
 def numbers_of(switchboard: Switchboard) -> Counter[str]:
-    """Return how many calls were placed, by number."""
+    """Return the number of calls placed, by phone number."""
     return Counter(call.user_number for call in switchboard.emulator.calls)
 
 
@@ -115,7 +115,7 @@ def test_flow_F_a_session_made_in_the_parent_and_an_error_that_crosses_processes
 
 @pytest.mark.parametrize("victim", ["child", "worker"])
 def test_a_worker_killed_while_it_dials(site: Site, switchboard: Switchboard, victim: str) -> None:
-    # One second, after which Redis gives to another worker what the dead one held.
+    # Redis redelivers the tasks of a dead worker after one second.
     site.configure(
         broker_transport_options={"visibility_timeout": 1},
         livekit_connector={"TIMEOUT": 1.0},
@@ -163,7 +163,7 @@ def test_a_worker_killed_before_it_dials_loses_nothing(
 def test_a_refused_dial_is_tried_again_under_the_same_id(
     site: Site, switchboard: Switchboard
 ) -> None:
-    # The client has three attempts of its own; the task comes back later.
+    # The client makes three attempts; then the task retries.
     switchboard.errors += [lk.Unavailable("restarting") for _ in range(4)]
     site.start_worker("threads")
     task = dial_whatsapp_call.delay(whatsapp_to_phone_number=NUMBER)
@@ -192,7 +192,7 @@ def test_an_accept_is_tried_again_while_it_is_of_use(site: Site, switchboard: Sw
 
 
 def test_without_the_store_nothing_is_dialled(site: Site, switchboard: Switchboard) -> None:
-    # Nobody listens at port 1. The task tries again, as nothing was sent, and then gives up.
+    # Nothing listens at port 1. Nothing was sent, so the task retries once, and then fails.
     site.configure(
         livekit_connector_claims="redis://127.0.0.1:1/0",
         task_annotations={"*": {"max_retries": 1}},
@@ -214,7 +214,7 @@ def test_an_ambiguous_dial_is_not_tried_again(site: Site, switchboard: Switchboa
         task.get(PATIENCE)
     assert info.value.maybe_sent
     switchboard.going_on.set()
-    # Delivered again, it ends in the same way.
+    # If it is redelivered, it raises the same error.
     again = dial_whatsapp_call.apply_async(
         kwargs={"whatsapp_to_phone_number": NUMBER}, task_id=task.id
     )
@@ -229,7 +229,7 @@ def test_a_task_delivered_twice_dials_once(site: Site, switchboard: Switchboard)
     site.start_worker("threads", concurrency=4)
     kwargs = {"whatsapp_to_phone_number": NUMBER}
     tasks = [dial_whatsapp_call.apply_async(kwargs=kwargs, task_id="campaign-1") for _ in "ab"]
-    # The second one runs while the first one dials: it looks again when that must have ended.
+    # The second run starts while the first one dials, so it retries when that must have ended.
     wait_until(lambda: "Retry in" in site.workers[0].log, "the second run to step back")
     switchboard.going_on.set()
     results = [task.get(PATIENCE) for task in tasks]
@@ -274,7 +274,7 @@ def test_no_secret_reaches_the_broker(site: Site, switchboard: Switchboard, redi
 
 
 def dump(connection: Any) -> bytes:
-    """Return the texts that a Redis holds."""
+    """Return the text values of a Redis."""
     return b"".join(
         connection.get(key) for key in connection.scan_iter() if connection.type(key) == b"string"
     )
@@ -307,7 +307,7 @@ def test_two_workers_place_every_queued_dial_once(
             kwargs={"whatsapp_to_phone_number": f"1555{n:05}99", "ringing_timeout": 3600},
             task_id=f"{pool}-{n}",
         )
-    # Held back until both workers dial with all they have, or one could be done before the other.
+    # Hold the dials until both workers are busy; otherwise, one worker might do them all.
     wait_until(lambda: len(switchboard.dials) >= 2 * concurrency, "both workers")
     started = time.monotonic()
     switchboard.going_on.set()
@@ -353,7 +353,7 @@ def test_a_worker_that_dies_under_load(site: Site, switchboard: Switchboard) -> 
     assert len(switchboard.dials) == len(switchboard.emulator.calls)  # so none was refused
     placed = numbers_of(switchboard)
     assert set(placed.values()) == {1}
-    # Only what was under way when the worker died has an unknown outcome.
+    # Only the dials that were running when the worker died have an unknown outcome.
     assert outcomes["FAILURE"] <= 2
     assert outcomes["SUCCESS"] <= len(placed) <= count
 

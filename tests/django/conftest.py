@@ -1,4 +1,4 @@
-"""A Django project without files: settings, URLs, a served site, and what its webhooks brought."""
+"""A Django project without files: settings, URLs, a running site, and the signals received."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ from livekit_connector_sync.contrib.django import clients, get_client, signals  
 
 
 async def dial(request: HttpRequest) -> HttpResponse:
-    """An async view of a user's own."""
+    """An async view, as a user would write it."""
     call = await sync_to_async(get_client().dial_whatsapp_call, thread_sensitive=False)(
         DialWhatsAppCallRequest(
             whatsapp_phone_number_id="1",
@@ -110,14 +110,14 @@ Urls.urlpatterns = [  # type: ignore[attr-defined]
 ]
 
 
-# The other folders' tests share the process, and to them this is no Django project.
+# The other folders' tests share the process, and must not see a Django project.
 _PROJECT = django_settings._wrapped
 django_settings._wrapped = empty
 
 
 @contextmanager
 def project() -> Iterator[None]:
-    """Be a Django project for a while."""
+    """Enable the project's settings."""
     django_settings._wrapped = _PROJECT
     try:
         yield
@@ -143,7 +143,7 @@ def configure() -> Iterator[Callable[..., None]]:
 
 @pytest.fixture
 def received() -> Iterator[Received]:
-    """Collects what the signals bring."""
+    """Collect the signals' arguments."""
     collector = Received()
     names = [name for name in signals.__all__ if name != "webhook_received"]
     receivers = {name: collector.receiver(name) for name in names}
@@ -179,15 +179,15 @@ def use(configure: Callable[..., None]) -> Callable[..., None]:
 
 
 class QuietHandler(WSGIRequestHandler):
-    """Serves without a line per request."""
+    """Serves without logging."""
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture
 def site() -> Iterator[str]:
-    """The site, served by a real server; yields its URL."""
+    """Run the site in a real server; yield its URL."""
     server = ThreadedWSGIServer(("127.0.0.1", 0), QuietHandler)
     server.set_app(WSGIHandler())
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -200,7 +200,7 @@ def site() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def _tables() -> Iterator[None]:
-    """The tables of the call log and the admin; in a file, so that all threads see them."""
+    """Create the tables of the call log and the admin, in a file that all threads share."""
     with project():
         call_command("migrate", verbosity=0)
         connection.close()
@@ -210,7 +210,7 @@ def _tables() -> Iterator[None]:
 
 @pytest.fixture
 def database() -> Iterator[None]:
-    """Empty tables."""
+    """Empty the tables."""
     call_command("flush", verbosity=0, interactive=False)
     yield
     connection.close()

@@ -1,4 +1,4 @@
-"""The system checks: each id for its mistake, and none for a good project."""
+"""The system checks: each mistake has its id, and a good project has no messages."""
 
 from __future__ import annotations
 

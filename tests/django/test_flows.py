@@ -1,4 +1,4 @@
-"""Whole calls: the emulator is LiveKit, Meta and Twilio, the site is served over HTTP."""
+"""Whole calls over HTTP: the emulator plays LiveKit, Meta, and Twilio."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ DIAL = {
 
 
 def accept(event: Any, alias: str, **_: Any) -> None:
-    """What a task would do with an inbound call."""
+    """Do what a task does with an inbound call."""
     settings = get_settings(alias)
     get_client(alias).accept_whatsapp_call(
         whatsapp_phone_number_id=event.phone_number_id,
@@ -57,12 +57,12 @@ def accept(event: Any, alias: str, **_: Any) -> None:
 
 
 def connect(event: Any, alias: str, **_: Any) -> None:
-    """What a task would do with an answered call."""
+    """Do what a task does with an outbound call that has an SDP answer."""
     get_client(alias).connect_whatsapp_call(whatsapp_call_id=event.whatsapp_call_id, sdp=event.sdp)
 
 
 def release(event: Any, alias: str, **_: Any) -> None:
-    """What a task would do with a call that is over."""
+    """Do what a task does with a call that is over."""
     with contextlib.suppress(NotFound, FailedPrecondition):  # we hung up ourselves
         get_client(alias).disconnect_whatsapp_call(
             whatsapp_call_id=event.whatsapp_call_id, disconnect_reason="USER_INITIATED"
@@ -108,7 +108,7 @@ def test_a_inbound_call_delivered_twice(site: str, use: Use, connected: Any, rec
 def test_b_the_webhook_beats_the_response_of_the_dial(
     site: str, use: Use, connected: Any, received: Any
 ) -> None:
-    """The answer's webhook is handled while the dial has not returned yet."""
+    """The webhook with the SDP answer is handled before the dial returns."""
 
     class Late(UnaryUnaryClientInterceptor):
         def intercept_unary_unary(self, continuation: Any, details: Any, request: Any) -> Any:

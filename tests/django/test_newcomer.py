@@ -1,4 +1,4 @@
-"""A newcomer's hour: the files of docs/django.md in an empty project, and calls through it."""
+"""The tutorial of docs/django.md: its files in an empty project, and calls through it."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def emulator(site_url: str) -> Iterator[ConnectorEmulator]:
 
 @pytest.fixture
 def project(tmp_path: Path, emulator: ConnectorEmulator) -> Path:
-    """The project of the document, with the emulator where the document has it."""
+    """Create the document's project, with the URL of the running emulator."""
     start = [sys.executable, "-m", "django", "startproject", "mysite", str(tmp_path)]
     subprocess.run(start, check=True, timeout=60)
     written = files()

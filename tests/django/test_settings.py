@@ -1,4 +1,4 @@
-"""Where options come from, which are refused, and one client per alias."""
+"""Where options come from, which ones are rejected, and one client per alias."""
 
 from __future__ import annotations
 

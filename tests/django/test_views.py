@@ -1,4 +1,4 @@
-"""What the views answer, what they send on, and what they leave alone."""
+"""The views' responses, the signals that they send, and the webhooks that they drop."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ TOKEN = OPTIONS["TWILIO_AUTH_TOKEN"]
 
 
 def post(webhook: SignedRequest, url: str = META, **headers: Any) -> HttpResponse:
-    # A client that insists on CSRF tokens and logs nobody in, as a provider is to Django.
+    # As for a provider, no CSRF token and no login.
     return Client(enforce_csrf_checks=True).post(  # type: ignore[no-any-return]
         url, webhook.body, content_type=webhook.content_type, **{**webhook.wsgi_environ, **headers}
     )
@@ -133,7 +133,7 @@ def test_a_receiver_that_fails_is_logged_and_the_others_run(
 
 
 class Down(BaseCache):
-    """A cache that is down: it says so, or hides it, as django-redis can be told to."""
+    """A cache that is down, and raises errors or hides them, as django-redis can."""
 
     def __init__(self, location: str, options: Any) -> None:
         super().__init__(options)
@@ -163,7 +163,7 @@ def test_a_cache_that_is_down_stops_nobody(
 
 def test_an_event_that_is_forgotten_while_its_repeat_looks_for_it_is_noted() -> None:
     class Forgotten:
-        """A cache that has the event, until somebody looks at it."""
+        """A cache that forgets the event when it is read."""
 
         there = True
 
