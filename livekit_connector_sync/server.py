@@ -3,8 +3,8 @@
     app = TwirpApplication(MyConnector(), authorize=TokenAuthorizer("devkey", "secret"))
     wsgiref.simple_server.make_server("127.0.0.1", 8080, app).serve_forever()
 
-`TwirpApplication.respond` is the whole protocol as one function from request to answer; the WSGI
-side only carries it. Source: https://twitchtv.github.io/twirp/docs/spec_v7.html
+`TwirpApplication.respond` implements the whole protocol without I/O; the WSGI side reads the body
+and sends the response. Source: https://twitchtv.github.io/twirp/docs/spec_v7.html
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from __future__ import annotations
 import http
 import json
 import logging
+import time
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional, Protocol
 
 from google.protobuf import json_format
 from google.protobuf.message import DecodeError, Message
@@ -37,12 +37,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Authorize",
+    "BodyTooLarge",
     "Response",
     "TokenAuthorizer",
     "TwirpApplication",
     "decode_request",
     "encode_response",
     "error_response",
+    "read_body",
     "status_for",
 ]
 
@@ -51,13 +53,15 @@ logger = logging.getLogger("livekit_connector_sync.server")
 PROTOBUF = "application/protobuf"
 JSON = "application/json"
 MAX_BODY = 4 * 1024 * 1024  # bytes
+_MAX_CACHED_TOKENS = 1000
 
 Authorize: TypeAlias = Callable[
     [MethodInfo[Any, Any], Message, Mapping[str, str]], Optional[Mapping[str, Any]]
 ]
-"""Decides about a request: (method, request, headers in lower case) to the caller's claims.
+"""Authorizes a request: takes the method, the request, and the headers with names in lower case.
 
-It raises a TwirpError, such as Unauthenticated, to turn the request down."""
+It returns the caller's claims, or raises a TwirpError, such as Unauthenticated, to reject the
+request."""
 
 _STATUS = {
     StatusCode.CANCELED: 408,
@@ -82,7 +86,7 @@ _STATUS = {
 
 
 class Response(NamedTuple):
-    """An HTTP answer: its status, its headers and its body."""
+    """An HTTP response: the status, the headers, and the body."""
 
     status: int
     headers: dict[str, str]
@@ -90,28 +94,62 @@ class Response(NamedTuple):
 
 
 def status_for(code: str) -> int:
-    """Return the HTTP status that Twirp's servers send with an error code.
+    """Return the HTTP status that Twirp servers send with an error code.
 
     Args:
-        code: a StatusCode, or its spelling on the wire.
+        code: a StatusCode, or its value ("not_found").
 
     Raises:
-        ValueError: Twirp has no such code.
+        ValueError: Twirp doesn't define the code.
     """
     return _STATUS[StatusCode(code)]
 
 
+class BodyTooLarge(ValueError):
+    """A request's body has more bytes than the server takes."""
+
+    def __init__(self, max_body: int) -> None:
+        super().__init__(f"the body has more than {max_body} bytes")
+
+
+class _Readable(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+
+def read_body(source: _Readable, content_length: str, max_body: int) -> bytes:
+    """Read the body of a request that declares its length.
+
+    Args:
+        source: the stream to read from.
+        content_length: the Content-Length header; "" for no body.
+        max_body: how many bytes to take.
+
+    Raises:
+        BodyTooLarge: the declared length is over `max_body`; nothing was read.
+        ValueError: the length is not a number, or the stream ends early.
+    """
+    length = content_length or "0"
+    if not (length.isascii() and length.isdigit()):
+        raise ValueError("Content-Length is not a number")
+    if len(length) > 18 or int(length) > max_body:  # int() refuses 5,000 digits
+        raise BodyTooLarge(max_body)
+    body = source.read(int(length))
+    if len(body) < int(length):
+        raise ValueError("the body ends before its declared length")
+    return body
+
+
 def decode_request(method: MethodInfo[Any, Any], content_type: str, body: bytes) -> Message:
-    """Return the request message in a body.
+    """Decode a body into the RPC's request message.
 
     Args:
         method: the RPC.
         content_type: the Content-Type header; its parameters are ignored.
-        body: protobuf, or JSON with field names in either spelling.
+        body: protobuf, or JSON with field names in snake_case or camelCase.
 
     Raises:
-        BadRoute: the content type is neither of Twirp's.
-        Malformed: the body is no such message.
+        BadRoute: the content type is not one of Twirp's two.
+        Malformed: the body cannot be decoded.
     """
     media_type = _media_type(content_type)
     request: Message = method.request_type()
@@ -120,25 +158,25 @@ def decode_request(method: MethodInfo[Any, Any], content_type: str, body: bytes)
         try:
             request.ParseFromString(body)
         except DecodeError:
-            raise Malformed(f"the body is no {name} in protobuf") from None
+            raise Malformed(f"the body is not a {name} in protobuf") from None
     elif media_type == JSON:
         try:
-            if body.lstrip(b" \t\r\n")[:1] != b"{":  # json_format takes a list for an empty object
+            if body.lstrip(b" \t\r\n")[:1] != b"{":  # json_format accepts "[]" as {}
                 raise ValueError("not an object")
             json_format.Parse(body.decode("utf-8"), request, ignore_unknown_fields=True)
         except (json_format.ParseError, ValueError, RecursionError):
-            # protobuf's own text is left out: it quotes the body, which may hold a secret.
-            raise Malformed(f"the body is no {name} in JSON") from None
+            # Omit protobuf's message: it quotes the body, which may contain a secret.
+            raise Malformed(f"the body is not a {name} in JSON") from None
     else:
         raise BadRoute(f"unexpected Content-Type {content_type!r}: send {PROTOBUF} or {JSON}")
     return request
 
 
 def encode_response(content_type: str, message: Message) -> Response:
-    """Return the answer that carries a message.
+    """Return the response that carries a message.
 
     Args:
-        content_type: that of the request; an answer to JSON is JSON, any other is protobuf.
+        content_type: the request's Content-Type; JSON gets JSON, anything else gets protobuf.
         message: the response message.
     """
     if _media_type(content_type) == JSON:
@@ -153,10 +191,10 @@ def encode_response(content_type: str, message: Message) -> Response:
 
 
 def error_response(error: TwirpError) -> Response:
-    """Return the answer that carries an error: its code, message and metadata as JSON.
+    """Return the response that carries an error's code, message, and metadata as JSON.
 
     Args:
-        error: what a servicer raised.
+        error: the error that the servicer raised.
     """
     document: dict[str, Any] = {"code": str(error.code), "msg": error.message}
     if error.metadata:
@@ -165,11 +203,11 @@ def error_response(error: TwirpError) -> Response:
 
 
 class TokenAuthorizer:
-    """Lets requests pass whose bearer token is the project's and has the RPC's grants.
+    """Accepts requests with a valid bearer token that has the RPC's grants.
 
     Args:
-        api_key: the only issuer accepted.
-        api_secret: the secret that signed the tokens.
+        api_key: the only accepted issuer.
+        api_secret: the secret that signs the tokens.
 
     Raises:
         ValueError: the key or the secret is missing.
@@ -177,23 +215,35 @@ class TokenAuthorizer:
 
     def __init__(self, api_key: str, api_secret: str) -> None:
         self._verifier = TokenVerifier(api_key, api_secret)
+        # Clients reuse a token for many calls. A cached token is valid until it expires.
+        self._verified: dict[str, tuple[Mapping[str, Any], float]] = {}
 
     def verify(self, headers: Mapping[str, str]) -> Mapping[str, Any]:
         """Return the claims of a request's bearer token.
 
         Args:
-            headers: the request's headers, names in lower case.
+            headers: the request's headers, with names in lower case.
 
         Raises:
-            Unauthenticated: there is no token, or it is not valid.
+            Unauthenticated: the token is missing or not valid.
         """
+        scheme, _, token = headers.get("authorization", "").strip().partition(" ")
+        token = token.strip()
+        if scheme.lower() != "bearer" or not token:
+            raise Unauthenticated("no token: send the header Authorization: Bearer <access token>")
+        claims, expires_at = self._verified.get(token, ({}, 0.0))
+        if time.time() >= expires_at:
+            claims = self._verify(token)
+            if len(self._verified) >= _MAX_CACHED_TOKENS:
+                self._verified.clear()
+            self._verified[token] = claims, float(claims["exp"])
+        return dict(claims)
+
+    def _verify(self, token: str) -> Mapping[str, Any]:
         import jwt  # slow to import, and only servers need it
 
-        scheme, _, token = headers.get("authorization", "").strip().partition(" ")
-        if scheme.lower() != "bearer" or not token.strip():
-            raise Unauthenticated("no token: send the header Authorization: Bearer <access token>")
         try:
-            return self._verifier.verify(token.strip()).raw
+            return self._verifier.verify(token).raw
         except jwt.InvalidTokenError as exc:
             raise Unauthenticated(f"the token is not valid: {exc}") from None
 
@@ -203,8 +253,8 @@ class TokenAuthorizer:
         """Return the claims of a request's token.
 
         Raises:
-            Unauthenticated: there is no token, or it is not valid.
-            PermissionDenied: the token lacks a grant of the RPC.
+            Unauthenticated: the token is missing or not valid.
+            PermissionDenied: the token lacks a grant that the RPC needs.
         """
         claims = self.verify(headers)
         for grant in method.grants:
@@ -219,12 +269,12 @@ class TokenAuthorizer:
 
 
 class TwirpApplication:
-    """Serves the RPCs of servicers over Twirp; a WSGI application.
+    """A WSGI application that serves servicers over Twirp.
 
     Args:
-        *servicers: objects of generated Servicer classes; the RPCs in their METHODS are served.
-        authorize: decides about each request before its RPC runs; None to let everyone in.
-        max_body: bytes that a request's body may have, under WSGI.
+        *servicers: instances of generated Servicer classes.
+        authorize: authorizes each request before its RPC runs; None to accept every request.
+        max_body: how many bytes a request's body may have.
     """
 
     def __init__(
@@ -242,23 +292,20 @@ class TwirpApplication:
         self._max_body = max_body
 
     def method(self, path: str) -> Optional[MethodInfo[Any, Any]]:
-        """Return the RPC that is served at a path, None if there is none."""
+        """Return the RPC at a path; None if there is none."""
         route = self._routes.get(path)
         return route[1] if route is not None else None
 
     def respond(
         self, http_method: str, path: str, headers: Mapping[str, str], body: bytes
     ) -> Response:
-        """Return the answer to a request; never raises.
+        """Run the RPC of a request and return the response; never raises.
 
         Args:
-            http_method: "POST", or the answer is bad_route.
-            path: the path, without a query.
-            headers: the request's headers; names in any case.
+            http_method: the HTTP method; the response to anything but "POST" is bad_route.
+            path: the path, without the query.
+            headers: the request's headers, with names in any case.
             body: the whole body.
-
-        Returns:
-            The triple of status, headers and body.
         """
         lower = {name.lower(): value for name, value in headers.items()}
         content_type = lower.get("content-type", "")
@@ -267,7 +314,7 @@ class TwirpApplication:
         except TwirpError as error:
             return error_response(error)
         except Exception as exc:
-            # The text of a foreign exception may hold anything, so the wire gets its class only.
+            # Send the class only: the text of an unknown exception may contain a secret.
             logger.exception("%s failed", path)
             return error_response(Internal(f"the servicer raised {type(exc).__name__}"))
 
@@ -283,40 +330,30 @@ class TwirpApplication:
         headers["content-type"] = environ.get("CONTENT_TYPE", "")
         try:
             body = self._read_body(environ)
-        except Malformed as error:
-            answer = error_response(error)
+        except ValueError as exc:
+            response = error_response(Malformed(str(exc)))
         else:
             method, path = environ["REQUEST_METHOD"], environ.get("PATH_INFO", "")
-            answer = self.respond(method, path, headers, body)
-        phrase = http.HTTPStatus(answer.status).phrase
-        start_response(f"{answer.status} {phrase}", list(answer.headers.items()))
-        return [answer.body]
+            response = self.respond(method, path, headers, body)
+        phrase = http.HTTPStatus(response.status).phrase
+        start_response(f"{response.status} {phrase}", list(response.headers.items()))
+        return [response.body]
 
     def _read_body(self, environ: dict[str, Any]) -> bytes:
         """Return a request's body.
 
         Raises:
-            Malformed: it is too large or cut short, or nobody says where it ends.
+            ValueError: the body is too large or incomplete, or its end is not known.
         """
         length, source = environ.get("CONTENT_LENGTH") or "", environ["wsgi.input"]
-        too_large = Malformed(f"the body is over {self._max_body} bytes")
-        if length:
-            if not (length.isascii() and length.isdigit()):
-                raise Malformed("Content-Length is not a number")
-            if len(length) > 18 or int(length) > self._max_body:
-                raise too_large
-            declared: bytes = source.read(int(length))
-            if len(declared) < int(length):
-                raise Malformed("the body ended before its Content-Length")
-            return declared
-        if environ.get("wsgi.input_terminated"):  # the server takes chunked bodies apart
+        if not length and environ.get("wsgi.input_terminated"):  # the server decodes chunks
             body: bytes = source.read(self._max_body + 1)
             if len(body) > self._max_body:
-                raise too_large
+                raise BodyTooLarge(self._max_body)
             return body
-        if "HTTP_TRANSFER_ENCODING" in environ:
-            raise Malformed("send a Content-Length: this server does not read chunked bodies")
-        return b""
+        if not length and "HTTP_TRANSFER_ENCODING" in environ:
+            raise ValueError("send a Content-Length: this server does not read chunked bodies")
+        return read_body(source, length, self._max_body)
 
     def _call(
         self, http_method: str, path: str, headers: Mapping[str, str], body: bytes
@@ -328,9 +365,8 @@ class TwirpApplication:
             raise BadRoute(f"unsupported method {http_method!r}: use POST", invalid_route)
         servicer, method = self._routes[path]
         request = decode_request(method, headers.get("content-type", ""), body)
-        context = ServicerContext(method.full_name, headers)
-        if self._authorize is not None:
-            context = replace(context, claims=self._authorize(method, request, headers))
+        claims = self._authorize(method, request, headers) if self._authorize else None
+        context = ServicerContext(method.full_name, headers, claims)
         response = getattr(servicer, method.name)(request, context)
         if type(response) is not method.response_type:
             raise TypeError(f"{method.name} returned {type(response).__name__}")

@@ -1,15 +1,14 @@
-"""For the tests of your own code: a channel without a socket, and signed webhook requests.
+"""Helpers for your own tests: a channel without a socket, and signed webhook requests.
 
     channel = FakeChannel({"DialWhatsAppCall": DialWhatsAppCallResponse(room_name="sales")})
     client = ConnectorClient.from_channel(channel)
 
-`livekit_connector_sync.emulator` is the whole service, for tests that should go through HTTP.
+For tests over HTTP, use `livekit_connector_sync.emulator`, which emulates the whole service.
 """
 
 from __future__ import annotations
 
 import json
-import random
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,8 +22,8 @@ from ._runtime.method import MethodInfo, Request, Response
 from ._runtime.twirp import checked_metadata
 from .emulator import Call as EmulatedCall
 from .emulator import livekit, meta, twilio
-from .emulator import sdp as session
 from .emulator.lifecycle import Direction, Event, Progress, Provider, State
+from .emulator.sdp import make_answer, make_offer
 from .service import Servicer
 
 __all__ = [
@@ -53,19 +52,19 @@ class FakeRequest:
 
 
 class FakeChannel:
-    """A channel that sends nothing: it notes every call and answers from a table.
+    """A channel that sends nothing: it records every call and responds from a table.
 
-    What a Channel refuses before it sends anything is refused here too. A call for which a
-    sequence of the table has nothing left is an AssertionError. `requests` lists the calls so far.
+    It checks a call's options as a Channel does. `requests` lists the calls so far. A call raises
+    AssertionError if the sequence of its responses is used up.
 
     Args:
-        answers: by RPC ("DialWhatsAppCall", or "dial_whatsapp_call"): a response message, an
-            exception to raise, a function from request to response, or a sequence of these, used
-            up one by one. An RPC that is not in it answers with an empty response.
-        servicer: the generated servicer class of the service, by default the Connector's.
+        answers: the responses by RPC ("DialWhatsAppCall" or "dial_whatsapp_call"). Each is a
+            response message, an exception to raise, a function from request to response, or a
+            sequence of these, one for each call. The default is an empty response.
+        servicer: the generated servicer class of the service; by default the Connector's.
 
     Raises:
-        ValueError: `answers` names an RPC that the service does not have.
+        ValueError: `answers` names an unknown RPC.
     """
 
     def __init__(
@@ -119,19 +118,19 @@ class FakeChannel:
 
 
 def _plain(rpc: str) -> str:
-    """Return an RPC's name without what tells the stub's spelling from the client's."""
+    """Return an RPC's name in a form that the stub's and the client's spelling share."""
     return rpc.replace("_", "").lower()
 
 
 @dataclass(frozen=True)
 class SignedRequest:
-    """A webhook request, ready to be sent to an app or passed to a framework's test client.
+    """A webhook request, to send to an app or to pass to a framework's test client.
 
     Args:
-        url: where it goes.
-        headers: its headers, signature included.
-        body: its body.
-        method: its HTTP method.
+        url: the app's webhook.
+        headers: the headers, with the signature.
+        body: the body.
+        method: the HTTP method.
     """
 
     url: str
@@ -141,7 +140,7 @@ class SignedRequest:
 
     @property
     def wsgi_environ(self) -> dict[str, str]:
-        """The headers as WSGI and Django's test client name them, without the content's own."""
+        """The headers as WSGI and Django's test client name them, without Content-Type."""
         return {
             f"HTTP_{name.upper().replace('-', '_')}": value
             for name, value in self.headers.items()
@@ -177,61 +176,53 @@ def meta_webhook(
     """Return a signed webhook of Meta about a WhatsApp call.
 
     Args:
-        event: "connect", "terminate", "ringing", "accepted" or "rejected".
+        event: "connect", "terminate", "ringing", "accepted", or "rejected".
         app_secret: the secret of the Meta app, which signs the body.
-        url: where it goes.
-        whatsapp_call_id: the call.
+        url: the app's webhook.
+        whatsapp_call_id: the call's id.
         direction: "inbound" (the user calls) or "outbound" (the business calls), for "connect"
-            and "terminate"; the others are about outbound calls only.
+            and "terminate"; the other events are for outbound calls only.
         sdp: the user's session description for "connect"; by default one like Meta's.
         phone_number_id: Meta's id of the business's number.
         user_number: the user's number in digits.
         user_name: the name in the user's profile.
         callback_data: biz_opaque_callback_data.
-        picked_up: for "terminate": whether the call was ever connected.
-        timestamp: seconds since 1970, by default now.
-        status_as_list: write the status of "terminate" as a list, as Meta's page has it.
-        omit_direction: leave the direction out of "connect", as Meta's first sample does.
+        picked_up: for "terminate": whether the call was connected.
+        timestamp: seconds since 1970; by default now.
+        status_as_list: write the status of "terminate" as a list, as Meta's documentation has it.
+        omit_direction: leave the direction out of "connect", as in Meta's first sample.
 
     Raises:
-        ValueError: there is no such event or direction.
+        ValueError: the event or the direction is unknown.
     """
     side = Direction.OUTBOUND if event in _STATUSES else Direction(direction)
-    if event == "connect":
-        happened = Event.OFFER if side is Direction.INBOUND else Event.ANSWER
-    elif event == "terminate":
-        happened = Event.HANG_UP
-    elif event in _STATUSES:
-        happened = _STATUSES[event]
-    else:
-        names = ", ".join(("connect", "terminate", *_STATUSES))
-        raise ValueError(f"Meta has no calls webhook {event!r}: take one of {names}")
+    inbound = side is Direction.INBOUND
+    events = {
+        "connect": Event.OFFER if inbound else Event.ANSWER,
+        "terminate": Event.HANG_UP,
+        **_STATUSES,
+    }
+    if event not in events:
+        raise ValueError(f"Meta has no calls webhook {event!r}: use one of {', '.join(events)}")
+    happened = events[event]
     at = time.time() if timestamp is None else timestamp
-    ended = happened in (Event.HANG_UP, Event.REJECT)
-    plausible = session.offer if side is Direction.INBOUND else session.answer
+    ended_by = happened if happened in (Event.HANG_UP, Event.REJECT) else None
+    state = State.ENDED if ended_by else State.RINGING
     call = EmulatedCall(
         whatsapp_call_id,
-        Progress(
-            Provider.WHATSAPP,
-            side,
-            State.ENDED if ended else State.RINGING,
-            picked_up=picked_up,
-            ended_by=happened if ended else None,
-        ),
-        sdp=sdp or plausible(random.Random()),
+        Progress(Provider.WHATSAPP, side, state, picked_up=picked_up, ended_by=ended_by),
+        sdp=sdp or (make_offer() if inbound else make_answer()),
         phone_number_id=phone_number_id,
         user_number=user_number,
         user_name=user_name,
         callback_data=callback_data,
         timeline=((at - 60, Event.CONNECT),) if picked_up else (),
     )
-    config = meta.MetaWebhooks(status_as_list=status_as_list, omit_direction=omit_direction)
-    body = next(iter(meta.bodies(call, happened, at, config)))
-    headers = {
-        "Content-Type": "application/json",
-        "X-Hub-Signature-256": meta.signature(body, app_secret),
-    }
-    return SignedRequest(url, headers, body)
+    config = meta.MetaWebhooks(
+        app_secret=app_secret, status_as_list=status_as_list, omit_direction=omit_direction
+    )
+    body = next(iter(config.webhooks(call, happened, at))).body
+    return SignedRequest(url, config.make_headers(body), body)
 
 
 def twilio_webhook(
@@ -247,14 +238,13 @@ def twilio_webhook(
 
     Args:
         auth_token: the account's auth token, which signs the request.
-        url: where it goes, exactly as Twilio has it: the signature covers it.
-        call_sid: the call's sid.
+        url: the app's webhook, exactly as Twilio has it: the signature covers it.
+        call_sid: the call's SID.
         from_phone_number: the caller, with a leading "+".
         to_phone_number: the number called, with a leading "+".
-        form: more parameters, or others in place of the usual ones.
+        form: more parameters, or other values for the usual ones.
     """
-    config = twilio.TwilioWebhooks()
-    fields = twilio.voice_form(config, call_sid, from_phone_number, to_phone_number)
+    fields = twilio.voice_form(call_sid, from_phone_number, to_phone_number)
     fields.update(form or {})
     headers = {
         "Content-Type": "application/x-www-form-urlencoded",
@@ -279,14 +269,14 @@ def livekit_webhook(
 
     Args:
         event: "participant_joined", "room_finished", ...
-        api_key: the project's API key, the token's issuer.
+        api_key: the project's API key, which issues the token.
         api_secret: the project's API secret, which signs the token.
-        url: where it goes.
+        url: the app's webhook.
         room: the event's room, with JSON names such as "name" and "sid".
         participant: the event's participant, with JSON names such as "identity" and "kind".
-        fields: more of the event, such as "track".
-        event_id: the event's id, by which apps tell repeats.
-        timestamp: seconds since 1970, by default now.
+        fields: more fields of the event, such as "track".
+        event_id: the event's id, with which apps deduplicate webhooks.
+        timestamp: seconds since 1970; by default now.
     """
     at = time.time() if timestamp is None else timestamp
     document: dict[str, Any] = {"event": event, "id": event_id, "createdAt": str(int(at))}
@@ -295,8 +285,5 @@ def livekit_webhook(
     if participant is not None:
         document["participant"] = dict(participant)
     body = json.dumps({**document, **(fields or {})}).encode("utf-8")
-    headers = {
-        "Content-Type": "application/webhook+json",
-        "Authorization": livekit.authorization(body, api_key, api_secret, time.time()),
-    }
+    headers = livekit.LiveKitWebhooks().make_headers(body, api_key, api_secret)
     return SignedRequest(url, headers, body)

@@ -1,14 +1,15 @@
-"""All calls, one lock, and the events that move them on.
+"""All calls, and the events that change them.
 
-Everything that happens to a call goes through `CallRegistry.apply`, which asks the state machine,
-stamps the timeline, sets the next timeout and announces the event, in that order and under the
-lock. Nothing is sent and nobody waits while the lock is held: an announcement only queues.
+Every event goes through `CallRegistry.apply`, which asks the state machine, extends the timeline,
+sets the next timeout, and announces the event, in that order and under the emulator's one lock.
+Announcing an event only queues webhooks: no thread does I/O while it holds the lock.
 """
 
 from __future__ import annotations
 
 import heapq
 import itertools
+from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Callable, Optional, Union
@@ -28,34 +29,35 @@ from .lifecycle import (
     transition,
 )
 
-__all__ = ["LONGEST_WAIT", "Call", "CallRegistry"]
+__all__ = ["BUSINESS_NUMBER", "Call", "CallRegistry"]
 
-LONGEST_WAIT = 3600.0  # seconds of one wait on a lock, which overflows at 292 years
+BUSINESS_NUMBER = "15550783881"
+MAX_WAIT = 3600.0  # seconds; a lock cannot wait for more than 292 years
 
 
 @dataclass(eq=False)
 class Call:
-    """One call; its attributes follow the call as it goes on.
+    """One call; its attributes always show the current state.
 
     Args:
         id: the WhatsApp call id, or the name of a Twilio session.
-        progress: how far the call is.
-        sdp: the user's session description: the offer of an inbound call, the answer of an
-            outbound one once the user has picked up, and empty until then.
+        progress: where the call is in its life.
+        sdp: the user's session description: the offer of an inbound call, or the answer of an
+            outbound call, which is empty until the user picks up.
         phone_number_id: Meta's id of the business's number.
         business_number: the business's number, in digits.
         user_number: the user's number, in digits.
         user_name: the name in the user's profile.
-        room_name: the room of the call, empty until LiveKit has a part in it.
+        room_name: the room of the call; empty until LiveKit joins the call.
         participant_identity: the identity of the call's participant.
         participant_name: the name of the call's participant.
         participant_metadata: the metadata of the call's participant.
         participant_attributes: the attributes of the call's participant.
         agents: the agents that the request dispatched.
         callback_data: whatsapp_biz_opaque_callback_data of the request.
-        ringing_timeout: seconds, as the request set it; 0 if it did not.
+        ringing_timeout: seconds, from the request; 0 if it has none.
         connect_url: where Twilio opens the media stream.
-        timeline: what happened, as (time since 1970 in seconds, event).
+        timeline: the events so far, as (seconds since 1970, event).
         connecting: True while a ConnectWhatsAppCall waits for the user to pick up.
     """
 
@@ -63,7 +65,7 @@ class Call:
     progress: Progress
     sdp: SessionDescription = field(default_factory=SessionDescription)
     phone_number_id: str = ""
-    business_number: str = ""
+    business_number: str = BUSINESS_NUMBER
     user_number: str = ""
     user_name: str = ""
     room_name: str = ""
@@ -80,7 +82,7 @@ class Call:
 
     @property
     def whatsapp_call_id(self) -> str:
-        """The id that Meta gave the call; empty for a Twilio call."""
+        """The WhatsApp call id; empty for a Twilio call."""
         return self.id if self.provider is Provider.WHATSAPP else ""
 
     @property
@@ -95,16 +97,16 @@ class Call:
 
     @property
     def state(self) -> State:
-        """Where the call is now: "ringing", "answered", "active" or "ended"."""
+        """The current state: "ringing", "answered", "active", or "ended"."""
         return self.progress.state
 
     @property
     def ended_by(self) -> Optional[Event]:
-        """The event that ended the call, None while it lives."""
+        """The event that ended the call; None until then."""
         return self.progress.ended_by
 
     def time_of(self, *events: Event) -> Optional[float]:
-        """Return when the first of these events happened, None if none did."""
+        """Return when the first of these events happened; None if none did."""
         return next((at for at, event in self.timeline if event in events), None)
 
     def __repr__(self) -> str:
@@ -112,15 +114,15 @@ class Call:
 
 
 class CallRegistry:
-    """Holds the calls and moves them on.
+    """Holds the calls and applies events to them.
 
     Args:
         changed: the emulator's one lock; notified after every change.
-        clock: tells the time.
-        timeouts: how long calls may stay as they are.
-        announce: told of every event under the lock, with the call and the event's time.
-        agent_joins: True if whoever a call is for joins its room at once.
-        history: how many calls to remember; the oldest that are over are forgotten.
+        clock: the emulator's clock.
+        timeouts: how long calls stay in a state.
+        announce: called under the lock with every call, event, and time.
+        agent_joins: True if the agent joins the room at once.
+        history: how many calls to keep; those that LiveKit released first are dropped first.
     """
 
     def __init__(
@@ -139,18 +141,20 @@ class CallRegistry:
         self._agent_joins = agent_joins
         self._history = history
         self._calls: dict[str, Call] = {}
-        self._live_per_number: dict[str, set[str]] = {}
+        self._live: Counter[str] = Counter()  # calls that have not ended, by phone_number_id
+        self._dialled: set[tuple[str, str]] = set()  # (phone_number_id, user_number) of live calls
+        self._released: deque[str] = deque()
         self._due: list[tuple[float, int, Call, Progress, Event]] = []
         self._serial = itertools.count()
         self._closing = False
 
     def calls(self) -> list[Call]:
-        """Return the calls, the newest last."""
+        """Return the calls, newest last."""
         with self._changed:
             return list(self._calls.values())
 
     def get(self, call: Union[Call, str]) -> Call:
-        """Return a call, given itself or its id.
+        """Return a call by itself or its id.
 
         Raises:
             NotFound: there is no such call.
@@ -162,61 +166,64 @@ class CallRegistry:
             raise NotFound(f"call not found: no call has the id {call_id!r}")
         return known
 
-    def live(self, phone_number_id: str) -> list[Call]:
-        """Return the calls of a business number that have not ended."""
-        with self._changed:
-            return [self._calls[key] for key in self._live_per_number.get(phone_number_id, ())]
+    def live_count(self, phone_number_id: str) -> int:
+        """Return how many calls of a business number have not ended."""
+        return self._live[phone_number_id]
+
+    def is_dialled(self, phone_number_id: str, user_number: str) -> bool:
+        """Return whether a business number has a live outbound call to a user."""
+        return (phone_number_id, user_number) in self._dialled
 
     def newest(self, limit: int) -> tuple[list[Call], int]:
-        """Return all live calls and some of those that have ended, and how many calls there are.
+        """Return all live calls and the last ended ones, newest first, and the number of calls.
 
         Args:
             limit: how many ended calls to return.
-
-        Returns:
-            The calls, the newest first.
         """
         with self._changed:
-            live = {key for keys in self._live_per_number.values() for key in keys}
+            live = sum(self._live.values())
             found: list[Call] = []
             for call in reversed(self._calls.values()):
-                if call.id in live:
-                    live.discard(call.id)
-                    found.append(call)
+                if call.state is not State.ENDED:
+                    live -= 1
                 elif limit > 0:
                     limit -= 1
-                    found.append(call)
-                elif not live:
-                    break
+                else:
+                    if not live:
+                        break
+                    continue
+                found.append(call)
             return found, len(self._calls)
 
     def place(self, call: Call, event: Event) -> Call:
-        """Add a call, which rings.
+        """Add a ringing call.
 
         Raises:
-            ValueError: there is a call of this id.
+            ValueError: the id is in use.
         """
         with self._changed:
             if call.id in self._calls:
-                raise ValueError(f"there is a call {call.id!r} already")
+                raise ValueError(f"the call {call.id!r} exists already")
             self._forget_oldest()
             self._calls[call.id] = call
-            self._live_per_number.setdefault(call.phone_number_id, set()).add(call.id)
+            self._live[call.phone_number_id] += 1
+            if event is Event.DIAL:
+                self._dialled.add((call.phone_number_id, call.user_number))
             self._note(call, event, self._clock.now())
         return call
 
     def apply(self, call: Union[Call, str], event: Event, **changes: object) -> Call:
-        """Let an event happen to a call, and set attributes of it together with that.
+        """Apply an event to a call, and set attributes of the call in the same step.
 
         Raises:
-            TwirpError: the event is an RPC, and this is its answer.
-            ValueError: the event cannot happen to the call now.
+            TwirpError: the event is an RPC that fails.
+            ValueError: the event cannot happen in the call's state.
         """
         with self._changed:
             known = self.get(call)
             if event in (Event.ACCEPT, Event.CONNECT) and known.connecting:
                 raise AlreadyExists("the call is being connected already")
-            self._move(known, event, self._clock.now(), changes)
+            self._apply(known, event, self._clock.now(), changes)
         return known
 
     def connect_when_answered(self, call: Call, timeout: float) -> None:
@@ -224,7 +231,7 @@ class CallRegistry:
 
         Raises:
             DeadlineExceeded: the user did not pick up in time; the call has ended.
-            TwirpError: the call is connected already, or has ended.
+            TwirpError: the call is already connected, or has ended.
         """
         with self._changed:
             if call.connecting:
@@ -243,15 +250,15 @@ class CallRegistry:
 
         Raises:
             DeadlineExceeded: it did not join in time; the call has ended.
-            FailedPrecondition: the call ended meanwhile.
+            FailedPrecondition: the call ended before.
         """
         with self._changed:
             self._wait(call, timeout, lambda: call.progress.joined or call.state is State.ENDED)
             if call.state is State.ENDED:
-                raise FailedPrecondition("connection is closed: the call ended while it waited")
+                raise FailedPrecondition("connection is closed: the call ended before a join")
 
     def run_due(self) -> Optional[float]:
-        """Let every timeout happen that is due; return the seconds until the next, if any."""
+        """Apply every timeout that is due; return the seconds until the next, if any."""
         with self._changed:
             while self._due:
                 due, _, call, progress, event = self._due[0]
@@ -260,14 +267,22 @@ class CallRegistry:
                     return due - now
                 heapq.heappop(self._due)
                 if call.progress is progress:
-                    self._move(call, event, due, {})
+                    self._apply(call, event, due, {})
             return None
 
+    def run_timer(self) -> None:
+        """Apply the timeouts as they become due, until the registry is closed."""
+        with self._changed:
+            while not self._closing:
+                pause = self.run_due()
+                self._changed.timer.wait(MAX_WAIT if pause is None else min(pause, MAX_WAIT))
+
     def close(self) -> None:
-        """Wake everybody who waits; from now on no wait begins."""
+        """Wake all waiting threads; from now on, waiting fails."""
         with self._changed:
             self._closing = True
             self._changed.changed()
+            self._changed.timer.notify_all()
 
     def _wait(self, call: Call, timeout: float, done: Callable[[], bool]) -> None:
         deadline = self._clock.now() + timeout
@@ -276,37 +291,36 @@ class CallRegistry:
             if self._closing:
                 raise Unavailable("the emulator is shutting down")
             if remaining <= 0:
-                self._move(call, Event.NOT_JOINED, self._clock.now(), {})
-                raise DeadlineExceeded(f"nobody answered within {timeout:g} s: the call has ended")
-            self._changed.wait(min(remaining, LONGEST_WAIT))
+                self._apply(call, Event.NOT_JOINED, self._clock.now(), {})
+                raise DeadlineExceeded(f"nobody joined within {timeout:g} s: the call has ended")
+            self._changed.wait(min(remaining, MAX_WAIT))
 
-    def _move(self, call: Call, event: Event, at: float, changes: dict[str, object]) -> None:
+    def _apply(self, call: Call, event: Event, at: float, changes: dict[str, object]) -> None:
         call.progress = transition(call.progress, event)
         for name, value in changes.items():
             setattr(call, name, value)
         self._note(call, event, at)
         if self._agent_joins and event in (Event.ACCEPT, Event.CONNECT, Event.STREAM):
-            self._move(call, Event.JOIN, at, {})
+            self._apply(call, Event.JOIN, at, {})
 
     def _note(self, call: Call, event: Event, at: float) -> None:
         call.timeline += ((at, event),)
-        if call.state is State.ENDED:
-            live = self._live_per_number.get(call.phone_number_id, set())
-            live.discard(call.id)
-            if not live:
-                self._live_per_number.pop(call.phone_number_id, None)
+        if call.ended_by is event:
+            self._live[call.phone_number_id] -= 1
+            if call.direction is Direction.OUTBOUND:
+                self._dialled.discard((call.phone_number_id, call.user_number))
+        if call.progress.released:
+            self._released.append(call.id)
         limit = next_timeout(call.progress, self._timeouts, call.ringing_timeout)
         if limit is not None:
             seconds, timeout_event = limit
             entry = (at + seconds, next(self._serial), call, call.progress, timeout_event)
             heapq.heappush(self._due, entry)
+            if self._due[0] is entry:
+                self._changed.timer.notify_all()
         self._announce(call, event, at)
         self._changed.changed()
 
     def _forget_oldest(self) -> None:
-        while len(self._calls) >= self._history:
-            over = (call for call in self._calls.values() if call.progress.released)
-            oldest = next(over, None)
-            if oldest is None:
-                return
-            del self._calls[oldest.id]
+        while len(self._calls) >= self._history and self._released:
+            del self._calls[self._released.popleft()]

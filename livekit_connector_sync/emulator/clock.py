@@ -1,4 +1,4 @@
-"""The emulator's clock: it runs with the real one, and tests can move it ahead."""
+"""The emulator's clock: it follows the real one, and tests can move it ahead."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ __all__ = ["Clock"]
 
 
 class Clock:
-    """Time since 1970 in seconds, as the real clock has it plus what `advance` added.
+    """Seconds since 1970, plus what `advance` added.
 
-    It reads the real clock once and then counts monotonic time, so it never runs backwards.
+    It reads the real clock once and then counts monotonic time, so it never goes backwards.
 
     Args:
-        monotonic: counts seconds from any start; a function that a test controls freezes time.
-        start: the time at which the clock starts, by default now.
+        monotonic: counts seconds from any start; pass your own function to stop time.
+        start: the time at which the clock starts, in seconds since 1970; by default now.
     """
 
     def __init__(
@@ -37,5 +37,5 @@ class Clock:
             ValueError: the number is negative.
         """
         if seconds < 0:
-            raise ValueError(f"seconds must be 0 or more, not {seconds!r}: time goes ahead only")
+            raise ValueError(f"seconds must be 0 or more, not {seconds!r}")
         self._base += seconds

@@ -1,9 +1,9 @@
-"""The Connector service itself: the five RPCs over the registry."""
+"""The Connector service: the five RPCs."""
 
 from __future__ import annotations
 
-import random
-from typing import Callable, Union
+import secrets
+from typing import Any, Callable, Union
 
 from google.protobuf.duration_pb2 import Duration
 
@@ -11,46 +11,43 @@ from .. import _gen as gen
 from .._runtime.validation import check_request
 from ..errors import InvalidArgument
 from ..service import ServicerContext
-from . import sdp
 from .calls import Call, CallRegistry
 from .changes import Changes
 from .lifecycle import Direction, Event, Progress, Provider, State, Timeouts
 from .refusals import META_ERRORS, Callee, MetaError
+from .sdp import make_answer
 
-__all__ = ["Connector", "new_call_id"]
+__all__ = ["Connector", "make_call_id"]
 
-_LONGEST_CALLBACK_DATA = 512  # characters, Meta's limit
+_MAX_CALLBACK_DATA = 512  # characters, Meta's limit
 _METHODS = {method.full_name: method for method in gen.ConnectorServicer.METHODS}
 
 
 class Connector(gen.ConnectorServicer):
-    """Answers the Connector's RPCs as LiveKit Cloud does, as far as that is known.
+    """Runs the Connector's RPCs as LiveKit Cloud does, as far as that is known.
 
     Args:
         registry: holds the calls.
-        changed: the emulator's lock.
-        rng: makes ids and session descriptions.
+        changed: the emulator's one lock.
         timeouts: how long a waiting RPC waits.
-        callee: decides what becomes of a dialled number.
-        max_calls: calls that a business number may have at a time.
-        stream_url: returns the URL at which Twilio opens the stream of a session.
+        callee_of: decides what happens when a number is dialled.
+        max_calls: how many calls a business number may have at a time.
+        stream_url: returns the URL of a Twilio session's media stream.
     """
 
     def __init__(
         self,
         registry: CallRegistry,
         changed: Changes,
-        rng: random.Random,
         timeouts: Timeouts,
-        callee: Callable[[gen.DialWhatsAppCallRequest], Union[Callee, MetaError]],
+        callee_of: Callable[[gen.DialWhatsAppCallRequest], Union[Callee, MetaError]],
         max_calls: int,
         stream_url: Callable[[str], str],
     ) -> None:
         self._registry = registry
         self._changed = changed
-        self._rng = rng
         self._timeouts = timeouts
-        self._callee = callee
+        self._callee_of = callee_of
         self._max_calls = max_calls
         self._stream_url = stream_url
 
@@ -61,37 +58,29 @@ class Connector(gen.ConnectorServicer):
         check_request(_METHODS[context.method], request)
         _check_callback_data(request.whatsapp_biz_opaque_callback_data)
         ringing_timeout = _seconds(request.ringing_timeout)
-        callee = self._callee(request)
+        callee = self._callee_of(request)
+        if isinstance(callee, MetaError):
+            raise callee.as_twirp()
+        business, user = request.whatsapp_phone_number_id, request.whatsapp_to_phone_number
+        call_id = make_call_id()
         with self._changed:
-            live = self._registry.live(request.whatsapp_phone_number_id)
-            if isinstance(callee, MetaError):
-                raise callee.as_twirp()
-            if any(
-                call.user_number == request.whatsapp_to_phone_number
-                and call.direction is Direction.OUTBOUND
-                for call in live
-            ):
+            if self._registry.is_dialled(business, user):
                 raise META_ERRORS[138003].as_twirp()
-            if len(live) >= self._max_calls:
+            if self._registry.live_count(business) >= self._max_calls:
                 raise META_ERRORS[138002].as_twirp()
-            call_id = new_call_id(self._rng)
             call = Call(
                 call_id,
                 Progress(Provider.WHATSAPP, Direction.OUTBOUND),
-                phone_number_id=request.whatsapp_phone_number_id,
-                user_number=request.whatsapp_to_phone_number,
+                phone_number_id=business,
+                user_number=user,
                 room_name=request.room_name or f"whatsapp-{call_id}",
-                participant_identity=request.participant_identity or f"whatsapp-{call_id}",
-                participant_name=request.participant_name,
-                participant_metadata=request.participant_metadata,
-                participant_attributes=dict(request.participant_attributes),
-                agents=tuple(request.agents),
                 callback_data=request.whatsapp_biz_opaque_callback_data,
                 ringing_timeout=ringing_timeout,
+                **_participant(request, f"whatsapp-{call_id}"),
             )
             self._registry.place(call, Event.DIAL)
             if callee is Callee.ANSWER:
-                self._registry.apply(call, Event.ANSWER, sdp=sdp.answer(self._rng))
+                self._registry.apply(call, Event.ANSWER, sdp=make_answer())
             elif callee is Callee.REJECT:
                 self._registry.apply(call, Event.REJECT)
             elif callee is Callee.BUSY:
@@ -111,12 +100,8 @@ class Connector(gen.ConnectorServicer):
             call,
             Event.ACCEPT,
             room_name=request.room_name or f"whatsapp-{call.id}",
-            participant_identity=request.participant_identity or f"whatsapp-{call.id}",
-            participant_name=request.participant_name,
-            participant_metadata=request.participant_metadata,
-            participant_attributes=dict(request.participant_attributes),
-            agents=tuple(request.agents),
             callback_data=request.whatsapp_biz_opaque_callback_data,
+            **_participant(request, f"whatsapp-{call.id}"),
         )
         if request.wait_until_answered:
             self._registry.wait_joined(call, limit)
@@ -141,55 +126,62 @@ class Connector(gen.ConnectorServicer):
     def DisconnectWhatsAppCall(
         self, request: gen.DisconnectWhatsAppCallRequest, context: ServicerContext
     ) -> gen.DisconnectWhatsAppCallResponse:
-        """End a call, or LiveKit's part in one that the user ended."""
+        """End a call, or release one that the user ended."""
         check_request(_METHODS[context.method], request)
-        theirs = (
+        user_initiated = (
             request.disconnect_reason
             == gen.DisconnectWhatsAppCallRequest.DisconnectReason.USER_INITIATED
         )
         with self._changed:
             call = self._registry.get(request.whatsapp_call_id)
-            left = theirs and call.state is not State.ENDED
-            self._registry.apply(call, Event.LEAVE if left else Event.DISCONNECT)
+            leaves = user_initiated and call.state is not State.ENDED
+            self._registry.apply(call, Event.LEAVE if leaves else Event.DISCONNECT)
         return gen.DisconnectWhatsAppCallResponse()
 
     def ConnectTwilioCall(
         self, request: gen.ConnectTwilioCallRequest, context: ServicerContext
     ) -> gen.ConnectTwilioCallResponse:
-        """Make a session whose URL Twilio connects to."""
+        """Create a session, to whose URL Twilio connects."""
         check_request(_METHODS[context.method], request)
         if request.twilio_call_direction not in gen.TwilioCallDirection.__members__.values():
             raise InvalidArgument(
-                f"twilio_call_direction has no value {request.twilio_call_direction}",
+                f"twilio_call_direction {request.twilio_call_direction} is unknown",
                 {"argument": "twilio_call_direction"},
             )
         inbound = (
             request.twilio_call_direction == gen.TwilioCallDirection.TWILIO_CALL_DIRECTION_INBOUND
         )
-        with self._changed:
-            session = f"TW_{_token(self._rng, 16)}"
-            call = Call(
-                session,
-                Progress(Provider.TWILIO, Direction.INBOUND if inbound else Direction.OUTBOUND),
-                room_name=request.room_name,
-                participant_identity=request.participant_identity or session,
-                participant_name=request.participant_name,
-                participant_metadata=request.participant_metadata,
-                participant_attributes=dict(request.participant_attributes),
-                agents=tuple(request.agents),
-                connect_url=self._stream_url(session),
-            )
-            self._registry.place(call, Event.SESSION)
+        session = f"TW_{secrets.token_hex(8).upper()}"
+        call = Call(
+            session,
+            Progress(Provider.TWILIO, Direction.INBOUND if inbound else Direction.OUTBOUND),
+            room_name=request.room_name,
+            connect_url=self._stream_url(session),
+            **_participant(request, session),
+        )
+        self._registry.place(call, Event.SESSION)
         return gen.ConnectTwilioCallResponse(connect_url=call.connect_url)
 
 
-def new_call_id(rng: random.Random) -> str:
-    """Return an id of the form that Meta gives WhatsApp calls."""
-    return f"wacid.{_token(rng, 32)}"
+def make_call_id() -> str:
+    """Return a new id in the form of Meta's ids for WhatsApp calls."""
+    return f"wacid.{secrets.token_hex(16).upper()}"
 
 
-def _token(rng: random.Random, length: int) -> str:
-    return "".join(rng.choices("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", k=length))
+def _participant(
+    request: Union[
+        gen.DialWhatsAppCallRequest, gen.AcceptWhatsAppCallRequest, gen.ConnectTwilioCallRequest
+    ],
+    default_identity: str,
+) -> dict[str, Any]:
+    """Return the attributes of a call that describe its participant and agents."""
+    return {
+        "participant_identity": request.participant_identity or default_identity,
+        "participant_name": request.participant_name,
+        "participant_metadata": request.participant_metadata,
+        "participant_attributes": dict(request.participant_attributes),
+        "agents": tuple(request.agents),
+    }
 
 
 def _seconds(duration: Duration) -> float:
@@ -212,5 +204,5 @@ def _check_sdp(description: gen.SessionDescription, wanted: str) -> None:
 
 
 def _check_callback_data(text: str) -> None:
-    if len(text) > _LONGEST_CALLBACK_DATA:
+    if len(text) > _MAX_CALLBACK_DATA:
         raise META_ERRORS[100].as_twirp()

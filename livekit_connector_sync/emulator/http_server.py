@@ -1,288 +1,301 @@
-"""A small HTTP/1.1 server: keep-alive, a thread a connection, one handler function.
+"""A small HTTP/1.1 server: keep-alive, one thread for each connection, one handler function.
 
-The handler maps a request to an answer: a `Response`, a `Takeover` of the connection, or None to
-drop the connection without a word.
+The handler returns a `Response`, a `Takeover` of the connection, or None to close the connection
+without a response. Source: RFC 9110 and RFC 9112.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
+import re
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from typing import Any, Callable, Optional, Union, cast
+from email.utils import formatdate
+from http.client import responses as PHRASES
+from typing import BinaryIO, Callable, NamedTuple, Optional, Union
 
-from ..server import Response
+from ..server import BodyTooLarge, Response, read_body
 
-__all__ = ["HTTPListener", "HTTPRequest", "Takeover"]
+__all__ = ["HTTPListener", "HTTPRequest", "Reply", "Takeover", "text_response"]
 
 logger = logging.getLogger("livekit_connector_sync.emulator")
 
+_MAX_HEAD = 64 * 1024  # bytes of a request line and headers
 _MAX_BODY = 4 * 1024 * 1024  # bytes
-_PATIENCE = 75.0  # seconds between two reads of a connection
+_MAX_IDLE = 75.0  # seconds between two reads of a connection
+_POLL = 0.05  # seconds until the accepting thread notices that the listener closes
+_REQUEST_LINE = re.compile(r"(\S+) (\S+) HTTP/(\d)\.\d", re.ASCII)
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]{1,16}")
 
 
-@dataclass(frozen=True)
-class HTTPRequest:
-    """A request as it came.
+class HTTPRequest(NamedTuple):
+    """An HTTP request.
 
     Args:
         method: "GET", "POST", ...
         path: the path without the query.
-        query: what follows the question mark.
-        headers: names in lower case; of a repeated header the last.
+        headers: the headers, with names in lower case; the last one wins if a name is repeated.
         body: the whole body.
-        raw_head: the request line and headers as sent again to a protocol library.
+        head: the request line and the headers as they arrived.
     """
 
     method: str
     path: str
-    query: str
     headers: Mapping[str, str]
     body: bytes
-    raw_head: bytes = field(repr=False, default=b"")
+    head: bytes
 
 
-@dataclass(frozen=True)
-class Takeover:
-    """An answer that keeps the connection for itself, such as a WebSocket.
+class Takeover(NamedTuple):
+    """A reply that takes over the connection, such as a WebSocket.
 
     Args:
-        serve: gets the connected socket, and returns when it is done with it.
+        serve: gets the connected socket, and returns when it is done with the socket.
     """
 
     serve: Callable[[socket.socket], None]
 
 
-Handler = Callable[[HTTPRequest], Union[Response, Takeover, None]]
+Reply = Union[Response, Takeover, None]
+Handler = Callable[[HTTPRequest], Reply]
+
+
+def text_response(status: int, text: str) -> Response:
+    """Return a response in plain text."""
+    return Response(status, {"Content-Type": "text/plain"}, text.encode())
 
 
 class HTTPListener:
-    """A listening socket whose requests go to a handler, once it is started.
+    """A listening socket; once started, it passes requests to a handler.
 
     Args:
         host: the address to listen on.
-        port: the port, 0 for any free one.
-        handler: answers requests; called from many threads at once.
-        tls: the context of an https server, None for http.
+        port: the port; 0 for any free port.
+        tls: the TLS context for https; None for http.
+
+    Raises:
+        OSError: the address is not available.
     """
 
-    def __init__(
-        self, host: str, port: int, handler: Handler, tls: Optional[ssl.SSLContext] = None
-    ) -> None:
-        self._server = _Server((host, port), handler, tls)
-        self.port = int(self._server.server_address[1])
+    def __init__(self, host: str, port: int, tls: Optional[ssl.SSLContext] = None) -> None:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        try:
+            self._socket = socket.create_server((host, port), family=family, backlog=256)
+        except OSError as exc:
+            raise OSError(exc.errno, f"{exc.strerror or exc}: {host} port {port}") from exc
+        self._socket.settimeout(_POLL)
+        port = self._socket.getsockname()[1]
         name = f"[{host}]" if ":" in host else host
-        self.origin = f"{'https' if tls else 'http'}://{name}:{self.port}"
-        self._thread = threading.Thread(
-            target=self._server.serve_forever,
-            kwargs={"poll_interval": 0.02},
-            name=f"emulator-accept-{self.port}",
-            daemon=True,
-        )
+        self.origin = f"{'https' if tls else 'http'}://{name}:{port}"
+        self._tls = tls
+        self._closing = False
+        self._lock = threading.Lock()
+        self._connections: dict[threading.Thread, socket.socket] = {}
+        self._thread: Optional[threading.Thread] = None
 
-    def start(self) -> None:
-        """Begin to take requests; those that came before have waited."""
+    def start(self, handler: Handler) -> None:
+        """Serve the connections, those that already wait included.
+
+        Args:
+            handler: handles a request; several threads call it at once.
+        """
+        self._thread = threading.Thread(
+            target=self._accept, args=(handler,), name="emulator-accept", daemon=True
+        )
         self._thread.start()
 
     def close(self) -> None:
-        """Stop listening, break open connections and wait until their threads are gone."""
-        if self._thread.is_alive():
-            self._server.shutdown()
+        """Stop listening, break the open connections, and wait for their threads."""
+        self._closing = True
+        if self._thread is not None:
             self._thread.join()
-        self._server.server_close()
-        self._server.break_connections()
-
-
-class _Server(HTTPServer):
-    allow_reuse_address = True
-    request_queue_size = 256
-
-    def __init__(
-        self, address: tuple[str, int], handler: Handler, tls: Optional[ssl.SSLContext]
-    ) -> None:
-        self.handler = handler
-        self._tls = tls
-        self._lock = threading.Lock()
-        self._connections: dict[threading.Thread, Optional[socket.socket]] = {}
-        if ":" in address[0]:
-            self.address_family = socket.AF_INET6
-        super().__init__(address, _Connection)
-
-    def server_bind(self) -> None:
-        # HTTPServer would look up the host's name here, which can take seconds.
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.socket.bind(self.server_address)
-        self.server_address = self.socket.getsockname()[:2]
-        self.server_name, self.server_port = str(self.server_address[0]), self.server_address[1]
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        thread = threading.Thread(
-            target=self._serve, args=(request, client_address), name="emulator-http", daemon=True
-        )
+        self._socket.close()
         with self._lock:
-            for known in [known for known in self._connections if not known.is_alive()]:
-                del self._connections[known]
-            thread.start()
-            self._connections[thread] = request
+            threads = list(self._connections)
+            for connection in self._connections.values():
+                with contextlib.suppress(OSError):  # closed already
+                    connection.shutdown(socket.SHUT_RDWR)
+        for thread in threads:
+            thread.join(timeout=5)
 
-    def _serve(self, connection: socket.socket, client_address: Any) -> None:
-        thread = threading.current_thread()
-        try:
+    def _accept(self, handler: Handler) -> None:
+        while not self._closing:
+            try:
+                connection, _ = self._socket.accept()
+            except socket.timeout:
+                continue
+            except OSError:  # the client has gone, or the process has no file descriptors left
+                time.sleep(_POLL)
+                continue
+            thread = threading.Thread(
+                target=self._serve, args=(connection, handler), name="emulator-http", daemon=True
+            )
+            with self._lock:
+                for ended in [known for known in self._connections if not known.is_alive()]:
+                    del self._connections[ended]
+                thread.start()
+                self._connections[thread] = connection
+
+    def _serve(self, connection: socket.socket, handler: Handler) -> None:
+        with contextlib.suppress(OSError):  # the client has gone, or close() broke the connection
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection.settimeout(_MAX_IDLE)
             if self._tls is not None:
                 # Wrapping detaches the plain socket, so close() must know the wrapped one before
                 # the handshake waits for the client.
-                wrapped = self._tls.wrap_socket(
+                connection = self._tls.wrap_socket(
                     connection, server_side=True, do_handshake_on_connect=False
                 )
-                connection = wrapped
                 with self._lock:
-                    self._connections[thread] = wrapped
-                wrapped.do_handshake()
-            self.finish_request(connection, client_address)
-        except OSError:
-            pass  # the client went away, or close() broke the connection
-        finally:
-            # The thread stays in the table, so that close() waits for it to be gone.
-            with self._lock:
-                self._connections[thread] = None
-            self.shutdown_request(connection)
+                    self._connections[threading.current_thread()] = connection
+                connection.do_handshake()
+            with connection.makefile("rb") as stream:
+                while _serve_request(connection, stream, handler):
+                    pass
+        with contextlib.suppress(OSError):
+            connection.shutdown(socket.SHUT_WR)
+        connection.close()
 
-    def break_connections(self) -> None:
-        """End every open connection and wait for its thread."""
-        with self._lock:
-            connections = list(self._connections.items())
-            for _, connection in connections:
-                with contextlib.suppress(OSError):
-                    if connection is not None:
-                        connection.shutdown(socket.SHUT_RDWR)
-        for thread, _ in connections:
-            thread.join(timeout=5)
+
+def _serve_request(connection: socket.socket, stream: BinaryIO, handler: Handler) -> bool:
+    """Serve one request; return whether the connection stays open for the next."""
+    try:
+        head = _read_head(stream)
+        if head is None:
+            return False
+        method, target, headers = _parse_head(head)
+        if headers.get("expect", "").lower() == "100-continue":
+            connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+        body = _read_body(stream, headers)
+    except _BadRequest as exc:
+        connection.sendall(_encode_response(text_response(*exc.args), "", keep_alive=False))
+        return False
+    request = HTTPRequest(method, target.partition("?")[0], headers, body, head)
+    try:
+        reply = handler(request)
+    except Exception:
+        logger.exception("%s %s failed: a bug in the emulator", method, request.path)
+        reply = text_response(500, "the emulator has a bug: see its log")
+    if isinstance(reply, Response):
+        keep_alive = _keeps_alive(head, headers)
+        # One write, since Nagle's algorithm is off: two writes would be two packets.
+        connection.sendall(_encode_response(reply, method, keep_alive))
+        return keep_alive
+    if isinstance(reply, Takeover):
+        connection.settimeout(None)
+        reply.serve(connection)
+    return False
 
 
 class _BadRequest(Exception):
-    """A request that cannot be read; args are the status and the text."""
+    """The request is malformed; args are the HTTP status and the text of the response."""
 
 
-class _Connection(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server_version = "livekit-connector-emulator"
-    sys_version = ""
-    disable_nagle_algorithm = True
-    timeout = _PATIENCE
-    error_content_type = "text/plain"
-    error_message_format = "%(message)s\n"
+def _read_head(stream: BinaryIO) -> Optional[bytes]:
+    """Return a request's head up to the empty line; None at the end of the connection."""
+    head = b""
+    while True:
+        line = stream.readline(_MAX_HEAD)
+        if line in (b"\r\n", b"\n"):
+            if head:
+                return head + line
+            continue  # RFC 9112, section 2.2: ignore empty lines before the request
+        head += line
+        if len(head) >= _MAX_HEAD:
+            raise _BadRequest(431, f"the headers have more than {_MAX_HEAD} bytes")
+        if not line.endswith(b"\n"):
+            if not head:
+                return None
+            raise _BadRequest(400, "the request ends before its headers do")
 
-    def _handle(self) -> None:
-        try:
-            if self.request_version == "HTTP/0.9":
-                self.request_version = "HTTP/1.0"
-                raise _BadRequest(400, "HTTP/0.9 is not spoken here\n")
-            body = self._read_body()
-        except _BadRequest as exc:
-            status, text = exc.args
-            self.close_connection = True
-            answer: Union[Response, Takeover, None] = Response(
-                status, {"Content-Type": "text/plain"}, text.encode()
-            )
-        else:
-            answer = self._answer(self._request(body))
-        if isinstance(answer, Response):
-            self._send(answer)
-            return
-        self.close_connection = True
-        if isinstance(answer, Takeover):
-            self.connection.settimeout(None)
-            answer.serve(self.connection)
 
-    def _answer(self, request: HTTPRequest) -> Union[Response, Takeover, None]:
-        try:
-            return cast(_Server, self.server).handler(request)
-        except Exception:
-            logger.exception("%s %s failed: a bug in the emulator", request.method, request.path)
-            text = b"a bug in the emulator: its log has the rest\n"
-            return Response(500, {"Content-Type": "text/plain"}, text)
+def _parse_head(head: bytes) -> tuple[str, str, dict[str, str]]:
+    """Return the method, the target, and the headers."""
+    request_line, *lines = head.decode("latin-1").rstrip("\r\n").split("\n")
+    match = _REQUEST_LINE.fullmatch(request_line.rstrip("\r"))
+    if match is None:
+        raise _BadRequest(400, "the request line is malformed")
+    method, target, version = match.groups()
+    if version != "1":
+        raise _BadRequest(505, f"HTTP/{version} is not supported: use HTTP/1.1")
+    headers: dict[str, str] = {}
+    for line in lines:
+        name, colon, value = line.partition(":")
+        if not colon or not _HEADER_NAME.fullmatch(name):
+            raise _BadRequest(400, "a header is malformed")
+        name = name.lower()
+        if name in headers and name in ("content-length", "transfer-encoding"):
+            raise _BadRequest(400, f"{name} is repeated")
+        headers[name] = value.strip(" \t\r")
+    return method, target, headers
 
-    def __getattr__(self, name: str) -> Any:
-        # The handler decides about methods too, so that an unknown one gets Twirp's own answer.
-        if name.startswith("do_"):
-            return self._handle
-        raise AttributeError(name)
 
-    def send_error(self, *args: Any, **kwargs: Any) -> None:
-        """Answer what is no request, with a head: the base takes it for HTTP/0.9."""
-        self.request_version = "HTTP/1.0"
-        super().send_error(*args, **kwargs)
+def _read_body(stream: BinaryIO, headers: Mapping[str, str]) -> bytes:
+    encoding, length = headers.get("transfer-encoding"), headers.get("content-length", "")
+    try:
+        if encoding is None:
+            return read_body(stream, length, _MAX_BODY)
+        if encoding.lower() != "chunked" or length:
+            raise _BadRequest(400, "send Content-Length, or Transfer-Encoding: chunked")
+        return _read_chunks(stream)
+    except BodyTooLarge as exc:
+        raise _BadRequest(413, str(exc)) from None
+    except ValueError as exc:
+        raise _BadRequest(400, str(exc)) from None
 
-    def _request(self, body: bytes) -> HTTPRequest:
-        path, _, query = self.path.partition("?")
-        head = f"{self.requestline}\r\n" + "".join(
-            f"{name}: {value}\r\n" for name, value in self.headers.items()
-        )
-        return HTTPRequest(
-            self.command,
-            path,
-            query,
-            {name.lower(): value for name, value in self.headers.items()},
-            body,
-            f"{head}\r\n".encode("latin-1"),
-        )
 
-    def _read_body(self) -> bytes:
-        if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
-            return self._read_chunks()
-        length = self.headers.get("Content-Length") or "0"
-        if not (length.isascii() and length.isdigit()):
-            raise _BadRequest(400, "Content-Length is not a number\n")
-        if len(length) > 18 or int(length) > _MAX_BODY:
-            raise _BadRequest(413, f"the body is over {_MAX_BODY} bytes\n")
-        return self._read_exactly(int(length))
+def _read_chunks(stream: BinaryIO) -> bytes:
+    """Return a chunked body (RFC 9112, section 7.1); extensions and trailers are ignored."""
+    body = b""
+    while True:
+        size = stream.readline(256).partition(b";")[0].strip(b" \t\r\n")
+        if not _CHUNK_SIZE.fullmatch(size):
+            raise _BadRequest(400, "a chunk has a malformed size")
+        if int(size, 16) == 0:
+            break
+        if len(body) + int(size, 16) > _MAX_BODY:
+            raise BodyTooLarge(_MAX_BODY)
+        body += read_body(stream, str(int(size, 16)), _MAX_BODY)
+        if stream.readline(3) not in (b"\r\n", b"\n"):
+            raise _BadRequest(400, "a chunk is longer than its size")
+    while stream.readline(_MAX_HEAD) not in (b"\r\n", b"\n", b""):
+        pass
+    return body
 
-    def _read_chunks(self) -> bytes:
-        """Return the body of a chunked request (RFC 9112, section 7.1)."""
-        body = bytearray()
-        while True:
-            size_text = self.rfile.readline(256).split(b";")[0].strip()
-            try:
-                size = int(size_text, 16)
-            except ValueError:
-                raise _BadRequest(400, "a chunk has no size\n") from None
-            if size < 0 or len(body) + size > _MAX_BODY:
-                raise _BadRequest(413, f"the body is over {_MAX_BODY} bytes\n")
-            if size == 0:
-                break
-            body += self._read_exactly(size)
-            self.rfile.readline(256)
-        while self.rfile.readline(65536).strip():
-            pass  # trailers
-        return bytes(body)
 
-    def _read_exactly(self, length: int) -> bytes:
-        data = self.rfile.read(length)
-        if len(data) < length:
-            raise ConnectionError("the client went away within a body")
-        return data
+def _keeps_alive(head: bytes, headers: Mapping[str, str]) -> bool:
+    connection = headers.get("connection", "").lower()
+    if b" HTTP/1.0" in head.partition(b"\n")[0]:
+        return "keep-alive" in connection
+    return "close" not in connection
 
-    def _send(self, answer: Response) -> None:
-        has_body = answer.status >= 200 and answer.status not in (204, 304)  # RFC 9110, 6.4.1
-        self.send_response(answer.status)
-        for name, value in answer.headers.items():
-            if name.lower() != "content-length":
-                self.send_header(name, value)
-        if has_body:
-            self.send_header("Content-Length", str(len(answer.body)))
-        if self.close_connection:
-            self.send_header("Connection", "close")
-        # One write for head and body: two would be two packets, since Nagle is off.
-        buffer: list[bytes] = self._headers_buffer
-        buffer.append(b"\r\n")
-        if has_body and self.command != "HEAD":
-            buffer.append(answer.body)
-        self.flush_headers()
 
-    def log_message(self, format: str, *args: Any) -> None:
-        """Log nothing: the journal has it all."""
+def _encode_response(response: Response, method: str, keep_alive: bool) -> bytes:
+    status, headers, body = response
+    lines = [
+        f"HTTP/1.1 {status} {PHRASES.get(status, '')}",
+        "Server: livekit-connector-emulator",
+        f"Date: {_format_date(int(time.time()))}",
+    ]
+    for name, value in headers.items():
+        if name != "Content-Length":
+            lines.append(f"{name}: {value}")
+    if status < 200 or status in (204, 304):  # RFC 9110, section 6.4.1: these have no body
+        body = b""
+    else:
+        lines.append(f"Content-Length: {len(body)}")
+    if not keep_alive:
+        lines.append("Connection: close")
+    head = "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n"
+    return head if method == "HEAD" else head + body
+
+
+@functools.lru_cache(maxsize=1)
+def _format_date(second: int) -> str:
+    return formatdate(second, usegmt=True)

@@ -1,33 +1,34 @@
-"""What the emulator saw and did: the RPCs it received and a line per event."""
+"""What the emulator received and did: the RPCs, and a line for each event."""
 
 from __future__ import annotations
 
 import itertools
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Optional
 
 from google.protobuf.message import Message
 
 from .changes import Changes
+from .clock import Clock
 
 __all__ = ["Journal", "RecordedRequest"]
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class RecordedRequest:
     """One RPC that the emulator received.
 
     Args:
-        method: the RPC, as "livekit.Connector/DialWhatsAppCall"; the path if there is no such RPC.
-        request: the decoded request message, None if the body was none.
-        headers: the request's headers, names in lower case.
-        body: the body as it came.
+        method: the RPC, as "livekit.Connector/DialWhatsAppCall"; the path if no RPC has it.
+        request: the decoded request message; None if the body cannot be decoded.
+        headers: the request's headers, with names in lower case.
+        body: the body as it arrived.
         region: the index of the region that received it.
-        time: when, in seconds since 1970 by the emulator's clock.
-        outcome: "ok", the error's Twirp code, "HTTP 451" or the like, or "dropped"; None while
-            the RPC is still being served.
+        time: when it arrived, in seconds since 1970 by the emulator's clock.
+        outcome: "ok", the error's Twirp code, "HTTP 451" or similar, or "dropped"; None while the
+            RPC runs.
         message: the error's text; empty without an error.
     """
 
@@ -46,55 +47,47 @@ class Journal:
 
     Args:
         changed: the emulator's one lock; notified after every entry.
-        history: how many of each to keep.
+        clock: the emulator's clock.
+        history: how many requests and events to keep.
     """
 
-    def __init__(self, changed: Changes, history: int) -> None:
+    def __init__(self, changed: Changes, clock: Clock, history: int) -> None:
         self._changed = changed
-        self._requests: dict[int, RecordedRequest] = {}
+        self._clock = clock
+        self._requests: deque[RecordedRequest] = deque(maxlen=history)
         self._events: deque[tuple[float, str]] = deque(maxlen=history)
-        self._history = history
-        self._received = 0
-        self._noted = 0
+        self._event_count = 0
+        self.request_count = 0
+        """How many requests there have been."""
 
     def newest(self, limit: Optional[int] = None) -> list[RecordedRequest]:
-        """Return the last requests, the newest first; by default all that are kept."""
+        """Return the last requests, newest first; by default all that are kept."""
         with self._changed:
-            return list(itertools.islice(reversed(self._requests.values()), limit))
+            return list(itertools.islice(reversed(self._requests), limit))
 
-    @property
-    def received_count(self) -> int:
-        """How many requests there have been."""
-        return self._received
-
-    def received(self, request: RecordedRequest) -> int:
-        """Note a request; return its number."""
+    def start(self, request: RecordedRequest) -> None:
+        """Record a request that has arrived."""
         with self._changed:
-            self._received += 1
-            self._requests[self._received] = request
-            if len(self._requests) > self._history:
-                del self._requests[next(iter(self._requests))]
+            self.request_count += 1
+            self._requests.append(request)
             self._changed.changed()
-            return self._received
 
-    def finished(self, number: int, at: float, outcome: str, message: str = "") -> None:
-        """Note how a request ended, and when."""
+    def finish(self, request: RecordedRequest, outcome: str, message: str) -> None:
+        """Record how a request ended."""
         with self._changed:
-            request = self._requests.get(number)
-            if request is not None:
-                self._requests[number] = replace(request, outcome=outcome, message=message)
-                name = request.method.rpartition("/")[2]
-                self.note(at, f"{name}: {outcome}{': ' + message if message else ''}")
+            request.outcome, request.message = outcome, message
+            name = request.method.rpartition("/")[2]
+            self.note(f"{name}: {outcome}{': ' + message if message else ''}")
 
-    def note(self, at: float, line: str) -> None:
-        """Note an event."""
+    def note(self, line: str, at: Optional[float] = None) -> None:
+        """Record an event, which happened now or at the given time."""
         with self._changed:
-            self._events.append((at, line))
-            self._noted += 1
+            self._events.append((self._clock.now() if at is None else at, line))
+            self._event_count += 1
             self._changed.changed()
 
     def events_after(self, seen: int) -> tuple[list[tuple[float, str]], int]:
-        """Return the events after the first `seen`, and how many there have been."""
+        """Return the events after the first `seen`, and how many there have been in all."""
         with self._changed:
-            new = min(self._noted - seen, len(self._events))
-            return list(self._events)[len(self._events) - new :], self._noted
+            first = max(len(self._events) - (self._event_count - seen), 0)
+            return list(itertools.islice(self._events, first, None)), self._event_count

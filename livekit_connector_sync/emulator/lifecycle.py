@@ -4,9 +4,9 @@
     inbound WhatsApp    ringing --ACCEPT--> active --> ended
     Twilio              ringing --STREAM--> active --> ended
 
-Every live state has its ways to `ended`; LiveKit's side of a call (the room and the participant)
-goes on until it is `released`: by Disconnect, or by the clean-up some time after the other side
-hung up. Nothing here knows of clocks, threads, webhooks or messages.
+A call can end in every state. LiveKit's part of a call (the room and the participant) lasts until
+it is `released`: by Disconnect, or some time after the user hung up. This module has no clocks,
+threads, webhooks, or messages.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Provider(_Text):
 
 
 class Direction(_Text):
-    """Who placed a call, as seen from the business; members equal their text."""
+    """Who placed a call: the user (inbound) or the business; members equal their text."""
 
     INBOUND = "inbound"
     OUTBOUND = "outbound"
@@ -52,13 +52,13 @@ class State(_Text):
     """Where a call is in its life; members equal their text ("ringing")."""
 
     RINGING = "ringing"
-    """Offered, and not picked up by the other side yet."""
+    """The other side has not picked up yet."""
     ANSWERED = "answered"
-    """An outbound WhatsApp call that the user picked up; it waits for ConnectWhatsAppCall."""
+    """The user picked up an outbound WhatsApp call, which waits for ConnectWhatsAppCall."""
     ACTIVE = "active"
     """Both sides are in the call."""
     ENDED = "ended"
-    """Over, by whoever."""
+    """The call is over."""
 
 
 class Event(_Text):
@@ -89,30 +89,30 @@ class Event(_Text):
     DISCONNECT = "disconnect"
     """DisconnectWhatsAppCall."""
     LEAVE = "leave"
-    """DisconnectWhatsAppCall with USER_INITIATED of a call that the user did not end.
+    """DisconnectWhatsAppCall with USER_INITIATED, although the user did not end the call.
 
-    LiveKit leaves it and does not tell Meta, so that the user's phone stays in the call."""
+    LiveKit leaves without telling Meta, so the user's phone stays in the call."""
     NO_ANSWER = "no_answer"
-    """It rang for as long as it may."""
+    """The ringing timed out."""
     NOT_CONNECTED = "not_connected"
-    """The user picked up, and nobody sent the SDP."""
+    """The user picked up, but nobody sent the SDP in time."""
     NOT_JOINED = "not_joined"
-    """The wait for the other party in the room was in vain."""
+    """The agent did not join in time."""
     RELEASE = "release"
-    """LiveKit gives up a call that ended and was not disconnected."""
+    """LiveKit releases an ended call that nobody disconnected."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a call has come.
+    """Where a call is in its life.
 
     Args:
         provider: WhatsApp or Twilio.
         direction: inbound or outbound.
-        state: where it is.
-        bridged: True once LiveKit has a part in it: dialled, accepted, or a Twilio session.
-        picked_up: True once both sides were in the call.
-        joined: True once the agent is in the room too.
+        state: the state.
+        bridged: True once LiveKit takes part: dialled, accepted, or a Twilio session.
+        picked_up: True once both sides have been in the call.
+        joined: True once the agent is in the room.
         released: True once LiveKit's part is over.
         ended_by: the event that ended it.
     """
@@ -129,15 +129,15 @@ class Progress:
 
 @dataclass(frozen=True)
 class Timeouts:
-    """How long a call may stay where it is, in seconds.
+    """How long a call stays in a state, in seconds.
 
     Args:
-        ring: a dialled WhatsApp call rings, where the request sets no ringing_timeout.
-        offer: an inbound WhatsApp call rings (Meta gives the business up to a minute).
-        connect: an answered call waits for its SDP.
-        stream: a Twilio session waits for its stream.
-        release: LiveKit keeps a call after the user hung up without a Disconnect.
-        join: a waiting Accept or Connect waits, where the request sets no ringing_timeout.
+        ring: how long a dialled WhatsApp call rings, unless the request sets ringing_timeout.
+        offer: how long an inbound WhatsApp call rings (Meta gives the business up to a minute).
+        connect: how long a call that the user picked up waits for its SDP.
+        stream: how long a Twilio session waits for its stream.
+        release: how long LiveKit keeps an ended call that nobody disconnects.
+        join: how long Accept or Connect waits, unless the request sets ringing_timeout.
 
     Raises:
         ValueError: one is negative.
@@ -170,35 +170,30 @@ _BY_USER = (Event.HANG_UP, Event.REJECT, Event.BUSY, Event.NO_ANSWER)
 
 
 def transition(progress: Progress, event: Event) -> Progress:
-    """Return how far a call is after an event.
+    """Return the progress of a call after an event.
 
     Raises:
-        AlreadyExists: Accept or Connect of a call that is accepted or connected.
+        AlreadyExists: Accept or Connect of a call that is already accepted or connected.
         FailedPrecondition: Accept or Connect of a call that has ended.
-        NotFound: Accept, Connect or Disconnect of a call that LiveKit does not have (any more).
-        ValueError: the event cannot happen to a call in this state.
+        NotFound: Accept, Connect, or Disconnect of a call that LiveKit does not take part in.
+        ValueError: the event cannot happen in this state.
     """
     if event in (Event.ACCEPT, Event.CONNECT):
         return _bridge(progress, event)
     if event in (Event.DISCONNECT, Event.LEAVE):
         if _is_twilio(progress):
-            raise NotFound("call not found: a Twilio call is ended at Twilio")
+            raise NotFound("call not found: end a Twilio call through Twilio's API")
         if not progress.bridged or progress.released:
-            raise NotFound("call not found: it is not accepted, or disconnected already")
+            raise NotFound("call not found: it is not accepted yet, or already disconnected")
         if progress.state is State.ENDED:
             return replace(progress, released=True)
     if event is Event.RELEASE and progress.state is State.ENDED and not progress.released:
         return replace(progress, released=True)
     if progress.state in _ENDINGS.get(event, ()):
-        # Meta tells the app, not LiveKit, that the user ended a call or did not answer; everything
-        # else LiveKit did itself or, with Twilio, saw as the end of its own stream.
-        theirs = event in _BY_USER and progress.provider is Provider.WHATSAPP
-        return replace(
-            progress,
-            state=State.ENDED,
-            ended_by=event,
-            released=not (theirs and progress.bridged),
-        )
+        # If the WhatsApp user ends a call or does not pick up, Meta tells the app and not LiveKit.
+        # LiveKit knows of every other ending: it caused it, or saw the end of Twilio's stream.
+        unknown = event in _BY_USER and progress.provider is Provider.WHATSAPP and progress.bridged
+        return replace(progress, state=State.ENDED, ended_by=event, released=not unknown)
     if event is Event.ANSWER and progress.state is State.RINGING and _is_dialled(progress):
         return replace(progress, state=State.ANSWERED)
     if event is Event.STREAM and progress.state is State.RINGING and _is_twilio(progress):
@@ -211,12 +206,12 @@ def transition(progress: Progress, event: Event) -> Progress:
 def next_timeout(
     progress: Progress, timeouts: Timeouts, ringing_timeout: float = 0.0
 ) -> Optional[tuple[float, Event]]:
-    """Return how long a call may stay as it is, and the event that then happens.
+    """Return how many seconds a call stays as it is, and the event that then happens.
 
     Args:
-        progress: how far the call is.
+        progress: where the call is.
         timeouts: the limits.
-        ringing_timeout: the request's own limit to the ringing, in seconds; 0 if it set none.
+        ringing_timeout: the request's limit, in seconds; 0 if it has none.
     """
     if progress.state is State.RINGING:
         if progress.provider is Provider.TWILIO:
@@ -238,9 +233,8 @@ def _bridge(progress: Progress, event: Event) -> Progress:
     if progress.state is State.ENDED:
         raise FailedPrecondition("connection is closed: the call has ended")
     if progress.state is State.ACTIVE:
-        raise AlreadyExists(f"the call is {event}ed already")
-    # A dialled call may be connected while it still rings: the caller has an SDP, so the user is
-    # taken to have picked up.
+        raise AlreadyExists(f"the call is already {event}ed")
+    # Connecting a dialled call while it rings picks it up: the caller already has the user's SDP.
     return replace(progress, state=State.ACTIVE, bridged=True, picked_up=True)
 
 

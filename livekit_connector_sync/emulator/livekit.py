@@ -8,140 +8,134 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import random
+import secrets
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Optional
+from typing import Any, Optional
 
 from .._runtime.jws import sign
+from .calls import Call
+from .http_client import check_url
 from .lifecycle import Event, Provider
-from .sender import checked_url
+from .outbox import DeliveryRules, Webhook
 
-if TYPE_CHECKING:
-    from .calls import Call
-
-__all__ = ["LiveKitWebhooks", "Rooms", "authorization", "is_final", "is_taken"]
-
-RETRY_DELAYS = (0.5, 1.0, 2.0, 4.0)
-"""Seconds between deliveries of an event that was not taken; after the last it is dropped."""
+__all__ = ["LiveKitWebhooks", "Rooms"]
 
 _TOKEN_LIFETIME = 300  # seconds
 
 
 @dataclass(frozen=True)
-class LiveKitWebhooks:
-    """Where LiveKit's webhooks are sent.
+class LiveKitWebhooks(DeliveryRules):
+    """Where LiveKit's webhooks go.
 
     Args:
-        url: the developer's webhook; empty to send nothing.
-        duplicates: how many more times to deliver each event.
+        url: your app's webhook; "" to send nothing.
+        duplicates: how many more times to send each webhook.
 
     Raises:
-        ValueError: the url is none, or the number is negative.
+        ValueError: the URL is not an http or https URL, or `duplicates` is negative.
     """
 
     url: str = ""
     duplicates: int = 0
 
+    user_agent = "LiveKit"
+    retry_delays = (0.5, 1.0, 2.0, 4.0)
+    in_order = True
+
     def __post_init__(self) -> None:
-        checked_url("LiveKitWebhooks.url", self.url)
+        check_url("LiveKitWebhooks.url", self.url)
         if self.duplicates < 0:
             raise ValueError(f"LiveKitWebhooks.duplicates must be 0 or more, not {self.duplicates}")
 
+    def is_accepted(self, result: str) -> bool:
+        """Return whether the result of a delivery is a 2xx."""
+        return len(result) == 3 and result.startswith("2")
 
-def is_taken(result: str) -> bool:
-    """Return whether a delivery's result says that the app took it."""
-    return len(result) == 3 and result.startswith("2")
+    def is_final(self, result: str) -> bool:
+        """Return whether LiveKit gives up after a result."""
+        retryable = result == "429" or (result.startswith("5") and result != "501")
+        return result.isdigit() and not retryable
 
-
-def is_final(result: str) -> bool:
-    """Return whether LiveKit does not deliver again after such a result."""
-    again = result == "429" or (result.startswith("5") and result != "501")
-    return result.isdigit() and not again
-
-
-def authorization(body: bytes, api_key: str, api_secret: str, now: float) -> str:
-    """Return the Authorization header of a body: a bare JWT that vouches for its SHA-256."""
-    digest = base64.b64encode(hashlib.sha256(body).digest()).decode("ascii")
-    claims = {
-        "iss": api_key,
-        "nbf": int(now) - 5,
-        "exp": int(now) + _TOKEN_LIFETIME,
-        "sha256": digest,
-    }
-    return sign(claims, api_secret)
+    def make_headers(self, body: bytes, api_key: str, api_secret: str) -> dict[str, str]:
+        """Return the headers of a webhook, with a JWT that contains the body's SHA-256."""
+        now = int(time.time())  # the app's clock, which `advance` does not move
+        claims = {
+            "iss": api_key,
+            "nbf": now - 5,
+            "exp": now + _TOKEN_LIFETIME,
+            "sha256": base64.b64encode(hashlib.sha256(body).digest()).decode("ascii"),
+        }
+        return {
+            "Content-Type": "application/webhook+json",
+            "Authorization": sign(claims, api_secret),
+        }
 
 
 class Rooms:
-    """The rooms that calls are in, and the webhooks about them.
+    """The rooms of the calls, and the webhooks about them.
 
-    A room begins with LiveKit's part in the first of its calls and ends with that in the last; a
-    call's participant is there from the moment both sides are connected.
-
-    Args:
-        rng: makes ids.
+    A room opens when LiveKit joins the first of its calls and closes when LiveKit has left the
+    last. A call's participant is in the room from the moment both sides are connected.
     """
 
-    def __init__(self, rng: random.Random) -> None:
-        self._rng = rng
+    def __init__(self) -> None:
         self._open: dict[str, _Room] = {}
 
-    def bodies(self, call: Call, event: Event, at: float) -> list[bytes]:
-        """Return the webhook bodies that an event of a call brings, in order.
+    def webhooks(self, call: Call, event: Event, at: float) -> Iterator[Webhook]:
+        """Return the webhooks that an event of a call causes, in order.
 
         Args:
-            call: the call, as it is after the event.
+            call: the call, after the event.
             event: what happened.
-            at: when, in seconds since 1970.
+            at: when it happened, in seconds since 1970.
         """
-        found: list[bytes] = []
         room = self._open.get(call.room_name)
         if event in (Event.DIAL, Event.SESSION, Event.ACCEPT):
             if room is None:
-                room = _Room(call.room_name, self._sid("RM"), at)
+                room = _Room(call.room_name, f"RM_{secrets.token_hex(6)}", at)
                 self._open[room.name] = room
-                found.append(self._body("room_started", room, at))
+                yield _webhook("room_started", room, at)
             room.calls.add(call.id)
         if room is None:
-            return found
+            return
         if event in (Event.ACCEPT, Event.CONNECT, Event.STREAM):
-            found.append(self._body("participant_joined", room, at, _caller(call)))
+            yield _webhook("participant_joined", room, at, _caller(call))
         if event is Event.JOIN:
-            found += [self._body("participant_joined", room, at, who) for who in _agents(call)]
+            for agent in _agents(call):
+                yield _webhook("participant_joined", room, at, agent)
         if call.progress.released and call.id in room.calls:
             room.calls.discard(call.id)
-            there = [_caller(call)] if call.progress.picked_up else []
-            there += _agents(call) if call.progress.joined else []
-            for participant in there:
-                gone = {**participant, "state": "DISCONNECTED"}
-                found.append(self._body("participant_left", room, at, gone))
+            present = [_caller(call)] if call.progress.picked_up else []
+            present += _agents(call) if call.progress.joined else []
+            for participant in present:
+                left = {**participant, "state": "DISCONNECTED"}
+                yield _webhook("participant_left", room, at, left)
             if not room.calls:
                 del self._open[room.name]
-                found.append(self._body("room_finished", room, at))
-        return found
-
-    def _body(
-        self, event: str, room: _Room, at: float, participant: Optional[dict[str, Any]] = None
-    ) -> bytes:
-        document: dict[str, Any] = {
-            "event": event,
-            "room": {"sid": room.sid, "name": room.name, "creationTime": str(int(room.opened))},
-        }
-        if participant is not None:
-            document["participant"] = participant
-        document["id"] = f"EV_{self._rng.getrandbits(64):016x}"
-        document["createdAt"] = str(int(at))
-        return json.dumps(document, separators=(",", ":")).encode("utf-8")
-
-    def _sid(self, prefix: str) -> str:
-        return f"{prefix}_{self._rng.getrandbits(48):012x}"
+                yield _webhook("room_finished", room, at)
 
 
 @dataclass(frozen=True)
 class _Room:
     name: str
     sid: str
-    opened: float
+    opened_at: float
     calls: set[str] = field(default_factory=set)
+
+
+def _webhook(
+    event: str, room: _Room, at: float, participant: Optional[dict[str, Any]] = None
+) -> Webhook:
+    document = {
+        "event": event,
+        "room": {"sid": room.sid, "name": room.name, "creationTime": str(int(room.opened_at))},
+        **({"participant": participant} if participant is not None else {}),
+        "id": f"EV_{secrets.token_hex(8)}",
+        "createdAt": str(int(at)),
+    }
+    return Webhook(event, json.dumps(document, separators=(",", ":")).encode())
 
 
 def _caller(call: Call) -> dict[str, Any]:

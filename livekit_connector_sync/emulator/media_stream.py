@@ -1,5 +1,6 @@
-"""The WebSocket that Twilio opens for a session; needs the `emulator` extra.
+"""A Twilio session's URL: TwiML over HTTP, and the media stream as a WebSocket.
 
+The WebSocket needs the `emulator` extra.
 Source: https://www.twilio.com/docs/voice/media-streams/websocket-messages, RFC 6455
 """
 
@@ -8,105 +9,115 @@ from __future__ import annotations
 import contextlib
 import socket
 import time
-from typing import TYPE_CHECKING, Callable, Optional, Union
+from typing import TYPE_CHECKING, Optional
 
+from ..errors import NotFound
 from ..server import Response
-from .http_server import HTTPRequest, Takeover
-from .twilio import stream_event
+from .calls import Call, CallRegistry
+from .http_server import HTTPRequest, Reply, Takeover, text_response
+from .lifecycle import Event, State
+from .regions import Region, Regions
+from .twilio import stream_event, twiml
 
 if TYPE_CHECKING:
     from websockets.server import ServerProtocol
 
-__all__ = ["Stream", "accept_stream", "is_upgrade"]
+__all__ = ["TWILIO_PATH", "MediaStreams"]
 
+TWILIO_PATH = "/twilio/"
 _MAX_MESSAGE = 1024 * 1024  # bytes
-_GLANCE = 0.05  # seconds
-_PATIENCE = 1.0  # seconds
+_POLL = 0.05  # seconds between two looks at the call's state
+_MAX_GOODBYE = 1.0  # seconds that the client has to reply to our close frame
 
 
-class Stream:
-    """A WebSocket that is open, that others may close."""
-
-    def __init__(self) -> None:
-        self.closing = False
-        self.running = False  # between `start` and `stop`
-
-    def close(self) -> None:
-        """Have the stream's own thread say goodbye, in a moment."""
-        self.closing = True
-
-
-def is_upgrade(request: HTTPRequest) -> bool:
-    """Return whether a request asks for a WebSocket."""
-    return request.headers.get("upgrade", "").lower() == "websocket"
-
-
-def accept_stream(
-    request: HTTPRequest,
-    opened: Callable[[Stream], None],
-    started: Callable[[Stream], bool],
-    ended: Callable[[Stream], None],
-) -> Union[Response, Takeover]:
-    """Return the answer to a request for a WebSocket: the handshake and then the stream.
+class MediaStreams:
+    """Responds to Twilio's requests to the URL of a session. A session serves one stream.
 
     Args:
-        request: the request.
-        opened: called after the handshake.
-        started: called once the stream's `start` message is there; False closes the stream.
-        ended: called at the stream's `stop` message, and at the connection's end.
+        registry: holds the calls.
+        regions: knows the emulator's URL.
     """
-    try:
+
+    def __init__(self, registry: CallRegistry, regions: Regions) -> None:
+        self._registry = registry
+        self._regions = regions
+
+    def url_of(self, session: str) -> str:
+        """Return the URL of a session's stream, "ws://..." or "wss://..."."""
+        return f"ws{self._regions.url[4:]}{TWILIO_PATH}{session}"
+
+    def respond(self, region: Region, request: HTTPRequest) -> Reply:
+        """Respond with TwiML, or accept the stream."""
+        try:
+            call = self._registry.get(request.path[len(TWILIO_PATH) :])
+        except NotFound as exc:
+            return text_response(404, exc.message)
+        if call.state is not State.RINGING:
+            return text_response(409, "this session is used up: each serves one stream")
+        if request.headers.get("upgrade", "").lower() != "websocket":
+            return Response(200, {"Content-Type": "text/xml"}, twiml(call.connect_url))
+        try:
+            import websockets.server  # noqa: F401
+        except ImportError:
+            return text_response(
+                501, "WebSockets need the extra: pip install 'livekit-connector-sync[emulator]'"
+            )
+        return Takeover(lambda connection: self._serve(call, request.head, connection))
+
+    def _serve(self, call: Call, head: bytes, connection: socket.socket) -> None:
         from websockets.frames import Frame, Opcode
         from websockets.http11 import Request
         from websockets.server import ServerProtocol
-    except ImportError:
-        text = b"WebSockets need the extra: pip install 'livekit-connector-sync[emulator]'\n"
-        return Response(501, {"Content-Type": "text/plain"}, text)
 
-    def serve(connection: socket.socket) -> None:
         protocol = ServerProtocol(max_size=_MAX_MESSAGE)
-        protocol.receive_data(request.raw_head)
+        protocol.receive_data(head)
         for event in protocol.events_received():
             if isinstance(event, Request):
                 protocol.send_response(protocol.accept(event))
         if protocol.state.name != "OPEN":
             _flush(connection, protocol)
             return
-        stream = Stream()
-        opened(stream)
-        # Whoever closes the stream is seen between two reads.
-        connection.settimeout(_GLANCE)
-        patience: Optional[float] = None  # until when the client may answer our goodbye
+        connection.settimeout(_POLL)
+        started = False
+        closing_until: Optional[float] = None
         try:
-            while _flush(connection, protocol) and not (patience and time.monotonic() > patience):
-                data = _received(connection)
+            while _flush(connection, protocol):
+                if closing_until is not None and time.monotonic() > closing_until:
+                    return
+                data = _receive(connection)
                 if data:
                     protocol.receive_data(data)
                 elif data is not None:
                     protocol.receive_eof()
-                code = 1000 if stream.closing else None
+                code = 1000 if call.state is State.ENDED else None
                 for event in protocol.events_received():
-                    if code is not None or patience is not None:
+                    if code is not None or closing_until is not None:
                         break
                     if not isinstance(event, Frame) or event.opcode is not Opcode.TEXT:
                         continue
                     message = stream_event(bytes(event.data))
-                    if message == "start" and not stream.running and not started(stream):
-                        code = 1008
-                    elif message == "stop" and stream.running:
-                        ended(stream)
+                    if message == "start" and not started:
+                        started = self._apply(call, Event.STREAM)
+                        code = None if started else 1008  # another stream was first
+                    elif message == "stop" and started:
+                        self._apply(call, Event.HANG_UP)
                         code = 1000
                 if code is not None and protocol.state.name == "OPEN":
                     protocol.send_close(code)
-                    patience = time.monotonic() + _PATIENCE
+                    closing_until = time.monotonic() + _MAX_GOODBYE
         finally:
-            ended(stream)
+            if started:
+                self._apply(call, Event.HANG_UP)
 
-    return Takeover(serve)
+    def _apply(self, call: Call, event: Event) -> bool:
+        with contextlib.suppress(ValueError, NotFound):  # ended, or forgotten
+            self._registry.apply(call, event)
+            return True
+        return False
 
 
-def _received(connection: socket.socket) -> Optional[bytes]:
-    """Return what came: nothing at the end, None if that takes longer than a glance."""
+def _receive(connection: socket.socket) -> Optional[bytes]:
+    """Return what arrives: b"" at the end, None if nothing arrives for a moment."""
     try:
         return connection.recv(65536)
     except socket.timeout:
@@ -114,7 +125,7 @@ def _received(connection: socket.socket) -> Optional[bytes]:
 
 
 def _flush(connection: socket.socket, protocol: ServerProtocol) -> bool:
-    """Send what the protocol has to say; return False once the connection is over."""
+    """Send what the protocol has to send; return False once the connection is over."""
     for data in protocol.data_to_send():
         if data:
             connection.sendall(data)

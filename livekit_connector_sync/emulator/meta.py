@@ -1,4 +1,4 @@
-"""Meta's side: the `calls` webhooks that a WhatsApp call brings to the developer's app.
+"""Meta's side: the `calls` webhooks about a WhatsApp call.
 
 Source: https://developers.facebook.com/docs/whatsapp/cloud-api/calling (user-initiated and
 business-initiated calls), https://developers.facebook.com/docs/graph-api/webhooks
@@ -11,182 +11,168 @@ import hmac
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Optional
+from typing import Any
+from urllib.parse import urlencode
 
+from .calls import Call
+from .http_client import check_url
 from .lifecycle import Direction, Event
-from .sender import checked_url
+from .outbox import DeliveryRules, Webhook
 
-if TYPE_CHECKING:
-    from .calls import Call
-
-__all__ = ["MetaWebhooks", "bodies", "envelope", "is_taken", "signature"]
-
-RETRY_DELAYS = (0.0, 10.0, 60.0, 600.0, 3600.0, 21600.0, *(86400.0,) * 6)
-"""Seconds between deliveries of an update that was not taken: at once, then up to a week."""
+__all__ = ["MetaWebhooks", "signature"]
 
 
 @dataclass(frozen=True)
-class MetaWebhooks:
-    """Where and how Meta's webhooks are sent.
+class MetaWebhooks(DeliveryRules):
+    """Where Meta's webhooks go, and what they contain.
 
     Args:
-        url: the developer's webhook; empty to send nothing.
+        url: your app's webhook; "" to send nothing.
         app_secret: signs every body (X-Hub-Signature-256).
         verify_token: sent in the GET handshake.
         account_id: the WhatsApp Business account.
-        business_number: the number that the webhooks show, in digits.
-        status_as_list: write the status of a terminate as a list, as Meta's page prints it; real
-            webhooks have a plain text.
-        omit_direction: leave the direction out of connect, as Meta's first sample does.
-        duplicates: how many more times to deliver each update.
+        status_as_list: write the status of a terminate as a list, as Meta's documentation prints
+            it; real webhooks have a text.
+        omit_direction: leave the direction out of connect, as in Meta's first sample.
+        duplicates: how many more times to send each webhook.
 
     Raises:
-        ValueError: the url is none, or the number is negative.
+        ValueError: the URL is not an http or https URL, or `duplicates` is negative.
     """
 
     url: str = ""
     app_secret: str = field(default="emulated-app-secret", repr=False)
     verify_token: str = field(default="emulated-verify-token", repr=False)
     account_id: str = "102290129340398"
-    business_number: str = "15550783881"
     status_as_list: bool = False
     omit_direction: bool = False
     duplicates: int = 0
 
+    user_agent = "facebookexternalua"
+    # At once, then less and less often, for a week.
+    retry_delays = (0.0, 10.0, 60.0, 600.0, 3600.0, 21600.0, *(86400.0,) * 6)
+
     def __post_init__(self) -> None:
-        checked_url("MetaWebhooks.url", self.url)
+        check_url("MetaWebhooks.url", self.url)
         if self.duplicates < 0:
             raise ValueError(f"MetaWebhooks.duplicates must be 0 or more, not {self.duplicates}")
 
+    def make_headers(self, body: bytes) -> dict[str, str]:
+        """Return the headers of a webhook, with its signature."""
+        return {
+            "Content-Type": "application/json",
+            "X-Hub-Signature-256": signature(body, self.app_secret),
+        }
 
-def is_taken(result: str) -> bool:
-    """Return whether a delivery's result says that the app took it."""
-    return result == "200"
+    def handshake_url(self, challenge: str) -> str:
+        """Return the URL of the GET handshake."""
+        query = {
+            "hub.mode": "subscribe",
+            "hub.challenge": challenge,
+            "hub.verify_token": self.verify_token,
+        }
+        return f"{self.url}{'&' if '?' in self.url else '?'}{urlencode(query)}"
+
+    def webhooks(self, call: Call, event: Event, at: float) -> Iterable[Webhook]:
+        """Return the webhooks that an event of a WhatsApp call causes, in order.
+
+        Args:
+            call: the call, after the event.
+            event: what happened.
+            at: when it happened, in seconds since 1970.
+        """
+        if event is Event.DIAL:
+            yield self._status(call, "RINGING", at)
+        elif event is Event.OFFER or event is Event.ANSWER:
+            yield self._connect(call, at)
+        elif event is Event.CONNECT:
+            yield self._status(call, "ACCEPTED", at)
+        elif call.ended_by is event:
+            if event is Event.REJECT and call.direction is Direction.OUTBOUND:
+                yield self._status(call, "REJECTED", at)
+            yield self._terminate(call, event, at)
+
+    def _connect(self, call: Call, at: float) -> Webhook:
+        update = {
+            **_parties(call),
+            "event": "connect",
+            "timestamp": str(int(at)),
+            "session": {"sdp_type": call.sdp.type, "sdp": call.sdp.sdp},
+            **_callback_data(call),
+        }
+        if not self.omit_direction:
+            update["direction"] = _direction(call)
+        if call.direction is Direction.OUTBOUND:
+            update["connection"] = {"webrtc": {"sdp": call.sdp.sdp}}
+            return self._webhook("calls connect", call, calls=[update])
+        contact = {"profile": {"name": call.user_name}, "wa_id": call.user_number}
+        return self._webhook("calls connect", call, calls=[update], contacts=[contact])
+
+    def _terminate(self, call: Call, event: Event, at: float) -> Webhook:
+        status = "COMPLETED" if call.progress.picked_up else "FAILED"
+        update: dict[str, Any] = {
+            **_parties(call),
+            "event": "terminate",
+            "direction": _direction(call),
+            "timestamp": str(int(at)),
+            "status": [status] if self.status_as_list else status,
+            **_callback_data(call),
+        }
+        started = call.time_of(Event.ACCEPT, Event.CONNECT)
+        if started is not None:
+            update["start_time"] = str(int(started))
+            update["end_time"] = str(int(at))
+            update["duration"] = int(at) - int(started)
+        errors: dict[str, Any] = {}
+        if event is Event.NOT_CONNECTED:
+            text = "Call connect timed out: the SDP was applied too late"
+            errors["errors"] = [{"code": 138007, "title": text, "message": text}]
+        return self._webhook("calls terminate", call, calls=[{**update, **errors}], **errors)
+
+    def _status(self, call: Call, status: str, at: float) -> Webhook:
+        update = {
+            "id": call.id,
+            "timestamp": str(int(at)),
+            "type": "call",
+            "status": status,
+            "recipient_id": call.user_number,
+            **_callback_data(call),
+        }
+        return self._webhook(f"status {status}", call, statuses=[update])
+
+    def _webhook(self, title: str, call: Call, **parts: Any) -> Webhook:
+        metadata = {
+            "display_phone_number": call.business_number,
+            "phone_number_id": call.phone_number_id,
+        }
+        value = {"messaging_product": "whatsapp", "metadata": metadata, **parts}
+        change = {"field": "calls", "value": value}
+        document = {
+            "object": "whatsapp_business_account",
+            "entry": [{"id": self.account_id, "changes": [change]}],
+        }
+        return Webhook(title, json.dumps(document, separators=(",", ":")).encode())
 
 
 def signature(body: bytes, app_secret: str) -> str:
     """Return the X-Hub-Signature-256 header of a body.
 
-    Apart from `webhooks`, which it puts to the test: a mistake here does not hide one there.
+    Independent of the package's own verification, so that a mistake in one shows in the other.
     """
     return f"sha256={hmac.new(app_secret.encode(), body, hashlib.sha256).hexdigest()}"
 
 
-def bodies(call: Call, event: Event, at: float, config: MetaWebhooks) -> Iterable[bytes]:
-    """Return the webhook bodies that an event of a WhatsApp call brings, in order.
-
-    Args:
-        call: the call, as it is after the event.
-        event: what happened.
-        at: when, in seconds since 1970.
-        config: the account and the variations.
-    """
-    if event is Event.DIAL:
-        yield _status(call, "RINGING", at, config)
-    elif event is Event.OFFER or event is Event.ANSWER:
-        yield _update(call, config, calls=[_connect(call, at, config)], contacts=_contacts(call))
-    elif event is Event.CONNECT:
-        yield _status(call, "ACCEPTED", at, config)
-    elif call.ended_by is event:
-        if event is Event.REJECT and call.direction is Direction.OUTBOUND:
-            yield _status(call, "REJECTED", at, config)
-        errors = _errors(event)
-        terminate = _terminate(call, at, config)
-        yield _update(call, config, calls=[{**terminate, **errors}], **errors)
-
-
-def envelope(value: dict[str, Any], account_id: str) -> bytes:
-    """Return the body of a webhook with one update."""
-    change = {"field": "calls", "value": value}
-    document = {
-        "object": "whatsapp_business_account",
-        "entry": [{"id": account_id, "changes": [change]}],
-    }
-    return json.dumps(document, separators=(",", ":")).encode("utf-8")
-
-
-def _update(call: Call, config: MetaWebhooks, **parts: Any) -> bytes:
-    metadata = {
-        "display_phone_number": _business_number(call, config),
-        "phone_number_id": call.phone_number_id,
-    }
-    value = {"messaging_product": "whatsapp", "metadata": metadata}
-    return envelope({**value, **{k: v for k, v in parts.items() if v}}, config.account_id)
-
-
-def _connect(call: Call, at: float, config: MetaWebhooks) -> dict[str, Any]:
-    update = {
-        **_parties(call, config),
-        "event": "connect",
-        "timestamp": str(int(at)),
-        "direction": _meta_direction(call),
-        "session": {"sdp_type": call.sdp.type, "sdp": call.sdp.sdp},
-    }
-    if call.direction is Direction.OUTBOUND:
-        update["connection"] = {"webrtc": {"sdp": call.sdp.sdp}}
-    if config.omit_direction:
-        del update["direction"]
-    return {**update, **_callback_data(call)}
-
-
-def _terminate(call: Call, at: float, config: MetaWebhooks) -> dict[str, Any]:
-    status = "COMPLETED" if call.progress.picked_up else "FAILED"
-    update: dict[str, Any] = {
-        **_parties(call, config),
-        "event": "terminate",
-        "direction": _meta_direction(call),
-        "timestamp": str(int(at)),
-        "status": [status] if config.status_as_list else status,
-    }
-    started = call.time_of(Event.ACCEPT, Event.CONNECT)
-    if started is not None:
-        update["start_time"] = str(int(started))
-        update["end_time"] = str(int(at))
-        update["duration"] = int(at) - int(started)
-    return {**update, **_callback_data(call)}
-
-
-def _status(call: Call, status: str, at: float, config: MetaWebhooks) -> bytes:
-    update = {
-        "id": call.id,
-        "timestamp": str(int(at)),
-        "type": "call",
-        "status": status,
-        "recipient_id": call.user_number,
-        **_callback_data(call),
-    }
-    return _update(call, config, statuses=[update])
-
-
-def _errors(event: Event) -> dict[str, Any]:
-    if event is not Event.NOT_CONNECTED:
-        return {}
-    text = "Call connect timed out: the SDP was applied too late"
-    return {"errors": [{"code": 138007, "title": text, "message": text}]}
-
-
-def _parties(call: Call, config: MetaWebhooks) -> dict[str, str]:
-    business = _business_number(call, config)
+def _parties(call: Call) -> dict[str, Any]:
     inbound = call.direction is Direction.INBOUND
     return {
         "id": call.id,
-        "to": business if inbound else call.user_number,
-        "from": call.user_number if inbound else business,
+        "to": call.business_number if inbound else call.user_number,
+        "from": call.user_number if inbound else call.business_number,
     }
 
 
-def _contacts(call: Call) -> Optional[list[dict[str, Any]]]:
-    if call.direction is Direction.OUTBOUND:
-        return None
-    return [{"profile": {"name": call.user_name}, "wa_id": call.user_number}]
-
-
-def _meta_direction(call: Call) -> str:
+def _direction(call: Call) -> str:
     return "USER_INITIATED" if call.direction is Direction.INBOUND else "BUSINESS_INITIATED"
-
-
-def _business_number(call: Call, config: MetaWebhooks) -> str:
-    return call.business_number or config.business_number
 
 
 def _callback_data(call: Call) -> dict[str, str]:

@@ -1,7 +1,7 @@
-"""Faults on demand: the control header of LiveKit's own test server, for Connector's RPCs.
+"""Faults on demand: the X-Lk-Mock header of LiveKit's test server, for the Connector's RPCs.
 
-A request that carries `X-Lk-Mock` (a JSON object), or one of the older `X-Lk-Mock-*` headers, is
-answered as that server answers: from the header alone, whatever calls there are.
+The header is a JSON object. The response depends only on the header, not on any call. The older
+`X-Lk-Mock-*` headers work too.
 Source: https://github.com/livekit/livekit/tree/master/cmd/test-server
 """
 
@@ -18,12 +18,19 @@ from google.protobuf.message import Message
 from .._runtime.method import MethodInfo
 from ..server import Response
 
-__all__ = ["Directives", "directives_of", "failure", "mock_message", "turned_away"]
+__all__ = [
+    "Directives",
+    "mock_error",
+    "mock_failure",
+    "mock_message",
+    "pinned_elsewhere",
+    "read_directives",
+]
 
 HEADER = "x-lk-mock"
 REGION_HEADER = "X-Lk-Mock-Region"
-_DEFAULT_DELAY = 30_000  # milliseconds, of the old "delay" fail mode
-_LONGEST_DELAY = 3_600_000  # milliseconds
+_DEFAULT_DELAY = 30_000  # milliseconds, of the older "delay" fail mode
+_MAX_DELAY = 3_600_000  # milliseconds
 
 _CODES = {
     400: "invalid_argument",
@@ -36,18 +43,18 @@ _CODES = {
 
 @dataclass(frozen=True)
 class Directives:
-    """What the header asks for. `sipStatus` is left out: it concerns the SIP service only.
+    """The fields of the header, without `sipStatus`, which only the SIP service uses.
 
     Args:
-        fail_regions: regions, by index, that fail the request.
-        fail_mode: how: "status", "drop" (close the connection) or "delay" (old: wait first).
+        fail_regions: the indexes of the regions that fail the request.
+        fail_mode: "status", "drop" (close the connection), or "delay" (older: wait first).
         fail_status: the HTTP status of a failure.
-        fail_twirp_code: the Twirp code of a failure; empty for the one that goes with the status.
-        delay_ms: milliseconds to wait before any answer.
+        fail_twirp_code: the Twirp code of a failure; empty to derive it from the status.
+        delay_ms: milliseconds to wait before any response.
         regions_status: the HTTP status of GET /settings/regions.
-        response: the response message as protojson, in place of the made-up one.
+        response: the response message as protojson; None for a mock message.
         skip_auth: True to accept any token, or none.
-        pinned_regions: names of the regions that serve the project; empty for all.
+        pinned_regions: the names of the regions that serve the project; empty for all.
         old_delay_ms: milliseconds that the fail mode "delay" waits.
     """
 
@@ -62,57 +69,52 @@ class Directives:
     pinned_regions: tuple[str, ...] = ()
     old_delay_ms: int = _DEFAULT_DELAY
 
-    def seconds_to_wait(self, region: int) -> float:
-        """Return the seconds to wait before a region answers."""
+    def delay(self, region: int) -> float:
+        """Return the seconds to wait before a region responds."""
         old = self.fail_mode == "delay" and region in self.fail_regions
         return (self.delay_ms + (self.old_delay_ms if old else 0)) / 1000
 
-    def serves(self, region_name: str) -> bool:
-        """Return whether the project is allowed in a region."""
+    def is_served_by(self, region_name: str) -> bool:
+        """Return whether a region serves the project."""
         return not self.pinned_regions or region_name in self.pinned_regions
 
 
-def directives_of(headers: Mapping[str, str]) -> Optional[Directives]:
-    """Return what a request's control headers ask for, None if it has none.
+def read_directives(headers: Mapping[str, str]) -> Optional[Directives]:
+    """Read the mock headers of a request; return None if it has none.
 
     Args:
-        headers: the request's headers, names in lower case.
+        headers: the request's headers, with names in lower case.
     """
     if not any(name.startswith(HEADER) for name in headers):
         return None
     return _overlay(_from_old_headers(headers), headers.get(HEADER, ""))
 
 
-def failure(directives: Directives, region: int) -> Optional[Response]:
-    """Return the answer with which a region fails; None if it does not fail."""
-    if region not in directives.fail_regions:
-        return None
+def mock_failure(directives: Directives) -> Response:
+    """Return the response of a region that fails the request."""
     status = directives.fail_status
     default = "unavailable" if status >= 500 else "internal"
     code = directives.fail_twirp_code or _CODES.get(status, default)
-    return error(status, code, f"mock failure (status {status})")
+    return mock_error(status, code, f"mock failure (status {status})")
 
 
-def error(status: int, code: str, message: str) -> Response:
-    """Return a Twirp error with a status of its own; its region header is empty."""
+def mock_error(status: int, code: str, message: str) -> Response:
+    """Return a Twirp error with any status; its region header is empty."""
     body = json.dumps({"code": code, "msg": message}).encode("utf-8")
     return Response(status, {"Content-Type": "application/json", REGION_HEADER: ""}, body)
 
 
-def turned_away() -> Response:
-    """Return the answer of a region in which the project is not allowed."""
-    return Response(
-        451,
-        {"Content-Type": "text/plain; charset=utf-8"},
-        b"project not allowed in this region.",
-    )
+def pinned_elsewhere() -> Response:
+    """Return the response of a region that does not serve the project."""
+    headers = {"Content-Type": "text/plain; charset=utf-8"}
+    return Response(451, headers, b"project not allowed in this region.")
 
 
 def mock_message(directives: Directives, method: MethodInfo[Any, Any], request: Message) -> Message:
-    """Return the response message: the header's, or one made up from the request.
+    """Return the response message: the header's, or else a mock message.
 
-    A made-up one repeats the request's fields of the same name and type, and has placeholders
-    for ids: "MOCK_WHATSAPP_CALL_ID".
+    A mock message copies the request's fields of the same name and type, and has placeholders for
+    ids, such as "MOCK_WHATSAPP_CALL_ID".
     """
     if directives.response is not None:
         message: Message = method.response_type()
@@ -122,9 +124,9 @@ def mock_message(directives: Directives, method: MethodInfo[Any, Any], request: 
         except json_format.ParseError:
             pass
     message = method.response_type()
-    asked = {field.name: (field, value) for field, value in request.ListFields()}
+    given = {field.name: (field, value) for field, value in request.ListFields()}
     for field in message.DESCRIPTOR.fields:
-        same, value = asked.get(field.name, (None, None))
+        same, value = given.get(field.name, (None, None))
         if same is not None and same.type == field.type and isinstance(value, (str, int, float)):
             setattr(message, field.name, value)
         elif field.type == field.TYPE_STRING and field.name.split("_")[-1] in ("id", "sid"):
@@ -154,11 +156,11 @@ def _from_old_headers(headers: Mapping[str, str]) -> Directives:
 
 
 def _overlay(directives: Directives, header: str) -> Directives:
-    """Return directives with the fields of the JSON header put over them.
+    """Override directives with the fields of the JSON header.
 
-    A field of the wrong type is left as it was, as in LiveKit's server.
+    A field of the wrong type is ignored, as in LiveKit's server.
     """
-    asked = _json_object(header) or {}
+    given = _json_object(header) or {}
     fields: dict[str, Any] = {}
     for key, name, types in (
         ("failMode", "fail_mode", str),
@@ -167,23 +169,23 @@ def _overlay(directives: Directives, header: str) -> Directives:
         ("delayMs", "delay_ms", int),
         ("response", "response", dict),
     ):
-        if isinstance(asked.get(key), types):
-            fields[name] = asked[key]
+        if isinstance(given.get(key), types):
+            fields[name] = given[key]
     if "fail_mode" in fields:
         fields["fail_mode"] = fields["fail_mode"].lower()
     delay = fields.get("delay_ms", directives.delay_ms)
-    fields["delay_ms"] = min(max(delay, 0), _LONGEST_DELAY)
+    fields["delay_ms"] = min(max(delay, 0), _MAX_DELAY)
     for key, name, default in (
         ("failStatus", "fail_status", directives.fail_status),
         ("regionsStatus", "regions_status", directives.regions_status),
     ):
-        fields[name] = _status(asked.get(key), default)
+        fields[name] = _status(given.get(key), default)
     for key, name, item in (
         ("failRegions", "fail_regions", int),
         ("pinnedRegions", "pinned_regions", str),
     ):
-        if isinstance(asked.get(key), list):
-            fields[name] = tuple(value for value in asked[key] if isinstance(value, item))
+        if isinstance(given.get(key), list):
+            fields[name] = tuple(value for value in given[key] if isinstance(value, item))
     return replace(directives, **fields)
 
 

@@ -1,46 +1,76 @@
-"""Delivers webhooks to the developer's app: one at a time of each lane, several lanes at once."""
+"""Delivers webhooks to the developer's app: in order within a lane, several lanes at once."""
 
 from __future__ import annotations
 
 import heapq
 import itertools
-import json
 import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Callable, Optional
+from typing import Callable, ClassVar, NamedTuple, Optional
 
 from .changes import Changes
 from .clock import Clock
-from .sender import Sender
+from .http_client import HTTPClient
 
-__all__ = ["Delivery", "Outbox", "Rules"]
+__all__ = ["Delivery", "DeliveryRules", "Outbox", "Webhook"]
 
-_MOST_SENDERS = 8  # deliveries at a time
-_EXCERPT = 500  # characters of an app's answer
+_MAX_THREADS = 8  # deliveries at a time
+_EXCERPT = 500  # characters of an app's response
+
+
+class DeliveryRules:
+    """How a sender delivers its webhooks; the base of its configuration.
+
+    Args:
+        user_agent: the User-Agent header.
+        retry_delays: seconds to wait before each retry of a webhook that was not accepted.
+        in_order: True if a webhook that waits for its retry holds up those behind it in its lane.
+    """
+
+    user_agent: ClassVar[str] = ""
+    retry_delays: ClassVar[Sequence[float]] = ()
+    in_order: ClassVar[bool] = False
+
+    def is_accepted(self, result: str) -> bool:
+        """Return whether a result means that the app accepted the webhook."""
+        return result == "200"
+
+    def is_final(self, result: str) -> bool:
+        """Return whether a result rules out a retry."""
+        return False
+
+
+class Webhook(NamedTuple):
+    """A webhook to send: what it is about, in a few words, and its body."""
+
+    title: str
+    body: bytes
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """One webhook, and what became of it.
+    """One webhook, and how its delivery went.
 
     Args:
         number: counts the deliveries of a sender.
-        sender: "meta", "livekit" or "twilio".
+        sender: "meta", "livekit", or "twilio".
         url: where it goes.
-        body: the bytes.
-        created: when it was made, in seconds since 1970 by the emulator's clock.
+        title: what it is about, in a few words.
+        body: its body.
+        created: when it was created, in seconds since 1970 by the emulator's clock.
         call_id: the call that it is about.
-        results: the answers so far: an HTTP status each, or why there was none.
-        answer: how the app's last answer begins.
-        taken: True once the app took it; LiveKit wants any 2xx, the others a 200.
-        due: when it is sent next; None once it is taken, or given up.
+        results: the result of each attempt: the HTTP status, or the name of the exception.
+        answer: the beginning of the app's last response.
+        taken: True once the app accepted it: LiveKit accepts any 2xx, the others only a 200.
+        due: when the next attempt is due; None if there is none.
     """
 
     number: int
     sender: str
     url: str
+    title: str
     body: bytes = field(repr=False)
     created: float
     call_id: str = ""
@@ -49,154 +79,118 @@ class Delivery:
     taken: bool = False
     due: Optional[float] = None
 
-    @property
-    def title(self) -> str:
-        """What it is about, in a few words."""
-        if self.sender == "twilio":
-            return "voice webhook"
-        document = json.loads(self.body)
-        if self.sender == "livekit":
-            return str(document["event"])
-        value = document["entry"][0]["changes"][0]["value"]
-        if "calls" in value:
-            return f"calls {value['calls'][0]['event']}"
-        return f"status {value['statuses'][0]['status']}"
-
-
-@dataclass(frozen=True)
-class Rules:
-    """How a sender delivers.
-
-    Args:
-        headers: returns the headers for a body, signature included; called before each sending.
-        is_taken: says whether a result means that the app took the webhook.
-        is_final: says whether a result ends the deliveries, taken or not.
-        retry_delays: seconds to wait before each further sending of what was not taken.
-        duplicates: how many more times to send what was taken.
-        in_order: True if a webhook that is to be sent again holds up those behind it in its lane.
-    """
-
-    headers: Callable[[bytes], Mapping[str, str]]
-    is_taken: Callable[[str], bool]
-    is_final: Callable[[str], bool] = lambda result: False
-    retry_delays: Sequence[float] = ()
-    duplicates: int = 0
-    in_order: bool = False
-
 
 @dataclass
 class _Item:
-    """A delivery as the outbox holds it.
+    """A delivery in an outbox.
 
     Args:
-        delivery: what others see of it.
-        lane: what it is queued in.
-        repeats: sendings that are still to come once it is taken.
-        queued: True from the moment that it is to be sent until it has been.
+        delivery: its public part.
+        lane: the lane that it is queued in.
+        duplicates: how many more times to send it once it is accepted.
+        queued: True while an attempt is due or running.
     """
 
     delivery: Delivery
     lane: str
-    repeats: int = 0
+    duplicates: int = 0
     queued: bool = True
 
 
 class Outbox:
-    """Sends the webhooks of one sender, on threads of its own.
+    """Sends the webhooks of one sender, on its own threads.
 
     Args:
-        sender: "meta", "livekit" or "twilio".
-        url: where they go; empty to make none.
+        sender: "meta", "livekit", or "twilio".
+        url: where they go; "" to send nothing.
         rules: how they are delivered.
+        make_headers: returns the headers for a body; called before each attempt.
         http: sends the requests.
         changed: the emulator's one lock; notified after every change.
-        clock: tells the time.
-        noted: told of every result under the lock.
-        history: how many deliveries to remember; what is queued is never forgotten.
+        clock: the emulator's clock.
+        on_result: called under the lock with every delivery that has a new result.
+        history: how many deliveries to keep; those that are queued are kept in any case.
     """
 
     def __init__(
         self,
         sender: str,
         url: str,
-        rules: Rules,
-        http: Sender,
+        rules: DeliveryRules,
+        make_headers: Callable[[bytes], Mapping[str, str]],
+        http: HTTPClient,
         changed: Changes,
         clock: Clock,
-        noted: Callable[[Delivery], None],
+        on_result: Callable[[Delivery], None],
         history: int,
     ) -> None:
+        self.url = url
+        self.count = 0
+        """How many deliveries there have been."""
         self._sender = sender
-        self._url = url
         self._rules = rules
+        self._make_headers = make_headers
         self._http = http
         self._changed = changed
         self._clock = clock
-        self._noted = noted
+        self._on_result = on_result
         self._history = history
         self._items: dict[int, _Item] = {}
-        self._waiting: list[tuple[float, int]] = []  # due, number: to be sent again; a heap
-        # Numbers by lane. A lane that is here and not in `_ready` is busy: with a sending, or,
-        # where the order counts, with the wait until its first is sent again.
+        self._retries: list[tuple[float, int]] = []  # a heap of (due, number)
+        # Numbers by lane. A lane that is here and not in `_ready` is busy: an attempt is running,
+        # or, if the order counts, its first delivery waits for a retry.
         self._lanes: dict[str, deque[int]] = {}
         self._ready: deque[str] = deque()
-        self._count = 0
-        self._sending = 0
+        self._running = 0
         self._closing = False
         self._threads: list[threading.Thread] = []
 
     def newest(self, limit: Optional[int] = None) -> list[Delivery]:
-        """Return the last deliveries, the newest first; by default all."""
+        """Return the last deliveries, newest first; by default all."""
         with self._changed:
             newest = itertools.islice(reversed(self._items.values()), limit)
             return [item.delivery for item in newest]
 
-    @property
-    def count(self) -> int:
-        """How many deliveries there have been."""
-        return self._count
-
-    def put(
-        self, body: bytes, call_id: str, lane: str = "", duplicates: Optional[int] = None
-    ) -> None:
-        """Queue a webhook; does nothing without a URL.
+    def put(self, webhook: Webhook, call_id: str, lane: str = "", duplicates: int = 0) -> None:
+        """Queue a webhook, if there is a URL to send it to.
 
         Args:
-            body: its body.
+            webhook: the webhook.
             call_id: the call that it is about.
-            lane: what its webhooks go out in order of, by default the call.
-            duplicates: how many more times to send it, by default as the rules say.
+            lane: the webhooks of a lane are sent in order; by default the call's.
+            duplicates: how many more times to send it.
         """
-        if not self._url or self._closing:
+        if not self.url or self._closing:
             return
         with self._changed:
-            item = self._add(body, call_id, lane or call_id)
-            item.repeats = self._rules.duplicates if duplicates is None else duplicates
+            item = self._add(webhook, call_id, lane or call_id)
+            item.duplicates = duplicates
             item.delivery = replace(item.delivery, due=item.delivery.created)
             self._enqueue(item)
             self._start_threads()
             self._changed.changed()
 
     def redeliver(self, delivery: Delivery) -> None:
-        """Queue a webhook once more, whatever else is queued."""
-        self.put(delivery.body, delivery.call_id, f"again {self._count}", duplicates=0)
+        """Queue a delivery once more, in a lane of its own."""
+        lane = f"again {self.count}"
+        self.put(Webhook(delivery.title, delivery.body), delivery.call_id, lane)
 
-    def deliver(self, body: bytes, call_id: str) -> tuple[str, bytes]:
-        """Send a webhook now, once; return the result and the body of the app's answer."""
+    def deliver(self, webhook: Webhook, call_id: str) -> tuple[str, bytes]:
+        """Send a webhook now, once; return the result and the body of the app's response."""
         with self._changed:
-            item = self._add(body, call_id, call_id)
-        result, answer = self._send(item.delivery)
+            item = self._add(webhook, call_id, call_id)
+        result, response = self._send(item.delivery)
         with self._changed:
-            self._note(item, result, answer, due=None)
-        return result, answer
+            self._record(item, result, response, due=None)
+        return result, response
 
-    def idle(self) -> bool:
-        """Return whether nothing is due to be sent now; hold the lock."""
-        self._collect_due()
-        return not self._sending and not self._ready
+    def is_idle(self) -> bool:
+        """Return whether no attempt is due or running; call it under the lock."""
+        self._queue_retries()
+        return not self._running and not self._ready
 
     def close(self) -> None:
-        """Stop sending; what is queued is dropped, what is under way broken off."""
+        """Drop what is queued, abort what is running, and wait for the threads."""
         with self._changed:
             self._closing = True
             self._changed.changed()
@@ -205,16 +199,17 @@ class Outbox:
                 self._http.close()
                 thread.join(timeout=0.1)
 
-    def _add(self, body: bytes, call_id: str, lane: str) -> _Item:
-        self._count += 1
-        now = self._clock.now()
-        delivery = Delivery(self._count, self._sender, self._url, body, now, call_id)
+    def _add(self, webhook: Webhook, call_id: str, lane: str) -> _Item:
+        self.count += 1
+        delivery = Delivery(
+            self.count, self._sender, self.url, *webhook, self._clock.now(), call_id
+        )
         item = self._items[delivery.number] = _Item(delivery, lane)
         self._forget_oldest()
         return item
 
     def _forget_oldest(self) -> None:
-        """Forget the oldest beyond the history; one that was to be sent again is given up."""
+        """Drop the oldest deliveries beyond the history, and their retries."""
         while len(self._items) > self._history:
             item = next((item for item in self._items.values() if not item.queued), None)
             if item is None:
@@ -230,20 +225,20 @@ class Outbox:
         self._lanes[item.lane].append(item.delivery.number)
 
     def _leave(self, lane: str) -> None:
-        """Take the first out of a busy lane."""
+        """Remove the first delivery of a busy lane."""
         self._lanes[lane].popleft()
         if self._lanes[lane]:
             self._ready.append(lane)
         else:
             del self._lanes[lane]
 
-    def _collect_due(self) -> None:
-        """Queue what is to be sent again by now."""
+    def _queue_retries(self) -> None:
+        """Queue the retries that are due."""
         now = self._clock.now()
-        while self._waiting and self._waiting[0][0] <= now:
-            item = self._items.get(heapq.heappop(self._waiting)[1])
+        while self._retries and self._retries[0][0] <= now:
+            item = self._items.get(heapq.heappop(self._retries)[1])
             if item is None:
-                continue  # given up
+                continue  # dropped by _forget_oldest
             item.queued = True
             if self._rules.in_order:
                 self._ready.append(item.lane)
@@ -252,7 +247,7 @@ class Outbox:
         self._start_threads()
 
     def _start_threads(self) -> None:
-        wanted = min(self._sending + len(self._ready), _MOST_SENDERS)
+        wanted = min(self._running + len(self._ready), _MAX_THREADS)
         while len(self._threads) < wanted and not self._closing:
             thread = threading.Thread(
                 target=self._run, name=f"emulator-{self._sender}-webhooks", daemon=True
@@ -267,53 +262,51 @@ class Outbox:
                 if lane is None:
                     return
                 item = self._items[self._lanes[lane][0]]
-                self._sending += 1
-            result, answer = self._send(item.delivery)
+                self._running += 1
+            result, response = self._send(item.delivery)
             with self._changed:
-                self._sending -= 1
-                due = self._due_again(item, result)
+                self._running -= 1
+                due = self._next_attempt(item, result)
                 if due is None or not self._rules.in_order:
                     self._leave(lane)
                 if due is not None:
-                    heapq.heappush(self._waiting, (due, item.delivery.number))
-                self._note(item, result, answer, due)
+                    heapq.heappush(self._retries, (due, item.delivery.number))
+                self._record(item, result, response, due)
 
     def _next_lane(self) -> Optional[str]:
-        """Wait for a lane whose first is to be sent; None at the end."""
+        """Wait for a lane whose first delivery is due; return None when the outbox closes."""
         while not self._closing:
-            self._collect_due()
+            self._queue_retries()
             if self._ready:
                 return self._ready.popleft()
-            pause = self._waiting[0][0] - self._clock.now() if self._waiting else None
-            self._changed.wait(pause)
+            self._changed.wait(self._retries[0][0] - self._clock.now() if self._retries else None)
         return None
 
-    def _due_again(self, item: _Item, result: str) -> Optional[float]:
-        """Return when to send again, None if that was all."""
-        tries = len(item.delivery.results)
-        if self._rules.is_taken(result):
-            if not item.repeats:
+    def _next_attempt(self, item: _Item, result: str) -> Optional[float]:
+        """Return when to send a webhook again after a result; None for never."""
+        attempts = len(item.delivery.results)
+        if self._rules.is_accepted(result):
+            if not item.duplicates:
                 return None
-            item.repeats -= 1
+            item.duplicates -= 1
             return self._clock.now()
-        if self._rules.is_final(result) or tries >= len(self._rules.retry_delays):
+        if self._rules.is_final(result) or attempts >= len(self._rules.retry_delays):
             return None
-        return self._clock.now() + self._rules.retry_delays[tries]
+        return self._clock.now() + self._rules.retry_delays[attempts]
 
-    def _note(self, item: _Item, result: str, answer: bytes, due: Optional[float]) -> None:
+    def _record(self, item: _Item, result: str, response: bytes, due: Optional[float]) -> None:
         item.queued = False
         item.delivery = replace(
             item.delivery,
             results=(*item.delivery.results, result),
-            answer=answer[:_EXCERPT].decode("utf-8", "replace"),
-            taken=self._rules.is_taken(result),
+            answer=response[:_EXCERPT].decode("utf-8", "replace"),
+            taken=self._rules.is_accepted(result),
             due=due,
         )
-        self._noted(item.delivery)
+        self._on_result(item.delivery)
         self._forget_oldest()
         self._changed.changed()
 
     def _send(self, delivery: Delivery) -> tuple[str, bytes]:
-        return self._http.send(
-            "POST", delivery.url, self._rules.headers(delivery.body), delivery.body
-        )
+        headers = {**self._make_headers(delivery.body), "User-Agent": self._rules.user_agent}
+        return self._http.send("POST", delivery.url, headers, delivery.body)

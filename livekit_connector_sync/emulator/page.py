@@ -1,7 +1,8 @@
 """The page in the browser: what it shows, live, and what its buttons do.
 
-The page is one HTML file; it gets the state as server-sent events and posts actions as JSON. Other
-sites that a browser has open get neither, and no web page gets in under a name of its own.
+The page is one HTML file. It receives the state as server-sent events and posts actions as JSON.
+Other web sites that are open in the browser get neither: requests must be for an address of this
+machine, so that no site can use DNS rebinding, and actions need a header.
 """
 
 from __future__ import annotations
@@ -12,73 +13,107 @@ import json
 import socket
 import time
 import uuid
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Optional, Union
+from typing import Any, Callable, NamedTuple, Optional, Union
 from urllib.parse import urlsplit
 
 from google.protobuf.message import Message
 
 from ..errors import NotFound
 from ..server import Response
-from .http_server import HTTPRequest, Takeover
+from .calls import Call
+from .http_server import HTTPRequest, Reply, Takeover, text_response
+from .journal import RecordedRequest
 from .lifecycle import Direction, Event, Provider, State
+from .outbox import Delivery
+from .regions import Region
 
-if TYPE_CHECKING:
-    from .calls import Call
-    from .emulator import ConnectorEmulator
-    from .outbox import Delivery
+__all__ = ["MAX_ENTRIES", "Action", "Page", "Snapshot"]
 
-__all__ = ["Page"]
-
-_SHOWN = 50  # requests, webhooks and ended calls on the page; live calls are shown all
+MAX_ENTRIES = 50  # requests, webhooks, and ended calls on the page; it shows all live calls
 _ACTION_HEADER = "x-emulator-action"
 _HEARTBEAT = 15.0  # seconds
 _EXCERPT = 400  # characters of a request; a session description alone has over a thousand
-_SHORTEST_PAUSE = 0.05  # seconds between two states, so that a busy emulator is not a slow one
+_MIN_PAUSE = 0.05  # seconds between two updates, so that they do not slow a busy emulator down
 _HEADERS = {
-    "X-Frame-Options": "DENY",  # no other site can have somebody press these buttons
+    "X-Frame-Options": "DENY",  # so that no other site can trick somebody into pressing a button
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; "
     "script-src 'unsafe-inline'; connect-src 'self'; img-src data:; frame-ancestors 'none'",
 }
 
+Action = Callable[[str], Union[str, object]]
+"""What a button does: takes its target, and returns the text to show, if any."""
 
-class Page:
-    """Answers the page's requests.
+
+class Snapshot(NamedTuple):
+    """What the page shows, newest first.
 
     Args:
-        emulator: what the page shows and acts on.
-        host: the name that the emulator listens at.
+        url: the emulator's URL.
+        api_key: the project's API key.
+        calls: all live calls and the last ended ones.
+        call_count: how many calls there are.
+        requests: the last RPCs.
+        request_count: how many RPCs there have been.
+        webhooks: the last deliveries.
+        webhook_count: how many deliveries there have been.
+        has_meta: True if Meta's webhooks have a URL.
+        has_twilio: True if Twilio's webhook has a URL.
+        regions: the regions.
+        dropped: the indexes of the regions that are down.
     """
 
-    def __init__(self, emulator: ConnectorEmulator, host: str) -> None:
-        self._emulator = emulator
-        self._host = host
-        self._instance = uuid.uuid4().hex
-        self._actions: dict[str, Callable[[str], Optional[str]]] = {
-            "inbound": lambda _: _silently(emulator.inbound_call()),
-            "twilio": self._call_by_twilio,
-            "verify": self._verify,
-            "answer": lambda call: _silently(emulator.answer(call)),
-            "join": lambda call: _silently(emulator.join(call)),
-            "reject": lambda call: _silently(emulator.reject(call)),
-            "hang_up": lambda call: _silently(emulator.hang_up(call)),
-            "redeliver": self._redeliver,
-            "drop_region": lambda index: emulator.drop_region(int(index)),
-            "restore_region": lambda index: emulator.restore_region(int(index)),
-        }
+    url: str
+    api_key: str
+    calls: Sequence[Call]
+    call_count: int
+    requests: Sequence[RecordedRequest]
+    request_count: int
+    webhooks: Sequence[Delivery]
+    webhook_count: int
+    has_meta: bool
+    has_twilio: bool
+    regions: Sequence[Region]
+    dropped: frozenset[int]
 
-    def answer(self, request: HTTPRequest) -> Union[Response, Takeover, None]:
-        """Return the answer to a request, None if it is not for the page."""
-        routes: dict[tuple[str, str], Callable[[HTTPRequest], Union[Response, Takeover]]] = {
+
+class Page:
+    """Responds to the page's requests.
+
+    Args:
+        host: the address that the emulator listens on.
+        take_snapshot: returns what the page shows.
+        wait_for_change: waits until something differs: takes the number that it returned last (-1
+            at first) and a timeout in seconds; returns a negative number when the emulator closes.
+        actions: what the buttons do, by name.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        take_snapshot: Callable[[], Snapshot],
+        wait_for_change: Callable[[int, float], int],
+        actions: Mapping[str, Action],
+    ) -> None:
+        self._host = host
+        self._take_snapshot = take_snapshot
+        self._wait_for_change = wait_for_change
+        self._actions = actions
+        self._instance = uuid.uuid4().hex
+
+    def respond(self, region: Region, request: HTTPRequest) -> Reply:
+        """Respond to a request for the page."""
+        routes: dict[tuple[str, str], Callable[[HTTPRequest], Reply]] = {
             ("GET", "/"): self._html,
             ("GET", "/emulator/events"): lambda _: Takeover(self._stream),
             ("POST", "/emulator/action"): self._act,
         }
         route = routes.get((request.method, request.path))
         if route is None:
-            return None
-        if not _is_own(request, self._host):
-            return _json(403, {"error": "the page is at an address of this machine only"})
+            return text_response(404, "404 page not found")
+        if not _is_local(request, self._host):
+            return _json(403, {"error": "open the page at an address of this machine"})
         return route(request)
 
     def _html(self, request: HTTPRequest) -> Response:
@@ -86,42 +121,24 @@ class Page:
         return Response(200, {"Content-Type": "text/html; charset=utf-8", **_HEADERS}, html)
 
     def _act(self, request: HTTPRequest) -> Response:
-        # A page of another site cannot set this header without a preflight that nobody answers.
+        # Another site's page cannot set this header without a preflight, which fails here.
         if _ACTION_HEADER not in request.headers:
             return _json(403, {"error": f"the header {_ACTION_HEADER} is missing"})
         try:
             document = json.loads(request.body)
             action, target = self._actions[document["action"]], str(document.get("target", ""))
         except (ValueError, KeyError, TypeError, RecursionError):
-            return _json(400, {"error": f"no such action: take one of {', '.join(self._actions)}"})
+            return _json(400, {"error": f"unknown action: use {', '.join(self._actions)}"})
         try:
             notice = action(target)
         except NotFound as exc:
             return _json(404, {"error": exc.message})
         except ValueError as exc:
             return _json(409, {"error": str(exc)})
-        return _json(200, {"notice": notice} if notice else {})
-
-    def _call_by_twilio(self, _: str) -> str:
-        reply = self._emulator.twilio_call()
-        if not reply.status:
-            return "Your app does not answer Twilio's voice webhook: see below."
-        return f"Your app answered Twilio with {reply.status}: {_cut(reply.body)}"
-
-    def _verify(self, _: str) -> str:
-        if self._emulator.verify_meta_webhook():
-            return "Your app answered Meta's handshake: the webhook is verified."
-        return "Your app did not answer Meta's handshake with 200 and the challenge."
-
-    def _redeliver(self, target: str) -> None:
-        sender, _, number = target.partition(" ")
-        for webhook in self._emulator.webhooks:
-            if (webhook.sender, str(webhook.number)) == (sender, number):
-                return self._emulator.redeliver(webhook)
-        raise NotFound("the webhook is forgotten")
+        return _json(200, {"notice": _cut(notice)} if isinstance(notice, str) else {})
 
     def _stream(self, connection: socket.socket) -> None:
-        """Send the state whenever it is another, as server-sent events, until a side goes away."""
+        """Send the state as server-sent events whenever it changes, until either side closes."""
         head = (
             "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
             "Cache-Control: no-store\r\nConnection: close\r\n\r\n"
@@ -130,70 +147,54 @@ class Page:
         with contextlib.suppress(OSError):
             connection.sendall(head.encode())
             while True:
-                state = json.dumps(
-                    {"instance": self._instance, **state_of(self._emulator)}, separators=(",", ":")
-                )
+                document = {"instance": self._instance, **_document(self._take_snapshot())}
+                state = json.dumps(document, separators=(",", ":"))
                 line = ": ping" if state == sent else f"data: {state}"
                 connection.sendall(f"{line}\n\n".encode())
                 sent = state
-                seen = self._emulator.wait_for_change(seen, _HEARTBEAT)
+                seen = self._wait_for_change(seen, _HEARTBEAT)
                 if seen < 0:
                     return
-                time.sleep(_SHORTEST_PAUSE)
+                time.sleep(_MIN_PAUSE)
 
 
-def state_of(emulator: ConnectorEmulator) -> dict[str, Any]:
-    """Return what the page shows, newest first; secrets and personal data are left out."""
-    newest = emulator.newest(_SHOWN)
-    requests = [
-        {
-            "time": request.time,
-            "method": request.method.rpartition("/")[2],
-            "request": _shown(request.request),
-            "region": request.region,
-            "outcome": request.outcome or "waiting",
-            "message": request.message,
-        }
-        for request in newest.requests
-    ]
-    live = [call for call in newest.calls if call.state is not State.ENDED]
-    ended = [call for call in newest.calls if call.state is State.ENDED]
+def _document(shown: Snapshot) -> dict[str, Any]:
+    """Return a snapshot as JSON, without secrets and personal data."""
     return {
-        "url": emulator.url,
-        "api_key": emulator.api_key,
-        "live": [_call(call) for call in live],
-        "ended": [_call(call) for call in ended],
-        "more_calls": newest.call_count - len(newest.calls),
-        "requests": requests,
-        "request_count": newest.request_count,
-        "webhooks": [_webhook(webhook) for webhook in newest.webhooks],
-        "webhook_count": newest.webhook_count,
-        "meta": bool(emulator.meta.url),
-        "twilio": bool(emulator.twilio.voice_url),
+        "url": shown.url,
+        "api_key": shown.api_key,
+        "live": [_call(call) for call in shown.calls if call.state is not State.ENDED],
+        "ended": [_call(call) for call in shown.calls if call.state is State.ENDED],
+        "more_calls": shown.call_count - len(shown.calls),
+        "requests": [_request(request) for request in shown.requests],
+        "request_count": shown.request_count,
+        "webhooks": [_webhook(webhook) for webhook in shown.webhooks],
+        "webhook_count": shown.webhook_count,
+        "meta": shown.has_meta,
+        "twilio": shown.has_twilio,
         "regions": [
-            {"index": index, "url": url, "down": index in emulator.dropped_regions}
-            for index, url in enumerate(emulator.region_urls)
+            {"index": region.index, "url": region.url, "down": region.index in shown.dropped}
+            for region in shown.regions
         ],
     }
 
 
-def actions_for(call: Call) -> list[str]:
-    """Return the buttons of a call."""
+def _buttons(call: Call) -> list[str]:
     if call.state is State.ENDED:
         return []
-    actions = []
+    buttons = []
     if call.state is State.RINGING:
         if call.provider is Provider.TWILIO or call.direction is Direction.OUTBOUND:
-            actions.append("answer")
+            buttons.append("answer")
         if call.provider is Provider.WHATSAPP:
-            actions.append("reject")
+            buttons.append("reject")
     if call.state is State.ACTIVE and not call.progress.joined:
-        actions.append("join")
-    return [*actions, "hang_up"]
+        buttons.append("join")
+    return [*buttons, "hang_up"]
 
 
-def hint_for(call: Call) -> str:
-    """Return what a call waits for, in a few words."""
+def _hint(call: Call) -> str:
+    """Return what a call waits for."""
     if call.state is State.ANSWERED:
         return "waits for ConnectWhatsAppCall"
     if call.state is not State.RINGING:
@@ -211,7 +212,7 @@ _ENDINGS = {
     Event.BUSY: "busy",
     Event.NO_ANSWER: "no answer",
     Event.DISCONNECT: "disconnected by your app",
-    Event.LEAVE: "LiveKit left, the user's phone is still in the call",
+    Event.LEAVE: "LiveKit left; the user's phone is still in the call",
     Event.NOT_CONNECTED: "nobody sent the SDP",
     Event.NOT_JOINED: "nobody joined the room",
 }
@@ -226,12 +227,23 @@ def _call(call: Call) -> dict[str, Any]:
         "state": call.state,
         "ended_by": call.ended_by,
         "ending": _ENDINGS.get(call.ended_by, "") if call.ended_by else "",
-        "hint": hint_for(call),
+        "hint": _hint(call),
         "user": f"...{number[-4:]}" if number else "",
         "room": call.room_name,
         "agents": [agent.agent_name for agent in call.agents],
         "timeline": [{"time": at, "event": event} for at, event in call.timeline],
-        "actions": actions_for(call),
+        "actions": _buttons(call),
+    }
+
+
+def _request(request: RecordedRequest) -> dict[str, Any]:
+    return {
+        "time": request.time,
+        "method": request.method.rpartition("/")[2],
+        "request": _describe(request.request),
+        "region": request.region,
+        "outcome": request.outcome or "waiting",
+        "message": request.message,
     }
 
 
@@ -248,8 +260,8 @@ def _webhook(webhook: Delivery) -> dict[str, Any]:
     }
 
 
-def _shown(request: Optional[Message]) -> str:
-    # repr() leaves secrets and personal data out.
+def _describe(request: Optional[Message]) -> str:
+    # repr() redacts secrets and personal data.
     return "not decoded" if request is None else _cut(repr(request))
 
 
@@ -257,12 +269,8 @@ def _cut(text: str) -> str:
     return text if len(text) <= _EXCERPT else f"{text[:_EXCERPT]}..."
 
 
-def _silently(_: object) -> None:
-    return None
-
-
-def _is_own(request: HTTPRequest, host: str) -> bool:
-    """Tell requests for this machine from those under a foreign name, or from a foreign page."""
+def _is_local(request: HTTPRequest, host: str) -> bool:
+    """Return whether the Host is an address of this machine and no other site's page asks."""
     asked = request.headers.get("host", "")
     origin = request.headers.get("origin")
     try:
@@ -274,7 +282,7 @@ def _is_own(request: HTTPRequest, host: str) -> bool:
         try:
             ipaddress.ip_address(name)
         except ValueError:
-            return False  # a name that its owner can point at this machine
+            return False  # its owner can point this name at this machine
     return not foreign
 
 

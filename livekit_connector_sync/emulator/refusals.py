@@ -1,4 +1,4 @@
-"""What Meta refuses a call with, and what else can become of a dialled number.
+"""Meta's errors, and what happens when a number is dialled.
 
 Source: https://developers.facebook.com/docs/whatsapp/cloud-api/calling/troubleshooting
 """
@@ -21,12 +21,12 @@ __all__ = ["META_ERRORS", "Callee", "DialRule", "MetaError", "callee_of"]
 
 @dataclass(frozen=True)
 class MetaError:
-    """An error of Meta's Graph API that a dialled number can be answered with.
+    """An error of Meta's Graph API, with which it refuses a call.
 
     Args:
         code: Meta's code.
         text: Meta's text.
-        status: the HTTP status that Meta sends with it.
+        status: the HTTP status that Meta sends with the error.
     """
 
     code: int
@@ -34,7 +34,7 @@ class MetaError:
     status: int = 400
 
     def as_twirp(self) -> InvalidArgument:
-        """Return the error as LiveKit hands it on: the code and the text in the message."""
+        """Return the error as LiveKit forwards it: the message has the code and the text."""
         return InvalidArgument(
             f"whatsapp api call failed: (#{self.code}) {self.text}",
             {"whatsapp_error_code": str(self.code), "whatsapp_status": str(self.status)},
@@ -42,20 +42,20 @@ class MetaError:
 
 
 class Callee(str, enum.Enum):
-    """What the user at a dialled number does."""
+    """What the user does when a number is dialled."""
 
     RING = "ring"
-    """Nothing: the phone rings until a test answers, rejects, or time runs out."""
+    """The phone rings until a test picks up, declines, or lets it time out."""
     ANSWER = "answer"
-    """Picks up at once."""
+    """The user picks up at once."""
     REJECT = "reject"
-    """Declines at once."""
+    """The user declines at once."""
     BUSY = "busy"
-    """Is in another call."""
+    """The user is in another call."""
 
 
 DialRule: TypeAlias = Callable[[DialWhatsAppCallRequest], Union[Callee, MetaError, None]]
-"""Decides what becomes of a dialled number; None leaves it to the other rules."""
+"""Decides what happens when a number is dialled; None leaves the decision to the other rules."""
 
 META_ERRORS: Mapping[int, MetaError] = {
     error.code: error
@@ -67,7 +67,7 @@ META_ERRORS: Mapping[int, MetaError] = {
         MetaError(138000, "Calling is not enabled for this number", 401),
         MetaError(138001, "The receiver cannot be called"),
         MetaError(138002, "Limit of concurrent calls reached", 429),
-        MetaError(138003, "A call with this receiver is under way already"),
+        MetaError(138003, "A call with this receiver is already in progress"),
         MetaError(138004, "Connection error: the call could not be placed", 500),
         MetaError(138005, "Rate limit of calls reached", 429),
         MetaError(138006, "No approved call permission from the receiver", 401),
@@ -80,8 +80,8 @@ META_ERRORS: Mapping[int, MetaError] = {
         MetaError(138018, "No app is subscribed to the calls webhook"),
     )
 }
-"""Meta's refusals, by code."""
-_BY_ENDING = {str(code): error for code, error in META_ERRORS.items() if code >= 100_000}
+"""Meta's errors by code."""
+_BY_SUFFIX = {str(code): error for code, error in META_ERRORS.items() if code >= 100_000}
 
 
 def callee_of(
@@ -89,17 +89,17 @@ def callee_of(
     numbers: Mapping[str, Union[Callee, MetaError]],
     rule: Optional[DialRule],
 ) -> Union[Callee, MetaError]:
-    """Return what becomes of a dialled number.
+    """Return what happens when a number is dialled.
 
-    The caller's rule is asked first, then the table of numbers; then a number that ends in the
-    six digits of one of Meta's codes is refused with it, so 15550138006 has given no permission.
+    The rule decides first, then the table of numbers. Otherwise, Meta refuses a number that ends in
+    the six digits of one of its codes: 15550138006 has not given permission (138006).
     """
     number = request.whatsapp_to_phone_number
     decided = rule(request) if rule is not None else None
     if decided is None:
         decided = numbers.get(number)
     if decided is None and len(number) > 6:
-        decided = _BY_ENDING.get(number[-6:])
+        decided = _BY_SUFFIX.get(number[-6:])
     if decided is None:
         return Callee.RING
     return decided if isinstance(decided, MetaError) else Callee(decided)

@@ -1,33 +1,31 @@
-"""Session descriptions that look like those of Meta's media servers: audio only, Opus, ICE lite.
+"""Session descriptions like those of Meta's media servers: audio only, Opus, ICE lite.
 
 Source: RFC 8866 (SDP), RFC 8839 (ICE), RFC 8122 (fingerprint), RFC 5763 (setup).
 """
 
 from __future__ import annotations
 
-import random
+import secrets
 
 from .._gen import SessionDescription
 
-__all__ = ["answer", "offer"]
+__all__ = ["make_answer", "make_offer"]
 
 
-def offer(rng: random.Random) -> SessionDescription:
+def make_offer() -> SessionDescription:
     """Return the offer of a user who calls the business."""
-    return SessionDescription(type="offer", sdp=_session(rng, "actpass"))
+    return SessionDescription(type="offer", sdp=_session("actpass"))
 
 
-def answer(rng: random.Random) -> SessionDescription:
+def make_answer() -> SessionDescription:
     """Return the answer of a user who picked up."""
-    return SessionDescription(type="answer", sdp=_session(rng, "active"))
+    return SessionDescription(type="answer", sdp=_session("active"))
 
 
-def _session(rng: random.Random, setup: str) -> str:
-    fingerprint = ":".join(f"{rng.getrandbits(8):02X}" for _ in range(32))
-    letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+def _session(setup: str) -> str:
     lines = (
         "v=0",
-        f"o=- {rng.getrandbits(52)} 2 IN IP4 127.0.0.1",
+        f"o=- {secrets.randbits(52)} 2 IN IP4 127.0.0.1",
         "s=-",
         "t=0 0",
         "a=ice-lite",
@@ -37,9 +35,9 @@ def _session(rng: random.Random, setup: str) -> str:
         "c=IN IP4 127.0.0.1",
         "a=rtcp:9 IN IP4 0.0.0.0",
         "a=candidate:1 1 udp 2130706431 127.0.0.1 3484 typ host generation 0",
-        "a=ice-ufrag:" + "".join(rng.choices(letters, k=8)),
-        "a=ice-pwd:" + "".join(rng.choices(letters, k=24)),
-        f"a=fingerprint:sha-256 {fingerprint}",
+        f"a=ice-ufrag:{secrets.token_hex(4)}",
+        f"a=ice-pwd:{secrets.token_hex(12)}",
+        f"a=fingerprint:sha-256 {secrets.token_bytes(32).hex(':').upper()}",
         f"a=setup:{setup}",
         "a=mid:audio",
         "a=sendrecv",
@@ -48,6 +46,6 @@ def _session(rng: random.Random, setup: str) -> str:
         "a=fmtp:111 minptime=10;useinbandfec=1",
         "a=rtpmap:126 telephone-event/8000",
         "a=maxptime:20",
-        f"a=ssrc:{rng.getrandbits(32)} cname:WhatsAppAudioStream1",
+        f"a=ssrc:{secrets.randbits(32)} cname:WhatsAppAudioStream1",
     )
     return "\r\n".join(lines) + "\r\n"

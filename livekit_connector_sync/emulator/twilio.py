@@ -1,6 +1,6 @@
 """Twilio's side: the voice webhook, the TwiML of a session, and the messages of its stream.
 
-Source: https://www.twilio.com/docs/voice/twiml/stream, /docs/usage/security (signatures) and
+Source: https://www.twilio.com/docs/voice/twiml/stream, /docs/usage/security (signatures), and
 /docs/voice/media-streams/websocket-messages
 """
 
@@ -13,42 +13,56 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Optional, Union
+from urllib.parse import parse_qsl
 from xml.sax.saxutils import quoteattr
 
-from .sender import checked_url
+from .http_client import check_url
+from .outbox import DeliveryRules
 
 __all__ = ["TwilioReply", "TwilioWebhooks", "signature", "stream_event", "twiml", "voice_form"]
 
+ACCOUNT_SID = "AC00000000000000000000000000000000"
+
 
 @dataclass(frozen=True)
-class TwilioWebhooks:
-    """Where and how Twilio's voice webhook is sent.
+class TwilioWebhooks(DeliveryRules):
+    """Where Twilio's voice webhook goes.
 
     Args:
-        voice_url: the developer's webhook for incoming calls; empty to send nothing.
+        voice_url: your app's webhook for incoming calls; "" to send nothing.
         auth_token: signs every request (X-Twilio-Signature).
-        account_sid: the Twilio account.
+        account_sid: the account that the webhook names, for an app that serves several accounts.
 
     Raises:
-        ValueError: voice_url is not a URL.
+        ValueError: the URL is not an http or https URL.
     """
 
     voice_url: str = ""
     auth_token: str = field(default="emulated-auth-token", repr=False)
-    account_sid: str = "AC00000000000000000000000000000000"
+    account_sid: str = ACCOUNT_SID
+
+    user_agent = "TwilioProxy/1.1"
 
     def __post_init__(self) -> None:
-        checked_url("TwilioWebhooks.voice_url", self.voice_url)
+        check_url("TwilioWebhooks.voice_url", self.voice_url)
+
+    def make_headers(self, body: bytes) -> dict[str, str]:
+        """Return the headers of a webhook, with its signature."""
+        form = dict(parse_qsl(body.decode(), keep_blank_values=True))
+        return {
+            "Content-Type": "application/x-www-form-urlencoded",
+            "X-Twilio-Signature": signature(self.voice_url, form, self.auth_token),
+        }
 
 
 @dataclass(frozen=True)
 class TwilioReply:
-    """What the developer's app answered to the voice webhook.
+    """Your app's response to the voice webhook.
 
     Args:
-        status: the HTTP status; 0 if there was no answer.
+        status: the HTTP status; 0 if there was no response.
         body: the TwiML.
-        call_sid: the CallSid that the webhook announced.
+        call_sid: the CallSid in the webhook.
     """
 
     status: int
@@ -57,13 +71,13 @@ class TwilioReply:
 
 
 def signature(url: str, form: Mapping[str, Union[str, Iterable[str]]], auth_token: str) -> str:
-    """Return the X-Twilio-Signature header of a form posted to a URL.
+    """Return the X-Twilio-Signature header of a form that is posted to a URL.
 
-    Apart from `webhooks`, which it puts to the test: a mistake here does not hide one there.
+    Independent of the package's own verification, so that a mistake in one shows in the other.
 
     Args:
         url: the full URL, as Twilio has it.
-        form: the parameters; of a repeated one, all its values.
+        form: the parameters; all values of a repeated one.
         auth_token: the account's primary auth token.
     """
     text = url
@@ -76,18 +90,18 @@ def signature(url: str, form: Mapping[str, Union[str, Iterable[str]]], auth_toke
 
 
 def voice_form(
-    config: TwilioWebhooks, call_sid: str, from_number: str, to_number: str
+    call_sid: str, from_number: str, to_number: str, account_sid: str = ACCOUNT_SID
 ) -> dict[str, str]:
     """Return the form that Twilio posts for an incoming call.
 
     Args:
-        config: the account.
-        call_sid: the call's sid.
-        from_number: the caller, in E.164 with a leading "+".
-        to_number: the number called, in E.164 with a leading "+".
+        call_sid: the call's SID.
+        from_number: the caller, with a leading "+".
+        to_number: the number called, with a leading "+".
+        account_sid: the account.
     """
     return {
-        "AccountSid": config.account_sid,
+        "AccountSid": account_sid,
         "ApiVersion": "2010-04-01",
         "CallSid": call_sid,
         "CallStatus": "ringing",
@@ -108,10 +122,10 @@ def twiml(stream_url: str) -> bytes:
 
 
 def stream_event(message: Union[str, bytes]) -> Optional[str]:
-    """Return what a message of a media stream is: "connected", "start", "media", "stop", ...
+    """Return the event of a media stream's message: "connected", "start", "media", "stop", ...
 
     Returns:
-        None if it is not such a message.
+        The event; None if the message is malformed.
     """
     try:
         document = json.loads(message)

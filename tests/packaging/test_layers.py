@@ -25,6 +25,11 @@ LAYERS = {
         retry call twirp transport execution channel
     """,
     "webhooks": 'errors fields signatures twiml livekit meta twilio ""',
+    "emulator": """
+        changes clock lifecycle sdp refusals calls journal http_client outbox meta livekit twilio
+        webhooks http_server mock_header regions rpcs connector media_stream page emulator ""
+        __main__
+    """,
     "contrib": """
         "" caches settings clients django_settings celery django
     """,

@@ -1,4 +1,4 @@
-"""Sends HTTP requests to the developer's app, and breaks them off when the emulator closes."""
+"""Sends HTTP requests to the developer's app; closing the emulator aborts them."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ import threading
 from collections.abc import Iterator, Mapping
 from urllib.parse import quote, urlsplit
 
-__all__ = ["Sender", "checked_url"]
+__all__ = ["HTTPClient", "check_url"]
 
-_TIMEOUT = 10.0  # seconds that the app has, each for connecting and for its answer
-_MOST_READ = 1_000_000  # bytes of an answer
-# What stands in a target as it is (RFC 3986, section 2); everything else is percent-encoded.
+_TIMEOUT = 10.0  # seconds to connect, and seconds between two reads of the response
+_MAX_READ = 1_000_000  # bytes of a response's body
+# These characters stay as they are in a target (RFC 3986, section 2); the rest is percent-encoded.
 _URL_CHARACTERS = "%/:?#[]@!$&'()*+,;=-._~"
 
 
-def checked_url(name: str, url: str) -> None:
+def check_url(name: str, url: str) -> None:
     """Check the URL of an app's webhook.
 
     Args:
-        name: what to call it in the error.
-        url: the URL; an empty one stands for none.
+        name: the name of the URL in the error.
+        url: the URL; "" for none.
 
     Raises:
-        ValueError: it is no http or https URL.
+        ValueError: it is not an http or https URL.
     """
     if not url:
         return
@@ -40,7 +40,7 @@ def checked_url(name: str, url: str) -> None:
         raise ValueError(f'{name} is {url!r}: write it as "http://127.0.0.1:8000/webhooks"')
 
 
-class Sender:
+class HTTPClient:
     """Sends requests from any thread until it is closed."""
 
     def __init__(self) -> None:
@@ -55,48 +55,47 @@ class Sender:
 
         Args:
             method: "GET" or "POST".
-            url: a checked URL; certificates of local apps are not checked.
-            headers: its headers.
-            body: its body.
+            url: a checked URL. TLS certificates are not verified: a local app has its own.
+            headers: the request's headers.
+            body: the request's body.
 
         Returns:
-            The HTTP status as text and the answer's body; without an answer, the name of the
+            The HTTP status as text and the response's body; without a response, the name of the
             exception and its text.
         """
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
         target = f"{parts.path or '/'}{'?' + parts.query if parts.query else ''}"
-        # The Host header and the framing are its business, the socket is ours.
+        # http.client does the Host header and the framing; close() needs the socket.
         connection = http.client.HTTPConnection(parts.netloc.rpartition("@")[2], timeout=_TIMEOUT)
         try:
-            with self._connected(host, port, tls=parts.scheme == "https") as connection.sock:
+            with self._connect(host, port, tls=parts.scheme == "https") as connection.sock:
                 path = quote(target, safe=_URL_CHARACTERS)
                 connection.request(method, path, body, dict(headers))
-                answer = connection.getresponse()
-                return str(answer.status), answer.read(_MOST_READ)
+                response = connection.getresponse()
+                return str(response.status), response.read(_MAX_READ)
         except (OSError, http.client.HTTPException) as exc:
             return type(exc).__name__, str(exc).encode()
         finally:
             connection.close()
 
     def close(self) -> None:
-        """Break off what is under way, and send nothing any more.
+        """Abort the running requests and refuse new ones.
 
-        May be called again, for a socket that could not be shut down a moment ago.
+        Call it again for a socket that could not be shut down yet.
         """
         with self._lock:
             self._closing = True
             for sock in self._sockets:
                 with contextlib.suppress(OSError):
-                    # On a TLS socket its own method would take the TLS layer away.
+                    # SSLSocket.shutdown would also drop the TLS layer under its reader.
                     socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
     @contextlib.contextmanager
-    def _connected(self, host: str, port: int, tls: bool) -> Iterator[socket.socket]:
-        sock = self._connect(host, port)
+    def _connect(self, host: str, port: int, tls: bool) -> Iterator[socket.socket]:
+        sock = self._open_socket(host, port)
         try:
             if tls:
-                # A developer's app on this machine has a certificate of its own making, if any.
                 context = ssl._create_unverified_context()
                 with self._lock:
                     plain = sock
@@ -109,15 +108,17 @@ class Sender:
                 sock.do_handshake()
             yield sock
         finally:
-            self._drop(sock)
+            self._close_socket(sock)
 
-    def _connect(self, host: str, port: int) -> socket.socket:
-        """Return a connected socket, to the first of the host's addresses that takes it."""
-        error: OSError = OSError(f"{host} has no address")
-        for family, kind, protocol, _, address in socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM
-        ):
-            sock = socket.socket(family, kind, protocol)
+    def _open_socket(self, host: str, port: int) -> socket.socket:
+        """Connect to the first address of a host that accepts.
+
+        socket.create_connection does not show the socket before it is connected, so that close()
+        could not abort a connection attempt.
+        """
+        error = OSError(f"{host} has no address")
+        for *kind, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+            sock = socket.socket(*kind)
             sock.settimeout(_TIMEOUT)
             with self._lock:
                 if self._closing:
@@ -126,14 +127,13 @@ class Sender:
                 self._sockets.add(sock)
             try:
                 sock.connect(address)
+                return sock
             except OSError as exc:
                 error = exc
-                self._drop(sock)
-            else:
-                return sock
+                self._close_socket(sock)
         raise error
 
-    def _drop(self, sock: socket.socket) -> None:
+    def _close_socket(self, sock: socket.socket) -> None:
         with self._lock:
             self._sockets.discard(sock)
         sock.close()

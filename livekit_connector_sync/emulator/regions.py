@@ -1,0 +1,123 @@
+"""The regions of the emulator: a listener each, and the list of them at /settings/regions."""
+
+from __future__ import annotations
+
+import functools
+import json
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Callable, Optional
+
+from ..server import Response
+from .http_server import HTTPListener, HTTPRequest, Reply
+from .mock_header import REGION_HEADER, Directives, read_directives
+
+__all__ = ["Region", "Regions"]
+
+
+@dataclass(frozen=True)
+class Region:
+    """One listener.
+
+    Args:
+        index: its place in the list; clients start with 0.
+        name: "region-0", ...
+        url: its URL.
+    """
+
+    index: int
+    name: str
+    url: str
+
+
+class Regions:
+    """The regions, and which of them are down."""
+
+    def __init__(self) -> None:
+        self.all: tuple[Region, ...] = ()
+        self.dropped: frozenset[int] = frozenset()
+        self._listeners: list[HTTPListener] = []
+
+    @property
+    def url(self) -> str:
+        """The URL of the first region.
+
+        Raises:
+            RuntimeError: the regions are not open.
+        """
+        if not self.all:
+            raise RuntimeError("the emulator is not started: use it in a with statement")
+        return self.all[0].url
+
+    def open(
+        self,
+        addresses: Sequence[tuple[str, int]],
+        respond: Callable[[Region, HTTPRequest], Reply],
+        certificate: Optional[tuple[str, str]],
+    ) -> None:
+        """Listen on the addresses, a region each.
+
+        Raises:
+            OSError: a port is taken, or the certificate cannot be read.
+        """
+        tls = _load_certificate(*certificate) if certificate is not None else None
+        for host, port in addresses:
+            self._listeners.append(HTTPListener(host, port, tls))
+        self.all = tuple(
+            Region(index, f"region-{index}", listener.origin)
+            for index, listener in enumerate(self._listeners)
+        )
+        for region, listener in zip(self.all, self._listeners):
+            listener.start(functools.partial(respond, region))
+
+    def close(self) -> None:
+        """Close the listeners and their connections."""
+        for listener in self._listeners:
+            listener.close()
+
+    def drop(self, index: int) -> None:
+        """Take a region down."""
+        self.dropped |= {self._check(index)}
+
+    def restore(self, index: int) -> None:
+        """Bring a region up again."""
+        self.dropped -= {self._check(index)}
+
+    def respond(self, region: Region, request: HTTPRequest) -> Optional[Response]:
+        """Respond to GET /settings/regions: the regions that serve the project, nearest first."""
+        if region.index in self.dropped:
+            return None
+        if request.method != "GET":
+            return Response(405, {"Content-Type": "text/plain", "Allow": "GET"}, b"use GET\n")
+        directives = read_directives(request.headers) or Directives()
+        if directives.regions_status != 200:
+            return Response(directives.regions_status, {}, b"")
+        regions = [
+            {"region": known.name, "url": known.url, "distance": str(known.index)}
+            for known in self.all
+            if directives.is_served_by(known.name)
+        ]
+        headers = {
+            "Content-Type": "application/json",
+            "Cache-Control": "max-age=0",
+            REGION_HEADER: str(region.index),
+        }
+        return Response(200, headers, json.dumps({"regions": regions}).encode("utf-8"))
+
+    def _check(self, index: int) -> int:
+        if not 0 <= index < len(self.all):
+            raise ValueError(f"there is no region {index}: use 0 to {len(self.all) - 1}")
+        return index
+
+
+def _load_certificate(certificate: str, key: str) -> ssl.SSLContext:
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        tls.load_cert_chain(certificate, key)
+    except OSError as exc:
+        raise OSError(exc.errno, f"{exc.strerror or exc}: {certificate} and {key}") from exc
+    # A Python client that reads in its own thread, as websockets does, can lose what it writes
+    # while OpenSSL reads a session ticket.
+    tls.num_tickets = 0
+    return tls
