@@ -7,8 +7,7 @@ Announcing an event only queues webhooks: no thread does I/O while it holds the 
 
 from __future__ import annotations
 
-import heapq
-import itertools
+import functools
 from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from typing import Callable, Optional, Union
 
 from .._gen import RoomAgentDispatch, SessionDescription
 from ..errors import AlreadyExists, DeadlineExceeded, FailedPrecondition, NotFound, Unavailable
-from .changes import Changes
+from .changes import MAX_WAIT, Changes, Schedule
 from .clock import Clock
 from .lifecycle import (
     Direction,
@@ -32,7 +31,6 @@ from .lifecycle import (
 __all__ = ["BUSINESS_NUMBER", "Call", "CallRegistry"]
 
 BUSINESS_NUMBER = "15550783881"
-MAX_WAIT = 3600.0  # seconds; a lock cannot wait for more than 292 years
 
 
 @dataclass(eq=False)
@@ -117,8 +115,9 @@ class CallRegistry:
     """Holds the calls and applies events to them.
 
     Args:
-        changed: the emulator's one lock; notified after every change.
+        changed: the emulator's one lock.
         clock: the emulator's clock.
+        schedule: runs the timeouts.
         timeouts: how long calls stay in a state.
         announce: called under the lock with every call, event, and time.
         agent_joins: True if the agent joins the room at once.
@@ -129,6 +128,7 @@ class CallRegistry:
         self,
         changed: Changes,
         clock: Clock,
+        schedule: Schedule,
         timeouts: Timeouts,
         announce: Callable[[Call, Event, float], None],
         agent_joins: bool,
@@ -136,6 +136,7 @@ class CallRegistry:
     ) -> None:
         self._changed = changed
         self._clock = clock
+        self._schedule = schedule
         self._timeouts = timeouts
         self._announce = announce
         self._agent_joins = agent_joins
@@ -144,8 +145,6 @@ class CallRegistry:
         self._live: Counter[str] = Counter()  # calls that have not ended, by phone_number_id
         self._dialled: set[tuple[str, str]] = set()  # (phone_number_id, user_number) of live calls
         self._released: deque[str] = deque()
-        self._due: list[tuple[float, int, Call, Progress, Event]] = []
-        self._serial = itertools.count()
         self._closing = False
 
     def calls(self) -> list[Call]:
@@ -257,32 +256,11 @@ class CallRegistry:
             if call.state is State.ENDED:
                 raise FailedPrecondition("connection is closed: the call ended before a join")
 
-    def run_due(self) -> Optional[float]:
-        """Apply every timeout that is due; return the seconds until the next, if any."""
-        with self._changed:
-            while self._due:
-                due, _, call, progress, event = self._due[0]
-                now = self._clock.now()
-                if call.progress is progress and due > now:
-                    return due - now
-                heapq.heappop(self._due)
-                if call.progress is progress:
-                    self._apply(call, event, due, {})
-            return None
-
-    def run_timer(self) -> None:
-        """Apply the timeouts as they become due, until the registry is closed."""
-        with self._changed:
-            while not self._closing:
-                pause = self.run_due()
-                self._changed.timer.wait(MAX_WAIT if pause is None else min(pause, MAX_WAIT))
-
     def close(self) -> None:
         """Wake all waiting threads; from now on, waiting fails."""
         with self._changed:
             self._closing = True
             self._changed.changed()
-            self._changed.timer.notify_all()
 
     def _wait(self, call: Call, timeout: float, done: Callable[[], bool]) -> None:
         deadline = self._clock.now() + timeout
@@ -314,12 +292,15 @@ class CallRegistry:
         limit = next_timeout(call.progress, self._timeouts, call.ringing_timeout)
         if limit is not None:
             seconds, timeout_event = limit
-            entry = (at + seconds, next(self._serial), call, call.progress, timeout_event)
-            heapq.heappush(self._due, entry)
-            if self._due[0] is entry:
-                self._changed.timer.notify_all()
+            due = at + seconds
+            time_out = functools.partial(self._time_out, call, call.progress, timeout_event, due)
+            self._schedule.call_at(due, time_out)
         self._announce(call, event, at)
         self._changed.changed()
+
+    def _time_out(self, call: Call, progress: Progress, event: Event, at: float) -> None:
+        if call.progress is progress:
+            self._apply(call, event, at, {})
 
     def _forget_oldest(self) -> None:
         while len(self._calls) >= self._history and self._released:

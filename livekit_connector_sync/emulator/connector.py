@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import dataclass
 from typing import Any, Callable, Union
 
 from google.protobuf.duration_pb2 import Duration
@@ -23,33 +24,16 @@ _MAX_CALLBACK_DATA = 512  # characters, Meta's limit
 _METHODS = {method.full_name: method for method in gen.ConnectorServicer.METHODS}
 
 
+@dataclass(eq=False)
 class Connector(gen.ConnectorServicer):
-    """Runs the Connector's RPCs as LiveKit Cloud does, as far as that is known.
+    """Runs the Connector's RPCs as LiveKit Cloud does, as far as that is known."""
 
-    Args:
-        registry: holds the calls.
-        changed: the emulator's one lock.
-        timeouts: how long a waiting RPC waits.
-        callee_of: decides what happens when a number is dialled.
-        max_calls: how many calls a business number may have at a time.
-        stream_url: returns the URL of a Twilio session's media stream.
-    """
-
-    def __init__(
-        self,
-        registry: CallRegistry,
-        changed: Changes,
-        timeouts: Timeouts,
-        callee_of: Callable[[gen.DialWhatsAppCallRequest], Union[Callee, MetaError]],
-        max_calls: int,
-        stream_url: Callable[[str], str],
-    ) -> None:
-        self._registry = registry
-        self._changed = changed
-        self._timeouts = timeouts
-        self._callee_of = callee_of
-        self._max_calls = max_calls
-        self._stream_url = stream_url
+    registry: CallRegistry
+    changed: Changes
+    timeouts: Timeouts  # how long a waiting RPC waits
+    callee_of: Callable[[gen.DialWhatsAppCallRequest], Union[Callee, MetaError]]
+    max_calls: int  # of a business number, at a time
+    stream_url: Callable[[str], str]  # returns the URL of a Twilio session's media stream
 
     def DialWhatsAppCall(
         self, request: gen.DialWhatsAppCallRequest, context: ServicerContext
@@ -58,15 +42,15 @@ class Connector(gen.ConnectorServicer):
         check_request(_METHODS[context.method], request)
         _check_callback_data(request.whatsapp_biz_opaque_callback_data)
         ringing_timeout = _seconds(request.ringing_timeout)
-        callee = self._callee_of(request)
+        callee = self.callee_of(request)
         if isinstance(callee, MetaError):
             raise callee.as_twirp()
         business, user = request.whatsapp_phone_number_id, request.whatsapp_to_phone_number
         call_id = make_call_id()
-        with self._changed:
-            if self._registry.is_dialled(business, user):
+        with self.changed:
+            if self.registry.is_dialled(business, user):
                 raise META_ERRORS[138003].as_twirp()
-            if self._registry.live_count(business) >= self._max_calls:
+            if self.registry.live_count(business) >= self.max_calls:
                 raise META_ERRORS[138002].as_twirp()
             call = Call(
                 call_id,
@@ -78,13 +62,13 @@ class Connector(gen.ConnectorServicer):
                 ringing_timeout=ringing_timeout,
                 **_participant(request, f"whatsapp-{call_id}"),
             )
-            self._registry.place(call, Event.DIAL)
+            self.registry.place(call, Event.DIAL)
             if callee is Callee.ANSWER:
-                self._registry.apply(call, Event.ANSWER, sdp=make_answer())
+                self.registry.apply(call, Event.ANSWER, sdp=make_answer())
             elif callee is Callee.REJECT:
-                self._registry.apply(call, Event.REJECT)
+                self.registry.apply(call, Event.REJECT)
             elif callee is Callee.BUSY:
-                self._registry.apply(call, Event.BUSY)
+                self.registry.apply(call, Event.BUSY)
         return gen.DialWhatsAppCallResponse(whatsapp_call_id=call.id, room_name=call.room_name)
 
     def AcceptWhatsAppCall(
@@ -94,9 +78,9 @@ class Connector(gen.ConnectorServicer):
         check_request(_METHODS[context.method], request)
         _check_sdp(request.sdp, "offer")
         _check_callback_data(request.whatsapp_biz_opaque_callback_data)
-        limit = _seconds(request.ringing_timeout) or self._timeouts.join
-        call = self._registry.get(request.whatsapp_call_id)
-        self._registry.apply(
+        limit = _seconds(request.ringing_timeout) or self.timeouts.join
+        call = self.registry.get(request.whatsapp_call_id)
+        self.registry.apply(
             call,
             Event.ACCEPT,
             room_name=request.room_name or f"whatsapp-{call.id}",
@@ -104,7 +88,7 @@ class Connector(gen.ConnectorServicer):
             **_participant(request, f"whatsapp-{call.id}"),
         )
         if request.wait_until_answered:
-            self._registry.wait_joined(call, limit)
+            self.registry.wait_joined(call, limit)
         return gen.AcceptWhatsAppCallResponse(room_name=call.room_name)
 
     def ConnectWhatsAppCall(
@@ -113,14 +97,14 @@ class Connector(gen.ConnectorServicer):
         """Connect a dialled call with the user's SDP."""
         check_request(_METHODS[context.method], request)
         _check_sdp(request.sdp, "answer")
-        call = self._registry.get(request.whatsapp_call_id)
-        limit = call.ringing_timeout or self._timeouts.join
+        call = self.registry.get(request.whatsapp_call_id)
+        limit = call.ringing_timeout or self.timeouts.join
         if request.wait_until_answered and call.state is State.RINGING:
-            self._registry.connect_when_answered(call, limit)
+            self.registry.connect_when_answered(call, limit)
         else:
-            self._registry.apply(call, Event.CONNECT)
+            self.registry.apply(call, Event.CONNECT)
         if request.wait_until_answered:
-            self._registry.wait_joined(call, limit)
+            self.registry.wait_joined(call, limit)
         return gen.ConnectWhatsAppCallResponse()
 
     def DisconnectWhatsAppCall(
@@ -132,10 +116,10 @@ class Connector(gen.ConnectorServicer):
             request.disconnect_reason
             == gen.DisconnectWhatsAppCallRequest.DisconnectReason.USER_INITIATED
         )
-        with self._changed:
-            call = self._registry.get(request.whatsapp_call_id)
+        with self.changed:
+            call = self.registry.get(request.whatsapp_call_id)
             leaves = user_initiated and call.state is not State.ENDED
-            self._registry.apply(call, Event.LEAVE if leaves else Event.DISCONNECT)
+            self.registry.apply(call, Event.LEAVE if leaves else Event.DISCONNECT)
         return gen.DisconnectWhatsAppCallResponse()
 
     def ConnectTwilioCall(
@@ -156,10 +140,10 @@ class Connector(gen.ConnectorServicer):
             session,
             Progress(Provider.TWILIO, Direction.INBOUND if inbound else Direction.OUTBOUND),
             room_name=request.room_name,
-            connect_url=self._stream_url(session),
+            connect_url=self.stream_url(session),
             **_participant(request, session),
         )
-        self._registry.place(call, Event.SESSION)
+        self.registry.place(call, Event.SESSION)
         return gen.ConnectTwilioCallResponse(connect_url=call.connect_url)
 
 

@@ -12,7 +12,7 @@ from .._runtime.messages import as_message
 from ..errors import NotFound
 from ..server import TokenAuthorizer, TwirpApplication
 from .calls import BUSINESS_NUMBER, Call, CallRegistry
-from .changes import Changes
+from .changes import Changes, Schedule
 from .clock import Clock
 from .connector import Connector, make_call_id
 from .http_server import HTTPRequest, Reply, text_response
@@ -104,14 +104,24 @@ class ConnectorEmulator:
         self._closing = threading.Event()
         self._timer: Optional[threading.Thread] = None
         self._changed = changed = Changes()
+        self._schedule = schedule = Schedule(changed, clock)
         self._regions = Regions()
         self._journal = Journal(changed, clock, history)
         self._webhooks = WebhookSender(
-            meta, livekit, twilio, api_key, api_secret, self._journal, changed, clock, history
+            meta,
+            livekit,
+            twilio,
+            api_key,
+            api_secret,
+            self._journal,
+            changed,
+            clock,
+            schedule,
+            history,
         )
         timeouts = timeouts or Timeouts()
         self._registry = CallRegistry(
-            changed, clock, timeouts, self._webhooks.announce, agent_joins, history
+            changed, clock, schedule, timeouts, self._webhooks.announce, agent_joins, history
         )
         streams = MediaStreams(self._registry, self._regions)
         connector = Connector(
@@ -119,7 +129,7 @@ class ConnectorEmulator:
         )
         authorizer = TokenAuthorizer(api_key, api_secret)
         application = TwirpApplication(connector, authorize=authorizer)
-        rpcs = Rpcs(application, authorizer, self._regions, self._journal, clock, self._closing)
+        rpcs = Rpcs(application, authorizer, self._regions, self._journal, self._closing)
         page = Page(host, self._take_snapshot, self._wait_for_change, self._page_actions())
         # The first path that matches handles a request; one that ends with a slash is a prefix.
         self._routes = {
@@ -155,7 +165,7 @@ class ConnectorEmulator:
         if self._timer is not None:
             raise RuntimeError("an emulator starts only once: create another one")
         self._timer = threading.Thread(
-            target=self._registry.run_timer, name="emulator-timer", daemon=True
+            target=self._schedule.run, name="emulator-timer", daemon=True
         )
         self._timer.start()
         try:
@@ -167,6 +177,7 @@ class ConnectorEmulator:
     def close(self) -> None:
         """Close the listeners and connections, and wait for all threads."""
         self._closing.set()
+        self._schedule.close()
         self._registry.close()
         self._webhooks.close()  # before the listeners, whose threads may wait for a webhook
         self._regions.close()
@@ -312,10 +323,9 @@ class ConnectorEmulator:
             ValueError: the number is negative.
         """
         self._clock.advance(seconds)
-        self._registry.run_due()
+        self._schedule.run_due()
         with self._changed:
-            self._changed.changed()
-            self._changed.timer.notify_all()
+            self._changed.changed()  # a waiting Accept or Connect looks at the clock again
 
     def drop_region(self, index: int) -> None:
         """Take a region down: it closes the connection of every RPC and every list of regions.

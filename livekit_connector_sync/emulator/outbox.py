@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import heapq
+import functools
 import itertools
 import threading
 from collections import deque
@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Callable, ClassVar, NamedTuple, Optional
 
-from .changes import Changes
+from .changes import Changes, Schedule
 from .clock import Clock
 from .http_client import HTTPClient
 
@@ -82,19 +82,12 @@ class Delivery:
 
 @dataclass
 class _Item:
-    """A delivery in an outbox.
-
-    Args:
-        delivery: its public part.
-        lane: the lane that it is queued in.
-        duplicates: how many more times to send it once it is accepted.
-        queued: True while an attempt is due or running.
-    """
+    """A delivery in an outbox."""
 
     delivery: Delivery
     lane: str
-    duplicates: int = 0
-    queued: bool = True
+    duplicates: int = 0  # how many more times to send it once it is accepted
+    queued: bool = True  # an attempt is due or running
 
 
 class Outbox:
@@ -106,8 +99,9 @@ class Outbox:
         rules: how they are delivered.
         make_headers: returns the headers for a body; called before each attempt.
         http: sends the requests.
-        changed: the emulator's one lock; notified after every change.
+        changed: the emulator's one lock.
         clock: the emulator's clock.
+        schedule: runs the retries.
         on_result: called under the lock with every delivery that has a new result.
         history: how many deliveries to keep; those that are queued are kept in any case.
     """
@@ -121,25 +115,26 @@ class Outbox:
         http: HTTPClient,
         changed: Changes,
         clock: Clock,
+        schedule: Schedule,
         on_result: Callable[[Delivery], None],
         history: int,
     ) -> None:
-        self.url = url
         self.count = 0
         """How many deliveries there have been."""
         self._sender = sender
+        self._url = url
         self._rules = rules
         self._make_headers = make_headers
         self._http = http
         self._changed = changed
         self._clock = clock
+        self._schedule = schedule
         self._on_result = on_result
         self._history = history
         self._items: dict[int, _Item] = {}
-        self._retries: list[tuple[float, int]] = []  # a heap of (due, number)
-        # Numbers by lane. A lane that is here and not in `_ready` is busy: an attempt is running,
-        # or, if the order counts, its first delivery waits for a retry.
-        self._lanes: dict[str, deque[int]] = {}
+        # Items by lane. A lane that is here and not in `_ready` is busy: an attempt is running,
+        # or, if the order counts, its first item waits for a retry.
+        self._lanes: dict[str, deque[_Item]] = {}
         self._ready: deque[str] = deque()
         self._running = 0
         self._closing = False
@@ -160,14 +155,13 @@ class Outbox:
             lane: the webhooks of a lane are sent in order; by default the call's.
             duplicates: how many more times to send it.
         """
-        if not self.url or self._closing:
+        if not self._url or self._closing:
             return
         with self._changed:
             item = self._add(webhook, call_id, lane or call_id)
             item.duplicates = duplicates
             item.delivery = replace(item.delivery, due=item.delivery.created)
             self._enqueue(item)
-            self._start_threads()
             self._changed.changed()
 
     def redeliver(self, delivery: Delivery) -> None:
@@ -186,14 +180,12 @@ class Outbox:
 
     def is_idle(self) -> bool:
         """Return whether no attempt is due or running; call it under the lock."""
-        self._queue_retries()
         return not self._running and not self._ready
 
     def close(self) -> None:
         """Drop what is queued, abort what is running, and wait for the threads."""
         with self._changed:
             self._closing = True
-            self._changed.changed()
         for thread in self._threads:
             while thread.is_alive():
                 self._http.close()
@@ -201,9 +193,8 @@ class Outbox:
 
     def _add(self, webhook: Webhook, call_id: str, lane: str) -> _Item:
         self.count += 1
-        delivery = Delivery(
-            self.count, self._sender, self.url, *webhook, self._clock.now(), call_id
-        )
+        created = self._clock.now()
+        delivery = Delivery(self.count, self._sender, self._url, *webhook, created, call_id)
         item = self._items[delivery.number] = _Item(delivery, lane)
         self._forget_oldest()
         return item
@@ -219,80 +210,73 @@ class Outbox:
                 self._leave(item.lane)
 
     def _enqueue(self, item: _Item) -> None:
-        if item.lane not in self._lanes:
-            self._lanes[item.lane] = deque()
-            self._ready.append(item.lane)
-        self._lanes[item.lane].append(item.delivery.number)
+        if item.lane in self._lanes:
+            self._lanes[item.lane].append(item)
+        else:
+            self._lanes[item.lane] = deque([item])
+            self._make_ready(item.lane)
 
     def _leave(self, lane: str) -> None:
-        """Remove the first delivery of a busy lane."""
+        """Remove the first item of a busy lane."""
         self._lanes[lane].popleft()
         if self._lanes[lane]:
-            self._ready.append(lane)
+            self._make_ready(lane)
         else:
             del self._lanes[lane]
 
-    def _queue_retries(self) -> None:
-        """Queue the retries that are due."""
-        now = self._clock.now()
-        while self._retries and self._retries[0][0] <= now:
-            item = self._items.get(heapq.heappop(self._retries)[1])
-            if item is None:
-                continue  # dropped by _forget_oldest
-            item.queued = True
-            if self._rules.in_order:
-                self._ready.append(item.lane)
-            else:
-                self._enqueue(item)
-        self._start_threads()
-
-    def _start_threads(self) -> None:
-        wanted = min(self._running + len(self._ready), _MAX_THREADS)
-        while len(self._threads) < wanted and not self._closing:
-            thread = threading.Thread(
-                target=self._run, name=f"emulator-{self._sender}-webhooks", daemon=True
-            )
-            self._threads.append(thread)
+    def _make_ready(self, lane: str) -> None:
+        """Have a thread send the first item of a lane."""
+        self._ready.append(lane)
+        if self._running < _MAX_THREADS and not self._closing:
+            self._running += 1
+            self._threads = [thread for thread in self._threads if thread.is_alive()]
+            name = f"emulator-{self._sender}-webhooks"
+            thread = threading.Thread(target=self._run, name=name, daemon=True)
             thread.start()
+            self._threads.append(thread)
 
     def _run(self) -> None:
+        """Send the first items of the lanes that are ready, until there are none."""
         while True:
             with self._changed:
-                lane = self._next_lane()
-                if lane is None:
+                if self._closing or not self._ready:
+                    self._running -= 1
+                    self._changed.changed()
                     return
-                item = self._items[self._lanes[lane][0]]
-                self._running += 1
+                lane = self._ready.popleft()
+                item = self._lanes[lane][0]
             result, response = self._send(item.delivery)
             with self._changed:
-                self._running -= 1
-                due = self._next_attempt(item, result)
+                delay = self._next_delay(item, result)
+                due = None if delay is None else self._clock.now() + delay
                 if due is None or not self._rules.in_order:
                     self._leave(lane)
-                if due is not None:
-                    heapq.heappush(self._retries, (due, item.delivery.number))
                 self._record(item, result, response, due)
+                if delay == 0:
+                    self._retry(item)
+                elif due is not None:
+                    self._schedule.call_at(due, functools.partial(self._retry, item))
 
-    def _next_lane(self) -> Optional[str]:
-        """Wait for a lane whose first delivery is due; return None when the outbox closes."""
-        while not self._closing:
-            self._queue_retries()
-            if self._ready:
-                return self._ready.popleft()
-            self._changed.wait(self._retries[0][0] - self._clock.now() if self._retries else None)
-        return None
+    def _retry(self, item: _Item) -> None:
+        if item.delivery.number not in self._items:
+            return  # dropped by _forget_oldest
+        item.queued = True
+        if self._rules.in_order:
+            self._make_ready(item.lane)
+        else:
+            self._enqueue(item)
 
-    def _next_attempt(self, item: _Item, result: str) -> Optional[float]:
-        """Return when to send a webhook again after a result; None for never."""
+    def _next_delay(self, item: _Item, result: str) -> Optional[float]:
+        """Return the seconds until a webhook is sent again after a result; None for never."""
         attempts = len(item.delivery.results)
         if self._rules.is_accepted(result):
             if not item.duplicates:
                 return None
             item.duplicates -= 1
-            return self._clock.now()
+            return 0.0
         if self._rules.is_final(result) or attempts >= len(self._rules.retry_delays):
             return None
-        return self._clock.now() + self._rules.retry_delays[attempts]
+        return self._rules.retry_delays[attempts]
 
     def _record(self, item: _Item, result: str, response: bytes, due: Optional[float]) -> None:
         item.queued = False

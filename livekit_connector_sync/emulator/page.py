@@ -14,6 +14,7 @@ import socket
 import time
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable, NamedTuple, Optional, Union
 from urllib.parse import urlsplit
@@ -47,37 +48,23 @@ Action = Callable[[str], Union[str, object]]
 
 
 class Snapshot(NamedTuple):
-    """What the page shows, newest first.
-
-    Args:
-        url: the emulator's URL.
-        api_key: the project's API key.
-        calls: all live calls and the last ended ones.
-        call_count: how many calls there are.
-        requests: the last RPCs.
-        request_count: how many RPCs there have been.
-        webhooks: the last deliveries.
-        webhook_count: how many deliveries there have been.
-        has_meta: True if Meta's webhooks have a URL.
-        has_twilio: True if Twilio's webhook has a URL.
-        regions: the regions.
-        dropped: the indexes of the regions that are down.
-    """
+    """What the page shows, newest first."""
 
     url: str
     api_key: str
-    calls: Sequence[Call]
+    calls: Sequence[Call]  # all live calls and the last ended ones
     call_count: int
     requests: Sequence[RecordedRequest]
     request_count: int
     webhooks: Sequence[Delivery]
     webhook_count: int
-    has_meta: bool
-    has_twilio: bool
+    has_meta: bool  # Meta's webhooks have a URL
+    has_twilio: bool  # Twilio's webhook has a URL
     regions: Sequence[Region]
-    dropped: frozenset[int]
+    dropped: frozenset[int]  # the indexes of the regions that are down
 
 
+@dataclass
 class Page:
     """Responds to the page's requests.
 
@@ -89,18 +76,11 @@ class Page:
         actions: what the buttons do, by name.
     """
 
-    def __init__(
-        self,
-        host: str,
-        take_snapshot: Callable[[], Snapshot],
-        wait_for_change: Callable[[int, float], int],
-        actions: Mapping[str, Action],
-    ) -> None:
-        self._host = host
-        self._take_snapshot = take_snapshot
-        self._wait_for_change = wait_for_change
-        self._actions = actions
-        self._instance = uuid.uuid4().hex
+    host: str
+    take_snapshot: Callable[[], Snapshot]
+    wait_for_change: Callable[[int, float], int]
+    actions: Mapping[str, Action]
+    instance: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def respond(self, region: Region, request: HTTPRequest) -> Reply:
         """Respond to a request for the page."""
@@ -112,7 +92,7 @@ class Page:
         route = routes.get((request.method, request.path))
         if route is None:
             return text_response(404, "404 page not found")
-        if not _is_local(request, self._host):
+        if not _is_local(request, self.host):
             return _json(403, {"error": "open the page at an address of this machine"})
         return route(request)
 
@@ -126,9 +106,9 @@ class Page:
             return _json(403, {"error": f"the header {_ACTION_HEADER} is missing"})
         try:
             document = json.loads(request.body)
-            action, target = self._actions[document["action"]], str(document.get("target", ""))
+            action, target = self.actions[document["action"]], str(document.get("target", ""))
         except (ValueError, KeyError, TypeError, RecursionError):
-            return _json(400, {"error": f"unknown action: use {', '.join(self._actions)}"})
+            return _json(400, {"error": f"unknown action: use {', '.join(self.actions)}"})
         try:
             notice = action(target)
         except NotFound as exc:
@@ -147,12 +127,12 @@ class Page:
         with contextlib.suppress(OSError):
             connection.sendall(head.encode())
             while True:
-                document = {"instance": self._instance, **_document(self._take_snapshot())}
+                document = {"instance": self.instance, **_document(self.take_snapshot())}
                 state = json.dumps(document, separators=(",", ":"))
                 line = ": ping" if state == sent else f"data: {state}"
                 connection.sendall(f"{line}\n\n".encode())
                 sent = state
-                seen = self._wait_for_change(seen, _HEARTBEAT)
+                seen = self.wait_for_change(seen, _HEARTBEAT)
                 if seen < 0:
                     return
                 time.sleep(_MIN_PAUSE)

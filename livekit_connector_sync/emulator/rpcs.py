@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from dataclasses import dataclass
 from typing import Any, Optional
 
 from google.protobuf.message import Message
@@ -20,65 +21,40 @@ from ..server import (
     status_for,
 )
 from . import mock_header
-from .clock import Clock
 from .http_server import HTTPRequest
-from .journal import Journal, RecordedRequest
+from .journal import Journal
 from .mock_header import Directives
 from .regions import Region, Regions
 
 __all__ = ["Rpcs"]
 
 
+@dataclass
 class Rpcs:
-    """Responds to the RPCs of all regions.
+    """Responds to the RPCs of all regions."""
 
-    Args:
-        application: runs the RPCs.
-        authorizer: checks the tokens of mocked RPCs.
-        regions: which regions are down.
-        journal: records the RPCs.
-        clock: the emulator's clock.
-        closing: set when the emulator closes; ends every delay.
-    """
-
-    def __init__(
-        self,
-        application: TwirpApplication,
-        authorizer: TokenAuthorizer,
-        regions: Regions,
-        journal: Journal,
-        clock: Clock,
-        closing: threading.Event,
-    ) -> None:
-        self._application = application
-        self._authorizer = authorizer
-        self._regions = regions
-        self._journal = journal
-        self._clock = clock
-        self._closing = closing
+    application: TwirpApplication
+    authorizer: TokenAuthorizer
+    regions: Regions
+    journal: Journal
+    closing: threading.Event  # ends every delay
 
     def respond(self, region: Region, request: HTTPRequest) -> Optional[Response]:
         """Run an RPC and record it."""
-        method = self._application.method(request.path)
-        record = RecordedRequest(
-            method=method.full_name if method is not None else request.path,
-            request=_decode(method, request),
-            headers=request.headers,
-            body=request.body,
-            region=region.index,
-            time=self._clock.now(),
-        )
-        self._journal.start(record)
+        method = self.application.method(request.path)
+        name = method.full_name if method is not None else request.path
+        message = _decode(method, request)
+        record = self.journal.start(name, message, request.headers, request.body, region.index)
         directives = mock_header.read_directives(request.headers)
-        if region.index in self._regions.dropped:
+        if region.index in self.regions.dropped:
             response = None
         elif directives is not None and method is not None:
             response = self._mock_response(directives, method, region, request)
         else:
-            response = self._application.respond(
+            response = self.application.respond(
                 request.method, request.path, request.headers, request.body
             )
-        self._journal.finish(record, *_outcome(response))
+        self.journal.finish(record, *_outcome(response))
         return response
 
     def _mock_response(
@@ -93,14 +69,14 @@ class Rpcs:
         try:
             message = decode_request(method, content_type, request.body)
             if not directives.skip_auth:
-                self._authorizer(method, message, request.headers)
+                self.authorizer(method, message, request.headers)
         except (Unauthenticated, PermissionDenied) as exc:
             return mock_header.mock_error(status_for(exc.code), exc.code, f"mock: {exc.code}")
         except TwirpError as exc:
             return error_response(exc)
         if not directives.is_served_by(region.name):
             return mock_header.pinned_elsewhere()
-        self._closing.wait(directives.delay(region.index))
+        self.closing.wait(directives.delay(region.index))
         if region.index in directives.fail_regions:
             return None if directives.fail_mode == "drop" else mock_header.mock_failure(directives)
         response = encode_response(

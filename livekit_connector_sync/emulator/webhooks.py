@@ -8,7 +8,7 @@ from typing import Optional
 from urllib.parse import urlencode
 
 from .calls import Call
-from .changes import Changes
+from .changes import Changes, Schedule
 from .clock import Clock
 from .http_client import HTTPClient
 from .journal import Journal
@@ -33,6 +33,7 @@ class WebhookSender:
         journal: records the results.
         changed: the emulator's one lock.
         clock: the emulator's clock.
+        schedule: runs the retries.
         history: how many deliveries of each sender to keep.
     """
 
@@ -46,6 +47,7 @@ class WebhookSender:
         journal: Journal,
         changed: Changes,
         clock: Clock,
+        schedule: Schedule,
         history: int,
     ) -> None:
         self._meta = meta
@@ -53,12 +55,13 @@ class WebhookSender:
         self._twilio = twilio
         self._journal = journal
         self._changed = changed
+        self._schedule = schedule
         self._http = HTTPClient()
         self._rooms = Rooms()
         make_livekit_headers = functools.partial(
             livekit.make_headers, api_key=api_key, api_secret=api_secret
         )
-        shared = self._http, changed, clock, self._note_result, history
+        shared = self._http, changed, clock, schedule, self._note_result, history
         self._outboxes = {
             "meta": Outbox("meta", meta.url, meta, meta.make_headers, *shared),
             "livekit": Outbox("livekit", livekit.url, livekit, make_livekit_headers, *shared),
@@ -101,6 +104,7 @@ class WebhookSender:
 
     def wait_until_idle(self, timeout: float) -> bool:
         """Wait until no attempt is due or running; return False if that takes too long."""
+        self._schedule.run_due()
         with self._changed:
             return self._changed.wait_for(
                 lambda: all(outbox.is_idle() for outbox in self._outboxes.values()), timeout
