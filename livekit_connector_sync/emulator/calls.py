@@ -15,8 +15,7 @@ from typing import Callable, Optional, Union
 
 from .._gen import RoomAgentDispatch, SessionDescription
 from ..errors import AlreadyExists, DeadlineExceeded, FailedPrecondition, NotFound, Unavailable
-from .changes import MAX_WAIT, Changes, Schedule
-from .clock import Clock
+from .hub import MAX_WAIT, Hub
 from .lifecycle import (
     Direction,
     Event,
@@ -115,9 +114,7 @@ class CallRegistry:
     """Holds the calls and applies events to them.
 
     Args:
-        changed: the emulator's one lock.
-        clock: the emulator's clock.
-        schedule: runs the timeouts.
+        hub: the lock, the clock, and the timer.
         timeouts: how long calls stay in a state.
         announce: called under the lock with every call, event, and time.
         agent_joins: True if the agent joins the room at once.
@@ -126,17 +123,13 @@ class CallRegistry:
 
     def __init__(
         self,
-        changed: Changes,
-        clock: Clock,
-        schedule: Schedule,
+        hub: Hub,
         timeouts: Timeouts,
         announce: Callable[[Call, Event, float], None],
         agent_joins: bool,
         history: int,
     ) -> None:
-        self._changed = changed
-        self._clock = clock
-        self._schedule = schedule
+        self._hub = hub
         self._timeouts = timeouts
         self._announce = announce
         self._agent_joins = agent_joins
@@ -145,11 +138,10 @@ class CallRegistry:
         self._live: Counter[str] = Counter()  # calls that have not ended, by phone_number_id
         self._dialled: set[tuple[str, str]] = set()  # (phone_number_id, user_number) of live calls
         self._released: deque[str] = deque()
-        self._closing = False
 
     def calls(self) -> list[Call]:
         """Return the calls, newest last."""
-        with self._changed:
+        with self._hub:
             return list(self._calls.values())
 
     def get(self, call: Union[Call, str]) -> Call:
@@ -159,7 +151,7 @@ class CallRegistry:
             NotFound: there is no such call.
         """
         call_id = call if isinstance(call, str) else call.id
-        with self._changed:
+        with self._hub:
             known = self._calls.get(call_id)
         if known is None:
             raise NotFound(f"call not found: no call has the id {call_id!r}")
@@ -179,7 +171,7 @@ class CallRegistry:
         Args:
             limit: how many ended calls to return.
         """
-        with self._changed:
+        with self._hub:
             live = sum(self._live.values())
             found: list[Call] = []
             for call in reversed(self._calls.values()):
@@ -200,7 +192,7 @@ class CallRegistry:
         Raises:
             ValueError: the id is in use.
         """
-        with self._changed:
+        with self._hub:
             if call.id in self._calls:
                 raise ValueError(f"the call {call.id!r} exists already")
             self._forget_oldest()
@@ -208,7 +200,7 @@ class CallRegistry:
             self._live[call.phone_number_id] += 1
             if event is Event.DIAL:
                 self._dialled.add((call.phone_number_id, call.user_number))
-            self._note(call, event, self._clock.now())
+            self._note(call, event, self._hub.now())
         return call
 
     def apply(self, call: Union[Call, str], event: Event, **changes: object) -> Call:
@@ -218,11 +210,11 @@ class CallRegistry:
             TwirpError: the event is an RPC that fails.
             ValueError: the event cannot happen in the call's state.
         """
-        with self._changed:
+        with self._hub:
             known = self.get(call)
             if event in (Event.ACCEPT, Event.CONNECT) and known.connecting:
                 raise AlreadyExists("the call is being connected already")
-            self._apply(known, event, self._clock.now(), changes)
+            self._apply(known, event, self._hub.now(), changes)
         return known
 
     def connect_when_answered(self, call: Call, timeout: float) -> None:
@@ -232,7 +224,7 @@ class CallRegistry:
             DeadlineExceeded: the user did not pick up in time; the call has ended.
             TwirpError: the call is already connected, or has ended.
         """
-        with self._changed:
+        with self._hub:
             if call.connecting:
                 raise AlreadyExists("the call is being connected already")
             call.connecting = True
@@ -251,27 +243,21 @@ class CallRegistry:
             DeadlineExceeded: it did not join in time; the call has ended.
             FailedPrecondition: the call ended before.
         """
-        with self._changed:
+        with self._hub:
             self._wait(call, timeout, lambda: call.progress.joined or call.state is State.ENDED)
             if call.state is State.ENDED:
                 raise FailedPrecondition("connection is closed: the call ended before a join")
 
-    def close(self) -> None:
-        """Wake all waiting threads; from now on, waiting fails."""
-        with self._changed:
-            self._closing = True
-            self._changed.changed()
-
     def _wait(self, call: Call, timeout: float, done: Callable[[], bool]) -> None:
-        deadline = self._clock.now() + timeout
+        deadline = self._hub.now() + timeout
         while not done():
-            remaining = deadline - self._clock.now()
-            if self._closing:
+            remaining = deadline - self._hub.now()
+            if self._hub.closing:
                 raise Unavailable("the emulator is shutting down")
             if remaining <= 0:
-                self._apply(call, Event.NOT_JOINED, self._clock.now(), {})
+                self._apply(call, Event.NOT_JOINED, self._hub.now(), {})
                 raise DeadlineExceeded(f"nobody joined within {timeout:g} s: the call has ended")
-            self._changed.wait(min(remaining, MAX_WAIT))
+            self._hub.wait(min(remaining, MAX_WAIT))
 
     def _apply(self, call: Call, event: Event, at: float, changes: dict[str, object]) -> None:
         call.progress = transition(call.progress, event)
@@ -294,9 +280,9 @@ class CallRegistry:
             seconds, timeout_event = limit
             due = at + seconds
             time_out = functools.partial(self._time_out, call, call.progress, timeout_event, due)
-            self._schedule.call_at(due, time_out)
+            self._hub.call_at(due, time_out)
         self._announce(call, event, at)
-        self._changed.changed()
+        self._hub.changed()
 
     def _time_out(self, call: Call, progress: Progress, event: Event, at: float) -> None:
         if call.progress is progress:

@@ -13,7 +13,7 @@ from .._runtime.validation import check_request
 from ..errors import InvalidArgument
 from ..service import ServicerContext
 from .calls import Call, CallRegistry
-from .changes import Changes
+from .hub import Hub
 from .lifecycle import Direction, Event, Progress, Provider, State, Timeouts
 from .refusals import META_ERRORS, Callee, MetaError
 from .sdp import make_answer
@@ -29,7 +29,7 @@ class Connector(gen.ConnectorServicer):
     """Runs the Connector's RPCs as LiveKit Cloud does, as far as that is known."""
 
     registry: CallRegistry
-    changed: Changes
+    hub: Hub
     timeouts: Timeouts  # how long a waiting RPC waits
     callee_of: Callable[[gen.DialWhatsAppCallRequest], Union[Callee, MetaError]]
     max_calls: int  # of a business number, at a time
@@ -47,7 +47,7 @@ class Connector(gen.ConnectorServicer):
             raise callee.as_twirp()
         business, user = request.whatsapp_phone_number_id, request.whatsapp_to_phone_number
         call_id = make_call_id()
-        with self.changed:
+        with self.hub:
             if self.registry.is_dialled(business, user):
                 raise META_ERRORS[138003].as_twirp()
             if self.registry.live_count(business) >= self.max_calls:
@@ -116,7 +116,7 @@ class Connector(gen.ConnectorServicer):
             request.disconnect_reason
             == gen.DisconnectWhatsAppCallRequest.DisconnectReason.USER_INITIATED
         )
-        with self.changed:
+        with self.hub:
             call = self.registry.get(request.whatsapp_call_id)
             leaves = user_initiated and call.state is not State.ENDED
             self.registry.apply(call, Event.LEAVE if leaves else Event.DISCONNECT)

@@ -12,10 +12,10 @@ from .._runtime.messages import as_message
 from ..errors import NotFound
 from ..server import TokenAuthorizer, TwirpApplication
 from .calls import BUSINESS_NUMBER, Call, CallRegistry
-from .changes import Changes, Schedule
 from .clock import Clock
 from .connector import Connector, make_call_id
 from .http_server import HTTPRequest, Reply, text_response
+from .hub import Hub
 from .journal import Journal, RecordedRequest
 from .lifecycle import Direction, Event, Progress, Provider, Timeouts
 from .livekit import LiveKitWebhooks
@@ -100,13 +100,11 @@ class ConnectorEmulator:
         self.dial_rule = dial_rule
         self._addresses = _addresses(host, port, regions)
         self._certificate = certificate
-        self._clock = clock = clock or Clock()
-        self._closing = threading.Event()
+        self._clock = clock or Clock()
         self._timer: Optional[threading.Thread] = None
-        self._changed = changed = Changes()
-        self._schedule = schedule = Schedule(changed, clock)
+        self._hub = hub = Hub(self._clock)
         self._regions = Regions()
-        self._journal = Journal(changed, clock, history)
+        self._journal = Journal(hub, history)
         self._webhooks = WebhookSender(
             meta,
             livekit,
@@ -114,23 +112,19 @@ class ConnectorEmulator:
             api_key,
             api_secret,
             self._journal,
-            changed,
-            clock,
-            schedule,
+            hub,
             history,
         )
         timeouts = timeouts or Timeouts()
-        self._registry = CallRegistry(
-            changed, clock, schedule, timeouts, self._webhooks.announce, agent_joins, history
-        )
+        self._registry = CallRegistry(hub, timeouts, self._webhooks.announce, agent_joins, history)
         streams = MediaStreams(self._registry, self._regions)
         connector = Connector(
-            self._registry, changed, timeouts, self._callee_of, max_calls, streams.url_of
+            self._registry, hub, timeouts, self._callee_of, max_calls, streams.url_of
         )
         authorizer = TokenAuthorizer(api_key, api_secret)
         application = TwirpApplication(connector, authorize=authorizer)
-        rpcs = Rpcs(application, authorizer, self._regions, self._journal, self._closing)
-        page = Page(host, self._take_snapshot, self._wait_for_change, self._page_actions())
+        rpcs = Rpcs(application, authorizer, self._regions, self._journal, hub)
+        page = Page(host, hub, self._take_snapshot, self._page_actions())
         # The first path that matches handles a request; one that ends with a slash is a prefix.
         self._routes = {
             "/twirp/": rpcs.respond,
@@ -165,7 +159,7 @@ class ConnectorEmulator:
         if self._timer is not None:
             raise RuntimeError("an emulator starts only once: create another one")
         self._timer = threading.Thread(
-            target=self._schedule.run, name="emulator-timer", daemon=True
+            target=self._hub.run_timer, name="emulator-timer", daemon=True
         )
         self._timer.start()
         try:
@@ -176,9 +170,7 @@ class ConnectorEmulator:
 
     def close(self) -> None:
         """Close the listeners and connections, and wait for all threads."""
-        self._closing.set()
-        self._schedule.close()
-        self._registry.close()
+        self._hub.close()
         self._webhooks.close()  # before the listeners, whose threads may wait for a webhook
         self._regions.close()
         if self._timer is not None:
@@ -228,11 +220,7 @@ class ConnectorEmulator:
         Returns:
             The new events as (time, text), and how many there have been in all.
         """
-        with self._changed:
-            self._changed.wait_for(
-                lambda: self._journal.events_after(seen)[0] or self._closing.is_set(), timeout
-            )
-            return self._journal.events_after(seen)
+        return self._journal.events_after(seen, timeout)
 
     def inbound_call(
         self,
@@ -323,9 +311,9 @@ class ConnectorEmulator:
             ValueError: the number is negative.
         """
         self._clock.advance(seconds)
-        self._schedule.run_due()
-        with self._changed:
-            self._changed.changed()  # a waiting Accept or Connect looks at the clock again
+        self._hub.run_due()
+        with self._hub:
+            self._hub.changed()  # a waiting Accept or Connect looks at the clock again
 
     def drop_region(self, index: int) -> None:
         """Take a region down: it closes the connection of every RPC and every list of regions.
@@ -399,7 +387,7 @@ class ConnectorEmulator:
         return text_response(404, "404 page not found")
 
     def _take_snapshot(self) -> Snapshot:
-        with self._changed:
+        with self._hub:
             calls, call_count = self._registry.newest(MAX_ENTRIES)
             return Snapshot(
                 url=self.url,
@@ -415,13 +403,6 @@ class ConnectorEmulator:
                 regions=self._regions.all,
                 dropped=self._regions.dropped,
             )
-
-    def _wait_for_change(self, seen: int, timeout: float) -> int:
-        with self._changed:
-            self._changed.wait_for(
-                lambda: self._changed.version != seen or self._closing.is_set(), timeout
-            )
-            return -1 if self._closing.is_set() else self._changed.version
 
     def _page_actions(self) -> dict[str, Action]:
         return {

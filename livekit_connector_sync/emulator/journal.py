@@ -10,8 +10,7 @@ from typing import Optional
 
 from google.protobuf.message import Message
 
-from .changes import Changes
-from .clock import Clock
+from .hub import Hub
 
 __all__ = ["Journal", "RecordedRequest"]
 
@@ -46,14 +45,12 @@ class Journal:
     """Keeps the last requests and events.
 
     Args:
-        changed: the emulator's one lock; notified after every entry.
-        clock: the emulator's clock.
+        hub: the lock, the clock, and the timer.
         history: how many requests and events to keep.
     """
 
-    def __init__(self, changed: Changes, clock: Clock, history: int) -> None:
-        self._changed = changed
-        self._clock = clock
+    def __init__(self, hub: Hub, history: int) -> None:
+        self._hub = hub
         self._requests: deque[RecordedRequest] = deque(maxlen=history)
         self._events: deque[tuple[float, str]] = deque(maxlen=history)
         self._event_count = 0
@@ -62,7 +59,7 @@ class Journal:
 
     def newest(self, limit: Optional[int] = None) -> list[RecordedRequest]:
         """Return the last requests, newest first; by default all that are kept."""
-        with self._changed:
+        with self._hub:
             return list(itertools.islice(reversed(self._requests), limit))
 
     def start(
@@ -74,29 +71,30 @@ class Journal:
         region: int,
     ) -> RecordedRequest:
         """Record a request that has arrived now."""
-        record = RecordedRequest(method, request, headers, body, region, self._clock.now())
-        with self._changed:
+        record = RecordedRequest(method, request, headers, body, region, self._hub.now())
+        with self._hub:
             self.request_count += 1
             self._requests.append(record)
-            self._changed.changed()
+            self._hub.changed()
         return record
 
     def finish(self, request: RecordedRequest, outcome: str, message: str) -> None:
         """Record how a request ended."""
-        with self._changed:
+        with self._hub:
             request.outcome, request.message = outcome, message
             name = request.method.rpartition("/")[2]
             self.note(f"{name}: {outcome}{': ' + message if message else ''}")
 
     def note(self, line: str, at: Optional[float] = None) -> None:
         """Record an event, which happened now or at the given time."""
-        with self._changed:
-            self._events.append((self._clock.now() if at is None else at, line))
+        with self._hub:
+            self._events.append((self._hub.now() if at is None else at, line))
             self._event_count += 1
-            self._changed.changed()
+            self._hub.changed()
 
-    def events_after(self, seen: int) -> tuple[list[tuple[float, str]], int]:
-        """Return the events after the first `seen`, and how many there have been in all."""
-        with self._changed:
+    def events_after(self, seen: int, timeout: float) -> tuple[list[tuple[float, str]], int]:
+        """Wait for events after the first `seen`; return them and how many there are in all."""
+        with self._hub:
+            self._hub.wait_for(lambda: self._event_count > seen or self._hub.closing, timeout)
             first = max(len(self._events) - (self._event_count - seen), 0)
             return list(itertools.islice(self._events, first, None)), self._event_count

@@ -10,9 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Callable, ClassVar, NamedTuple, Optional
 
-from .changes import Changes, Schedule
-from .clock import Clock
 from .http_client import HTTPClient
+from .hub import Hub
 
 __all__ = ["Delivery", "DeliveryRules", "Outbox", "Webhook"]
 
@@ -99,9 +98,7 @@ class Outbox:
         rules: how they are delivered.
         make_headers: returns the headers for a body; called before each attempt.
         http: sends the requests.
-        changed: the emulator's one lock.
-        clock: the emulator's clock.
-        schedule: runs the retries.
+        hub: the lock, the clock, and the timer.
         on_result: called under the lock with every delivery that has a new result.
         history: how many deliveries to keep; those that are queued are kept in any case.
     """
@@ -113,9 +110,7 @@ class Outbox:
         rules: DeliveryRules,
         make_headers: Callable[[bytes], Mapping[str, str]],
         http: HTTPClient,
-        changed: Changes,
-        clock: Clock,
-        schedule: Schedule,
+        hub: Hub,
         on_result: Callable[[Delivery], None],
         history: int,
     ) -> None:
@@ -126,9 +121,7 @@ class Outbox:
         self._rules = rules
         self._make_headers = make_headers
         self._http = http
-        self._changed = changed
-        self._clock = clock
-        self._schedule = schedule
+        self._hub = hub
         self._on_result = on_result
         self._history = history
         self._items: dict[int, _Item] = {}
@@ -137,12 +130,11 @@ class Outbox:
         self._lanes: dict[str, deque[_Item]] = {}
         self._ready: deque[str] = deque()
         self._running = 0
-        self._closing = False
         self._threads: list[threading.Thread] = []
 
     def newest(self, limit: Optional[int] = None) -> list[Delivery]:
         """Return the last deliveries, newest first; by default all."""
-        with self._changed:
+        with self._hub:
             newest = itertools.islice(reversed(self._items.values()), limit)
             return [item.delivery for item in newest]
 
@@ -155,14 +147,14 @@ class Outbox:
             lane: the webhooks of a lane are sent in order; by default the call's.
             duplicates: how many more times to send it.
         """
-        if not self._url or self._closing:
+        if not self._url or self._hub.closing:
             return
-        with self._changed:
+        with self._hub:
             item = self._add(webhook, call_id, lane or call_id)
             item.duplicates = duplicates
             item.delivery = replace(item.delivery, due=item.delivery.created)
             self._enqueue(item)
-            self._changed.changed()
+            self._hub.changed()
 
     def redeliver(self, delivery: Delivery) -> None:
         """Queue a delivery once more, in a lane of its own."""
@@ -171,10 +163,10 @@ class Outbox:
 
     def deliver(self, webhook: Webhook, call_id: str) -> tuple[str, bytes]:
         """Send a webhook now, once; return the result and the body of the app's response."""
-        with self._changed:
+        with self._hub:
             item = self._add(webhook, call_id, call_id)
         result, response = self._send(item.delivery)
-        with self._changed:
+        with self._hub:
             self._record(item, result, response, due=None)
         return result, response
 
@@ -183,9 +175,7 @@ class Outbox:
         return not self._running and not self._ready
 
     def close(self) -> None:
-        """Drop what is queued, abort what is running, and wait for the threads."""
-        with self._changed:
-            self._closing = True
+        """Abort what is running and wait for the threads; the hub must be closed before."""
         for thread in self._threads:
             while thread.is_alive():
                 self._http.close()
@@ -193,7 +183,7 @@ class Outbox:
 
     def _add(self, webhook: Webhook, call_id: str, lane: str) -> _Item:
         self.count += 1
-        created = self._clock.now()
+        created = self._hub.now()
         delivery = Delivery(self.count, self._sender, self._url, *webhook, created, call_id)
         item = self._items[delivery.number] = _Item(delivery, lane)
         self._forget_oldest()
@@ -227,7 +217,7 @@ class Outbox:
     def _make_ready(self, lane: str) -> None:
         """Have a thread send the first item of a lane."""
         self._ready.append(lane)
-        if self._running < _MAX_THREADS and not self._closing:
+        if self._running < _MAX_THREADS and not self._hub.closing:
             self._running += 1
             self._threads = [thread for thread in self._threads if thread.is_alive()]
             name = f"emulator-{self._sender}-webhooks"
@@ -238,24 +228,24 @@ class Outbox:
     def _run(self) -> None:
         """Send the first items of the lanes that are ready, until there are none."""
         while True:
-            with self._changed:
-                if self._closing or not self._ready:
+            with self._hub:
+                if self._hub.closing or not self._ready:
                     self._running -= 1
-                    self._changed.changed()
+                    self._hub.changed()
                     return
                 lane = self._ready.popleft()
                 item = self._lanes[lane][0]
             result, response = self._send(item.delivery)
-            with self._changed:
+            with self._hub:
                 delay = self._next_delay(item, result)
-                due = None if delay is None else self._clock.now() + delay
+                due = None if delay is None else self._hub.now() + delay
                 if due is None or not self._rules.in_order:
                     self._leave(lane)
                 self._record(item, result, response, due)
                 if delay == 0:
                     self._retry(item)
                 elif due is not None:
-                    self._schedule.call_at(due, functools.partial(self._retry, item))
+                    self._hub.call_at(due, functools.partial(self._retry, item))
 
     def _retry(self, item: _Item) -> None:
         if item.delivery.number not in self._items:
@@ -289,7 +279,7 @@ class Outbox:
         )
         self._on_result(item.delivery)
         self._forget_oldest()
-        self._changed.changed()
+        self._hub.changed()
 
     def _send(self, delivery: Delivery) -> tuple[str, bytes]:
         headers = {**self._make_headers(delivery.body), "User-Agent": self._rules.user_agent}

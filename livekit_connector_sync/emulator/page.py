@@ -25,6 +25,7 @@ from ..errors import NotFound
 from ..server import Response
 from .calls import Call
 from .http_server import HTTPRequest, Reply, Takeover, text_response
+from .hub import Hub
 from .journal import RecordedRequest
 from .lifecycle import Direction, Event, Provider, State
 from .outbox import Delivery
@@ -70,15 +71,14 @@ class Page:
 
     Args:
         host: the address that the emulator listens on.
+        hub: tells when something changes.
         take_snapshot: returns what the page shows.
-        wait_for_change: waits until something differs: takes the number that it returned last (-1
-            at first) and a timeout in seconds; returns a negative number when the emulator closes.
         actions: what the buttons do, by name.
     """
 
     host: str
+    hub: Hub
     take_snapshot: Callable[[], Snapshot]
-    wait_for_change: Callable[[int, float], int]
     actions: Mapping[str, Action]
     instance: str = field(default_factory=lambda: uuid.uuid4().hex)
 
@@ -126,15 +126,13 @@ class Page:
         seen, sent = -1, ""
         with contextlib.suppress(OSError):
             connection.sendall(head.encode())
-            while True:
+            while not self.hub.closing:
                 document = {"instance": self.instance, **_document(self.take_snapshot())}
                 state = json.dumps(document, separators=(",", ":"))
                 line = ": ping" if state == sent else f"data: {state}"
                 connection.sendall(f"{line}\n\n".encode())
                 sent = state
-                seen = self.wait_for_change(seen, _HEARTBEAT)
-                if seen < 0:
-                    return
+                seen = self.hub.wait_for_change(seen, _HEARTBEAT)
                 time.sleep(_MIN_PAUSE)
 
 

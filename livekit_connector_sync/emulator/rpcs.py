@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from dataclasses import dataclass
 from typing import Any, Optional
 
@@ -22,6 +21,7 @@ from ..server import (
 )
 from . import mock_header
 from .http_server import HTTPRequest
+from .hub import Hub
 from .journal import Journal
 from .mock_header import Directives
 from .regions import Region, Regions
@@ -37,7 +37,7 @@ class Rpcs:
     authorizer: TokenAuthorizer
     regions: Regions
     journal: Journal
-    closing: threading.Event  # ends every delay
+    hub: Hub
 
     def respond(self, region: Region, request: HTTPRequest) -> Optional[Response]:
         """Run an RPC and record it."""
@@ -76,7 +76,8 @@ class Rpcs:
             return error_response(exc)
         if not directives.is_served_by(region.name):
             return mock_header.pinned_elsewhere()
-        self.closing.wait(directives.delay(region.index))
+        with self.hub:
+            self.hub.wait_for(lambda: self.hub.closing, directives.delay(region.index))
         if region.index in directives.fail_regions:
             return None if directives.fail_mode == "drop" else mock_header.mock_failure(directives)
         response = encode_response(

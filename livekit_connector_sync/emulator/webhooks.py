@@ -8,9 +8,8 @@ from typing import Optional
 from urllib.parse import urlencode
 
 from .calls import Call
-from .changes import Changes, Schedule
-from .clock import Clock
 from .http_client import HTTPClient
+from .hub import Hub
 from .journal import Journal
 from .lifecycle import Event, Provider
 from .livekit import LiveKitWebhooks, Rooms
@@ -31,9 +30,7 @@ class WebhookSender:
         api_key: the project's API key, for LiveKit's webhooks.
         api_secret: the project's API secret, which signs LiveKit's webhooks.
         journal: records the results.
-        changed: the emulator's one lock.
-        clock: the emulator's clock.
-        schedule: runs the retries.
+        hub: the lock, the clock, and the timer.
         history: how many deliveries of each sender to keep.
     """
 
@@ -45,23 +42,20 @@ class WebhookSender:
         api_key: str,
         api_secret: str,
         journal: Journal,
-        changed: Changes,
-        clock: Clock,
-        schedule: Schedule,
+        hub: Hub,
         history: int,
     ) -> None:
         self._meta = meta
         self._livekit = livekit
         self._twilio = twilio
         self._journal = journal
-        self._changed = changed
-        self._schedule = schedule
+        self._hub = hub
         self._http = HTTPClient()
         self._rooms = Rooms()
         make_livekit_headers = functools.partial(
             livekit.make_headers, api_key=api_key, api_secret=api_secret
         )
-        shared = self._http, changed, clock, schedule, self._note_result, history
+        shared = self._http, hub, self._note_result, history
         self._outboxes = {
             "meta": Outbox("meta", meta.url, meta, meta.make_headers, *shared),
             "livekit": Outbox("livekit", livekit.url, livekit, make_livekit_headers, *shared),
@@ -104,9 +98,9 @@ class WebhookSender:
 
     def wait_until_idle(self, timeout: float) -> bool:
         """Wait until no attempt is due or running; return False if that takes too long."""
-        self._schedule.run_due()
-        with self._changed:
-            return self._changed.wait_for(
+        self._hub.run_due()
+        with self._hub:
+            return self._hub.wait_for(
                 lambda: all(outbox.is_idle() for outbox in self._outboxes.values()), timeout
             )
 
