@@ -29,13 +29,12 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     """Run the command line.
 
     Args:
-        argv: the arguments after the program's name, by default the process's own.
+        argv: the arguments after the program's name; by default those of the process.
 
     Returns:
         The exit status.
     """
-    arguments = _parser().parse_args(argv)
-    return _run_emulator(arguments)
+    return _run_emulator(_parser().parse_args(argv))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -43,18 +42,18 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     emulator = commands.add_parser(
         "emulator",
-        help="run the Connector API with Meta's and Twilio's side on this machine",
-        description="Runs the Connector API with Meta's and Twilio's side on this machine, with a "
-        "page in the browser, until Ctrl-C.",
+        help="emulate the Connector API, Meta, and Twilio on this machine",
+        description="Emulates the Connector API, Meta, and Twilio on this machine, with a page in "
+        "the browser, until Ctrl-C.",
     )
     add = emulator.add_argument
     add("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
-    add("--port", type=int, default=7890, help="first port, 0 for free ones (default %(default)s)")
-    add("--regions", type=int, default=1, metavar="N", help="listeners on following ports")
+    add("--port", type=int, default=7890, help="first port, 0 for free ports (default %(default)s)")
+    add("--regions", type=int, default=1, metavar="N", help="how many regions to open")
     add("--api-key", default="devkey", metavar="KEY", help="project key (default %(default)s)")
     add("--api-secret", default=DEFAULT_API_SECRET, metavar="SECRET", help="project secret")
     for option, default, what in (
-        ("meta-webhook", "", "your app's webhook for Meta's calls updates"),
+        ("meta-webhook", "", "your app's webhook for Meta's calls"),
         ("meta-app-secret", MetaWebhooks.app_secret, "signs Meta's webhooks"),
         ("meta-verify-token", MetaWebhooks.verify_token, "sent in Meta's handshake"),
         ("livekit-webhook", "", "your app's webhook for LiveKit's events"),
@@ -67,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
         type=int,
         default=0,
         metavar="N",
-        help="deliver every webhook of Meta and LiveKit N more times",
+        help="send every webhook of Meta and LiveKit N more times",
     )
     add("--meta-status-as-list", action="store_true", help="write a terminate's status as a list")
     add("--meta-omit-direction", action="store_true", help="leave the direction out of connect")
@@ -102,14 +101,15 @@ def _run_emulator(arguments: argparse.Namespace) -> int:
     terminate = signal.signal(signal.SIGTERM, _interrupt)
     try:
         try:
-            print(_exports(emulator), flush=True)
+            print(_introduction(emulator), flush=True)
             _follow(emulator)
         except KeyboardInterrupt:
             print("\nStopped.", flush=True)
-    except BrokenPipeError:  # as with `| head`: nobody reads on
+    except BrokenPipeError:  # the reader of the output has gone, as with `| head`
+        # Redirect stdout, so that Python's flush at exit does not raise again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     finally:
-        # Ending takes a moment, and no second Ctrl-C.
+        # Closing takes a moment, which a second Ctrl-C must not interrupt.
         interrupt = signal.signal(signal.SIGINT, signal.SIG_IGN)
         emulator.close()
         signal.signal(signal.SIGTERM, terminate)
@@ -117,8 +117,8 @@ def _run_emulator(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _exports(emulator: ConnectorEmulator) -> str:
-    """Return what to paste into the shell in which the app runs."""
+def _introduction(emulator: ConnectorEmulator) -> str:
+    """Return what to paste into the shell of the app, and where the page is."""
     values = {
         "LIVEKIT_URL": emulator.url,
         "LIVEKIT_API_KEY": emulator.api_key,
@@ -129,23 +129,17 @@ def _exports(emulator: ConnectorEmulator) -> str:
         values["META_VERIFY_TOKEN"] = emulator.meta.verify_token
     if emulator.twilio.voice_url:
         values["TWILIO_AUTH_TOKEN"] = emulator.twilio.auth_token
-    lines = [f"export {name}={shlex.quote(value)}" for name, value in values.items()]
-    regions = [f"  region-{index}  {url}" for index, url in enumerate(emulator.region_urls)]
-    return "\n".join(
-        (
-            "The Connector API, on this machine. For your app:",
-            "",
-            *(f"  {line}" for line in lines),
-            "",
-            *(regions if len(regions) > 1 else ()),
-            f"Page: {emulator.url}/   Stop: Ctrl-C",
-            "",
-        )
+    exports = "".join(f"  export {name}={shlex.quote(value)}\n" for name, value in values.items())
+    urls = emulator.region_urls if len(emulator.region_urls) > 1 else []
+    regions = "".join(f"  region-{index}  {url}\n" for index, url in enumerate(urls))
+    return (
+        f"The Connector API runs on this machine. For your app:\n\n{exports}\n{regions}"
+        f"Page: {emulator.url}/   Stop: Ctrl-C\n"
     )
 
 
 def _follow(emulator: ConnectorEmulator) -> None:
-    """Print a line per event, for ever."""
+    """Print a line for each event, until Ctrl-C."""
     seen = 0
     while True:
         events, seen = emulator.events_after(seen, _POLL)

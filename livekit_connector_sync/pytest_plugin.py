@@ -4,7 +4,7 @@
         connector_client.dial_whatsapp_call(...)
         assert connector_emulator.calls[-1].state == "ringing"
 
-Override `connector_emulator_options` to have it otherwise, such as with webhooks to your app.
+Override `connector_emulator_options` to change the emulator's options.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    # Imported by the fixtures only: pytest loads this plugin in every run, needed or not.
+    # Only the fixtures import these: pytest loads this plugin in every run.
     from livekit_connector_sync import ConnectorClient
     from livekit_connector_sync.emulator import ConnectorEmulator
 
@@ -24,7 +24,7 @@ __all__ = ["connector_client", "connector_emulator", "connector_emulator_options
 
 @pytest.fixture
 def connector_emulator_options() -> dict[str, Any]:
-    """What `connector_emulator` is made with: the keywords of ConnectorEmulator."""
+    """The keyword arguments of ConnectorEmulator."""
     return {}
 
 
@@ -45,6 +45,6 @@ def connector_client(connector_emulator: ConnectorEmulator) -> Iterator[Connecto
     from livekit_connector_sync import ConnectorClient
 
     emulator = connector_emulator
-    # Whatever proxy the developer has, it does not lead to this machine.
+    # A proxy in the developer's environment cannot reach this machine.
     with ConnectorClient(emulator.url, emulator.api_key, emulator.api_secret, proxies={}) as client:
         yield client

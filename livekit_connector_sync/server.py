@@ -14,7 +14,7 @@ import json
 import logging
 import time
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, Callable, NamedTuple, Optional
 
 from google.protobuf import json_format
 from google.protobuf.message import DecodeError, Message
@@ -112,11 +112,7 @@ class BodyTooLarge(ValueError):
         super().__init__(f"the body has more than {max_body} bytes")
 
 
-class _Readable(Protocol):
-    def read(self, size: int, /) -> bytes: ...
-
-
-def read_body(source: _Readable, content_length: str, max_body: int) -> bytes:
+def read_body(source: BinaryIO, content_length: str, max_body: int) -> bytes:
     """Read the body of a request that declares its length.
 
     Args:

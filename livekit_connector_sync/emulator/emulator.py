@@ -33,7 +33,6 @@ from .webhooks import WebhookSender
 __all__ = ["DEFAULT_API_SECRET", "ConnectorEmulator"]
 
 DEFAULT_API_SECRET = "devsecret-of-the-connector-emulator"
-_HISTORY = 20_000
 
 
 class ConnectorEmulator:
@@ -87,7 +86,7 @@ class ConnectorEmulator:
         timeouts: Optional[Timeouts] = None,
         certificate: Optional[tuple[str, str]] = None,
         clock: Optional[Clock] = None,
-        history: int = _HISTORY,
+        history: int = 20_000,
     ) -> None:
         if max_calls < 1 or history < 1:
             raise ValueError(f"max_calls and history must be 1 or more, not {max_calls}, {history}")
@@ -106,14 +105,7 @@ class ConnectorEmulator:
         self._regions = Regions()
         self._journal = Journal(hub, history)
         self._webhooks = WebhookSender(
-            meta,
-            livekit,
-            twilio,
-            api_key,
-            api_secret,
-            self._journal,
-            hub,
-            history,
+            meta, livekit, twilio, api_key, api_secret, self._journal, hub, history
         )
         timeouts = timeouts or Timeouts()
         self._registry = CallRegistry(hub, timeouts, self._webhooks.announce, agent_joins, history)

@@ -6,8 +6,7 @@ import contextlib
 import http.client
 import socket
 import ssl
-import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from urllib.parse import quote, urlsplit
 
 __all__ = ["HTTPClient", "check_url"]
@@ -44,8 +43,7 @@ class HTTPClient:
     """Sends requests from any thread until it is closed."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._sockets: set[socket.socket] = set()
+        self._connections: set[_Connection] = set()
         self._closing = False
 
     def send(
@@ -64,76 +62,72 @@ class HTTPClient:
             exception and its text.
         """
         parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
         target = f"{parts.path or '/'}{'?' + parts.query if parts.query else ''}"
-        # http.client does the Host header and the framing; close() needs the socket.
-        connection = http.client.HTTPConnection(parts.netloc.rpartition("@")[2], timeout=_TIMEOUT)
+        connection_type = _TLSConnection if parts.scheme == "https" else _Connection
+        connection = connection_type(parts.netloc.rpartition("@")[2], timeout=_TIMEOUT)
+        self._connections.add(connection)
         try:
-            with self._connect(host, port, tls=parts.scheme == "https") as connection.sock:
-                path = quote(target, safe=_URL_CHARACTERS)
-                connection.request(method, path, body, dict(headers))
-                response = connection.getresponse()
-                return str(response.status), response.read(_MAX_READ)
+            if self._closing:
+                raise ConnectionAbortedError("the emulator is closing")
+            connection.request(method, quote(target, safe=_URL_CHARACTERS), body, dict(headers))
+            response = connection.getresponse()
+            return str(response.status), response.read(_MAX_READ)
         except (OSError, http.client.HTTPException) as exc:
             return type(exc).__name__, str(exc).encode()
         finally:
+            self._connections.discard(connection)
             connection.close()
 
     def close(self) -> None:
         """Abort the running requests and refuse new ones.
 
-        Call it again for a socket that could not be shut down yet.
+        Call it until they have ended: a socket that does not connect yet cannot be shut down.
         """
-        with self._lock:
-            self._closing = True
-            for sock in self._sockets:
-                with contextlib.suppress(OSError):
-                    # SSLSocket.shutdown would also drop the TLS layer under its reader.
-                    socket.socket.shutdown(sock, socket.SHUT_RDWR)
+        self._closing = True
+        for connection in self._connections.copy():
+            connection.abort()
 
-    @contextlib.contextmanager
-    def _connect(self, host: str, port: int, tls: bool) -> Iterator[socket.socket]:
-        sock = self._open_socket(host, port)
-        try:
-            if tls:
-                context = ssl._create_unverified_context()
-                with self._lock:
-                    plain = sock
-                    sock = context.wrap_socket(
-                        plain, server_hostname=host, do_handshake_on_connect=False
-                    )
-                    self._sockets.discard(plain)
-                    self._sockets.add(sock)
-                    sock.settimeout(0.0 if self._closing else _TIMEOUT)
-                sock.do_handshake()
-            yield sock
-        finally:
-            self._close_socket(sock)
 
-    def _open_socket(self, host: str, port: int) -> socket.socket:
-        """Connect to the first address of a host that accepts.
+class _Connection(http.client.HTTPConnection):
+    """Sets `sock` before it connects, so that another thread can abort the attempt.
 
-        socket.create_connection does not show the socket before it is connected, so that close()
-        could not abort a connection attempt.
-        """
-        error = OSError(f"{host} has no address")
-        for *kind, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
-            sock = socket.socket(*kind)
-            sock.settimeout(_TIMEOUT)
-            with self._lock:
-                if self._closing:
-                    sock.close()
-                    raise ConnectionAbortedError("the emulator is closing")
-                self._sockets.add(sock)
+    socket.create_connection shows the socket only once it is connected.
+    """
+
+    aborted = False
+
+    def connect(self) -> None:
+        error = OSError(f"{self.host} has no address")
+        for *kind, _, address in socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM):
+            self.sock = socket.socket(*kind)
+            self.sock.settimeout(self.timeout)
             try:
-                sock.connect(address)
-                return sock
+                if self.aborted:
+                    raise ConnectionAbortedError("the emulator is closing")
+                self.sock.connect(address)
+                return
             except OSError as exc:
+                self.sock.close()
                 error = exc
-                self._close_socket(sock)
         raise error
 
-    def _close_socket(self, sock: socket.socket) -> None:
-        with self._lock:
-            self._sockets.discard(sock)
-        sock.close()
+    def abort(self) -> None:
+        """Break the connection; another thread gets an OSError."""
+        self.aborted = True
+        sock = self.sock
+        if sock is not None:
+            with contextlib.suppress(OSError):  # closed, or not connecting yet
+                # SSLSocket.shutdown would also drop the TLS layer under its reader.
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+
+class _TLSConnection(_Connection):
+    default_port = http.client.HTTPS_PORT
+
+    def connect(self) -> None:
+        super().connect()
+        context = ssl._create_unverified_context()
+        self.sock = context.wrap_socket(
+            self.sock, server_hostname=self.host, do_handshake_on_connect=False
+        )
+        self.sock.do_handshake()

@@ -7,7 +7,6 @@ without a response. Source: RFC 9110 and RFC 9112.
 from __future__ import annotations
 
 import contextlib
-import functools
 import logging
 import re
 import socket
@@ -281,7 +280,7 @@ def _encode_response(response: Response, method: str, keep_alive: bool) -> bytes
     lines = [
         f"HTTP/1.1 {status} {PHRASES.get(status, '')}",
         "Server: livekit-connector-emulator",
-        f"Date: {_format_date(int(time.time()))}",
+        f"Date: {formatdate(usegmt=True)}",
     ]
     for name, value in headers.items():
         if name != "Content-Length":
@@ -294,8 +293,3 @@ def _encode_response(response: Response, method: str, keep_alive: bool) -> bytes
         lines.append("Connection: close")
     head = "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n"
     return head if method == "HEAD" else head + body
-
-
-@functools.lru_cache(maxsize=1)
-def _format_date(second: int) -> str:
-    return formatdate(second, usegmt=True)

@@ -7,7 +7,7 @@ import itertools
 import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Callable, ClassVar, NamedTuple, Optional
 
 from .http_client import HTTPClient
@@ -48,9 +48,9 @@ class Webhook(NamedTuple):
     body: bytes
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Delivery:
-    """One webhook, and how its delivery went.
+    """One webhook; its attributes always show the current state of its delivery.
 
     Args:
         number: counts the deliveries of a sender.
@@ -79,12 +79,11 @@ class Delivery:
     due: Optional[float] = None
 
 
-@dataclass
-class _Item:
+@dataclass(eq=False)
+class _Item(Delivery):
     """A delivery in an outbox."""
 
-    delivery: Delivery
-    lane: str
+    lane: str = ""
     duplicates: int = 0  # how many more times to send it once it is accepted
     queued: bool = True  # an attempt is due or running
 
@@ -135,8 +134,7 @@ class Outbox:
     def newest(self, limit: Optional[int] = None) -> list[Delivery]:
         """Return the last deliveries, newest first; by default all."""
         with self._hub:
-            newest = itertools.islice(reversed(self._items.values()), limit)
-            return [item.delivery for item in newest]
+            return list(itertools.islice(reversed(self._items.values()), limit))
 
     def put(self, webhook: Webhook, call_id: str, lane: str = "", duplicates: int = 0) -> None:
         """Queue a webhook, if there is a URL to send it to.
@@ -150,9 +148,8 @@ class Outbox:
         if not self._url or self._hub.closing:
             return
         with self._hub:
-            item = self._add(webhook, call_id, lane or call_id)
-            item.duplicates = duplicates
-            item.delivery = replace(item.delivery, due=item.delivery.created)
+            item = self._add(webhook, call_id)
+            item.lane, item.duplicates, item.due = lane or call_id, duplicates, item.created
             self._enqueue(item)
             self._hub.changed()
 
@@ -164,8 +161,8 @@ class Outbox:
     def deliver(self, webhook: Webhook, call_id: str) -> tuple[str, bytes]:
         """Send a webhook now, once; return the result and the body of the app's response."""
         with self._hub:
-            item = self._add(webhook, call_id, call_id)
-        result, response = self._send(item.delivery)
+            item = self._add(webhook, call_id)
+        result, response = self._send(item)
         with self._hub:
             self._record(item, result, response, due=None)
         return result, response
@@ -181,11 +178,11 @@ class Outbox:
                 self._http.close()
                 thread.join(timeout=0.1)
 
-    def _add(self, webhook: Webhook, call_id: str, lane: str) -> _Item:
+    def _add(self, webhook: Webhook, call_id: str) -> _Item:
         self.count += 1
         created = self._hub.now()
-        delivery = Delivery(self.count, self._sender, self._url, *webhook, created, call_id)
-        item = self._items[delivery.number] = _Item(delivery, lane)
+        item = _Item(self.count, self._sender, self._url, *webhook, created, call_id)
+        self._items[item.number] = item
         self._forget_oldest()
         return item
 
@@ -195,8 +192,8 @@ class Outbox:
             item = next((item for item in self._items.values() if not item.queued), None)
             if item is None:
                 return
-            del self._items[item.delivery.number]
-            if item.delivery.due is not None and self._rules.in_order:
+            del self._items[item.number]
+            if item.due is not None and self._rules.in_order:
                 self._leave(item.lane)
 
     def _enqueue(self, item: _Item) -> None:
@@ -235,7 +232,7 @@ class Outbox:
                     return
                 lane = self._ready.popleft()
                 item = self._lanes[lane][0]
-            result, response = self._send(item.delivery)
+            result, response = self._send(item)
             with self._hub:
                 delay = self._next_delay(item, result)
                 due = None if delay is None else self._hub.now() + delay
@@ -248,7 +245,7 @@ class Outbox:
                     self._hub.call_at(due, functools.partial(self._retry, item))
 
     def _retry(self, item: _Item) -> None:
-        if item.delivery.number not in self._items:
+        if item.number not in self._items:
             return  # dropped by _forget_oldest
         item.queued = True
         if self._rules.in_order:
@@ -258,7 +255,7 @@ class Outbox:
 
     def _next_delay(self, item: _Item, result: str) -> Optional[float]:
         """Return the seconds until a webhook is sent again after a result; None for never."""
-        attempts = len(item.delivery.results)
+        attempts = len(item.results)
         if self._rules.is_accepted(result):
             if not item.duplicates:
                 return None
@@ -270,14 +267,11 @@ class Outbox:
 
     def _record(self, item: _Item, result: str, response: bytes, due: Optional[float]) -> None:
         item.queued = False
-        item.delivery = replace(
-            item.delivery,
-            results=(*item.delivery.results, result),
-            answer=response[:_EXCERPT].decode("utf-8", "replace"),
-            taken=self._rules.is_accepted(result),
-            due=due,
-        )
-        self._on_result(item.delivery)
+        item.results += (result,)
+        item.answer = response[:_EXCERPT].decode("utf-8", "replace")
+        item.taken = self._rules.is_accepted(result)
+        item.due = due
+        self._on_result(item)
         self._forget_oldest()
         self._hub.changed()
 
