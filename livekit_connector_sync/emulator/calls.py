@@ -114,7 +114,6 @@ class CallRegistry:
     """Holds the calls and applies events to them.
 
     Args:
-        hub: the lock, the clock, and the timer.
         timeouts: how long calls stay in a state.
         announce: called under the lock with every call, event, and time.
         agent_joins: True if the agent joins the room at once.

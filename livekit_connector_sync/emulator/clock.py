@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Callable, Optional
+from typing import Callable
 
 __all__ = ["Clock"]
 
@@ -15,16 +15,11 @@ class Clock:
 
     Args:
         monotonic: counts seconds from any start; pass your own function to stop time.
-        start: the time at which the clock starts, in seconds since 1970; by default now.
     """
 
-    def __init__(
-        self,
-        monotonic: Callable[[], float] = time.monotonic,
-        start: Optional[float] = None,
-    ) -> None:
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
-        self._base = (time.time() if start is None else start) - monotonic()
+        self._base = time.time() - monotonic()
 
     def now(self) -> float:
         """Return the time."""

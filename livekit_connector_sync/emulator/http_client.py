@@ -18,14 +18,10 @@ _URL_CHARACTERS = "%/:?#[]@!$&'()*+,;=-._~"
 
 
 def check_url(name: str, url: str) -> None:
-    """Check the URL of an app's webhook.
-
-    Args:
-        name: the name of the URL in the error.
-        url: the URL; "" for none.
+    """Check the URL of an app's webhook; "" stands for none.
 
     Raises:
-        ValueError: it is not an http or https URL.
+        ValueError: it is not an http or https URL; the message has the name.
     """
     if not url:
         return

@@ -51,16 +51,8 @@ class HTTPRequest(NamedTuple):
     head: bytes
 
 
-class Takeover(NamedTuple):
-    """A reply that takes over the connection, such as a WebSocket.
-
-    Args:
-        serve: gets the connected socket, and returns when it is done with the socket.
-    """
-
-    serve: Callable[[socket.socket], None]
-
-
+Takeover = Callable[[socket.socket], None]
+"""Takes over the connection, such as for a WebSocket, and returns when it is done with it."""
 Reply = Union[Response, Takeover, None]
 Handler = Callable[[HTTPRequest], Reply]
 
@@ -186,9 +178,9 @@ def _serve_request(connection: socket.socket, stream: BinaryIO, handler: Handler
         # One write, since Nagle's algorithm is off: two writes would be two packets.
         connection.sendall(_encode_response(reply, method, keep_alive))
         return keep_alive
-    if isinstance(reply, Takeover):
+    if reply is not None:
         connection.settimeout(None)
-        reply.serve(connection)
+        reply(connection)
     return False
 
 

@@ -42,12 +42,7 @@ class RecordedRequest:
 
 
 class Journal:
-    """Keeps the last requests and events.
-
-    Args:
-        hub: the lock, the clock, and the timer.
-        history: how many requests and events to keep.
-    """
+    """Keeps the last requests and events: `history` of each."""
 
     def __init__(self, hub: Hub, history: int) -> None:
         self._hub = hub

@@ -7,14 +7,16 @@ Source: https://www.twilio.com/docs/voice/media-streams/websocket-messages, RFC 
 from __future__ import annotations
 
 import contextlib
+import functools
 import socket
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Optional
 
 from ..errors import NotFound
 from ..server import Response
 from .calls import Call, CallRegistry
-from .http_server import HTTPRequest, Reply, Takeover, text_response
+from .http_server import HTTPRequest, Reply, text_response
 from .lifecycle import Event, State
 from .regions import Region, Regions
 from .twilio import stream_event, twiml
@@ -30,26 +32,21 @@ _POLL = 0.05  # seconds between two looks at the call's state
 _MAX_GOODBYE = 1.0  # seconds that the client has to reply to our close frame
 
 
+@dataclass
 class MediaStreams:
-    """Responds to Twilio's requests to the URL of a session. A session serves one stream.
+    """Responds to Twilio's requests to the URL of a session. A session serves one stream."""
 
-    Args:
-        registry: holds the calls.
-        regions: knows the emulator's URL.
-    """
-
-    def __init__(self, registry: CallRegistry, regions: Regions) -> None:
-        self._registry = registry
-        self._regions = regions
+    registry: CallRegistry
+    regions: Regions
 
     def url_of(self, session: str) -> str:
         """Return the URL of a session's stream, "ws://..." or "wss://..."."""
-        return f"ws{self._regions.url[4:]}{TWILIO_PATH}{session}"
+        return f"ws{self.regions.url[4:]}{TWILIO_PATH}{session}"
 
     def respond(self, region: Region, request: HTTPRequest) -> Reply:
         """Respond with TwiML, or accept the stream."""
         try:
-            call = self._registry.get(request.path[len(TWILIO_PATH) :])
+            call = self.registry.get(request.path[len(TWILIO_PATH) :])
         except NotFound as exc:
             return text_response(404, exc.message)
         if call.state is not State.RINGING:
@@ -62,7 +59,7 @@ class MediaStreams:
             return text_response(
                 501, "WebSockets need the extra: pip install 'livekit-connector-sync[emulator]'"
             )
-        return Takeover(lambda connection: self._serve(call, request.head, connection))
+        return functools.partial(self._serve, call, request.head)
 
     def _serve(self, call: Call, head: bytes, connection: socket.socket) -> None:
         from websockets.frames import Frame, Opcode
@@ -111,7 +108,7 @@ class MediaStreams:
 
     def _apply(self, call: Call, event: Event) -> bool:
         with contextlib.suppress(ValueError, NotFound):  # ended, or forgotten
-            self._registry.apply(call, event)
+            self.registry.apply(call, event)
             return True
         return False
 

@@ -94,10 +94,7 @@ class Outbox:
     Args:
         sender: "meta", "livekit", or "twilio".
         url: where they go; "" to send nothing.
-        rules: how they are delivered.
         make_headers: returns the headers for a body; called before each attempt.
-        http: sends the requests.
-        hub: the lock, the clock, and the timer.
         on_result: called under the lock with every delivery that has a new result.
         history: how many deliveries to keep; those that are queued are kept in any case.
     """

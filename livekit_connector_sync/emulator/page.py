@@ -24,7 +24,7 @@ from google.protobuf.message import Message
 from ..errors import NotFound
 from ..server import Response
 from .calls import Call
-from .http_server import HTTPRequest, Reply, Takeover, text_response
+from .http_server import HTTPRequest, Reply, text_response
 from .hub import Hub
 from .journal import RecordedRequest
 from .lifecycle import Direction, Event, Provider, State
@@ -67,26 +67,19 @@ class Snapshot(NamedTuple):
 
 @dataclass
 class Page:
-    """Responds to the page's requests.
+    """Responds to the page's requests."""
 
-    Args:
-        host: the address that the emulator listens on.
-        hub: tells when something changes.
-        take_snapshot: returns what the page shows.
-        actions: what the buttons do, by name.
-    """
-
-    host: str
+    host: str  # the address that the emulator listens on
     hub: Hub
     take_snapshot: Callable[[], Snapshot]
-    actions: Mapping[str, Action]
+    actions: Mapping[str, Action]  # what the buttons do
     instance: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def respond(self, region: Region, request: HTTPRequest) -> Reply:
         """Respond to a request for the page."""
         routes: dict[tuple[str, str], Callable[[HTTPRequest], Reply]] = {
             ("GET", "/"): self._html,
-            ("GET", "/emulator/events"): lambda _: Takeover(self._stream),
+            ("GET", "/emulator/events"): lambda _: self._stream,
             ("POST", "/emulator/action"): self._act,
         }
         route = routes.get((request.method, request.path))

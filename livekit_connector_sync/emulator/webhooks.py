@@ -21,18 +21,7 @@ __all__ = ["WebhookSender"]
 
 
 class WebhookSender:
-    """Sends all webhooks of the emulator.
-
-    Args:
-        meta: Meta's webhooks.
-        livekit: LiveKit's webhooks.
-        twilio: Twilio's webhooks.
-        api_key: the project's API key, for LiveKit's webhooks.
-        api_secret: the project's API secret, which signs LiveKit's webhooks.
-        journal: records the results.
-        hub: the lock, the clock, and the timer.
-        history: how many deliveries of each sender to keep.
-    """
+    """Sends all webhooks of the emulator, and keeps `history` deliveries of each sender."""
 
     def __init__(
         self,
