@@ -212,7 +212,7 @@ class TokenAuthorizer:
     def __init__(self, api_key: str, api_secret: str) -> None:
         self._verifier = TokenVerifier(api_key, api_secret)
         # Clients reuse a token for many calls. A cached token is valid until it expires.
-        self._verified: dict[str, tuple[Mapping[str, Any], float]] = {}
+        self._verified: dict[str, tuple[Mapping[str, Any], int]] = {}
 
     def verify(self, headers: Mapping[str, str]) -> Mapping[str, Any]:
         """Return the claims of a request's bearer token.
@@ -227,12 +227,12 @@ class TokenAuthorizer:
         token = token.strip()
         if scheme.lower() != "bearer" or not token:
             raise Unauthenticated("no token: send the header Authorization: Bearer <access token>")
-        claims, expires_at = self._verified.get(token, ({}, 0.0))
+        claims, expires_at = self._verified.get(token, ({}, 0))
         if time.time() >= expires_at:
             claims = self._verify(token)
             if len(self._verified) >= _MAX_CACHED_TOKENS:
                 self._verified.clear()
-            self._verified[token] = claims, float(claims["exp"])
+            self._verified[token] = claims, int(claims["exp"])
         return dict(claims)
 
     def _verify(self, token: str) -> Mapping[str, Any]:

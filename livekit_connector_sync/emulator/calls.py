@@ -212,7 +212,7 @@ class CallRegistry:
         with self._hub:
             known = self.get(call)
             if event in (Event.ACCEPT, Event.CONNECT) and known.connecting:
-                raise AlreadyExists("the call is being connected already")
+                raise AlreadyExists("the call is already being connected")
             self._apply(known, event, self._hub.now(), changes)
         return known
 
@@ -225,7 +225,7 @@ class CallRegistry:
         """
         with self._hub:
             if call.connecting:
-                raise AlreadyExists("the call is being connected already")
+                raise AlreadyExists("the call is already being connected")
             call.connecting = True
             try:
                 self._wait(call, timeout, lambda: call.state is not State.RINGING)
@@ -255,7 +255,7 @@ class CallRegistry:
                 raise Unavailable("the emulator is shutting down")
             if remaining <= 0:
                 self._apply(call, Event.NOT_JOINED, self._hub.now(), {})
-                raise DeadlineExceeded(f"nobody joined within {timeout:g} s: the call has ended")
+                raise DeadlineExceeded(f"nobody picked up or joined in {timeout:g} s: the call has ended")
             self._hub.wait(min(remaining, MAX_WAIT))
 
     def _apply(self, call: Call, event: Event, at: float, changes: dict[str, object]) -> None:
