@@ -283,6 +283,19 @@ def test_what_meta_refuses(emulator: ConnectorEmulator, client: lk.ConnectorClie
     assert len(emulator.calls) == 3
 
 
+def test_a_user_is_dialled_once_at_a_time(
+    emulator: ConnectorEmulator, client: lk.ConnectorClient
+) -> None:
+    outbound = dial(client, emulator)
+    inbound = emulator.inbound_call(from_phone_number=outbound.user_number)
+    emulator.hang_up(inbound)
+    with pytest.raises(lk.InvalidArgument, match="138003"):
+        dial(client, emulator)
+    dial(client, emulator, whatsapp_phone_number_id="another number of the business")
+    emulator.reject(outbound)
+    dial(client, emulator)
+
+
 def test_capacity(client_of: Callable[..., lk.ConnectorClient]) -> None:
     with ConnectorEmulator(max_calls=2) as emulator:
         client = client_of(emulator)

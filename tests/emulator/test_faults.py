@@ -192,6 +192,15 @@ def test_keep_alive_and_chunks(emulator: ConnectorEmulator) -> None:
         (b"Content-Length: " + b"9" * 5000 + b"\r\n\r\n", b"413"),
         (b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", b"400"),
         (b"Transfer-Encoding: chunked\r\n\r\nfffffff\r\n", b"413"),
+        (b"Transfer-Encoding: chunked\r\n\r\n0x5\r\nhello\r\n0\r\n\r\n", b"400"),
+        (b"Transfer-Encoding: chunked\r\n\r\n2\r\nhello\r\n0\r\n\r\n", b"400"),
+        (b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", b"400"),
+        (b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n", b"400"),
+        (b"Content-Length: 2\r\nContent-Length: 2\r\n\r\n{}", b"400"),
+        (b"Content-Length: 3\r\n\r\n{}", b"400"),
+        (b"Content-Length : 2\r\n\r\n{}", b"400"),
+        (b"X-Folded: 1\r\n 2\r\n\r\n", b"400"),
+        (b"X-Long: " + b"9" * 70_000 + b"\r\n\r\n", b"431"),
     ],
 )
 def test_bodies_that_cannot_be_read(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import threading
+import time
 from typing import Any, Optional
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
@@ -159,6 +161,38 @@ def test_where_a_body_ends_under_wsgi(
     assert seen[0].startswith(str(status))
     if room is not None:
         assert lk.DialWhatsAppCallResponse.FromString(body).room_name == room
+
+
+def test_a_valid_token_is_verified_again_only_when_it_has_expired(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    verified: list[str] = []
+    verify = lk.TokenVerifier.verify
+
+    def count(self: lk.TokenVerifier, token: str) -> Any:
+        verified.append(token)
+        return verify(self, token)
+
+    monkeypatch.setattr(lk.TokenVerifier, "verify", count)
+    authorizer = TokenAuthorizer("key", "secret")
+    valid, forged = (lk.AccessToken("key", name).to_jwt() for name in ("secret", "another"))
+    for token, error in ((valid, None), (forged, lk.Unauthenticated)):
+        for _ in range(2):
+            with pytest.raises(error) if error else contextlib.nullcontext():
+                authorizer.verify({"authorization": f"Bearer {token}"})
+    assert verified == [valid, forged, forged]
+    after_the_ttl = time.time() + 6 * 3600 + 1
+    monkeypatch.setattr(time, "time", lambda: after_the_ttl)
+    authorizer.verify({"authorization": f"Bearer {valid}"})
+    assert verified[3:] == [valid]
+
+
+def test_claims_are_not_shared_between_requests() -> None:
+    authorizer = TokenAuthorizer("key", "secret")
+    headers = {"authorization": f"Bearer {lk.AccessToken('key', 'secret').to_jwt()}"}
+    claims = authorizer.verify(headers)
+    claims.clear()  # type: ignore[attr-defined]
+    assert authorizer.verify(headers)["iss"] == "key"
 
 
 def test_under_a_wsgi_server_with_tokens() -> None:

@@ -458,7 +458,7 @@ def test_twilios_signature_is_that_of_its_documentation() -> None:
 
 def test_twilio_calls_the_app(app: Any) -> None:
     app.reply = b"<Response/>"
-    with ConnectorEmulator(twilio=TwilioWebhooks(app.url, auth_token="tok")) as emulator:
+    with ConnectorEmulator(twilio=TwilioWebhooks(app.url, "tok", account_sid="AC7")) as emulator:
         reply = emulator.twilio_call(from_phone_number="+4930123")
         (webhook,) = emulator.webhooks
     assert (reply.status, reply.body) == (200, "<Response/>")
@@ -467,4 +467,5 @@ def test_twilio_calls_the_app(app: Any) -> None:
     ((headers, body),) = app.received
     form = dict(parse_qsl(body.decode()))
     assert (form["From"], form["CallSid"]) == ("+4930123", reply.call_sid)
+    assert form["AccountSid"] == "AC7"
     assert headers["x-twilio-signature"] == signature(app.url, form, "tok")
