@@ -255,7 +255,7 @@ class CallRegistry:
                 raise Unavailable("the emulator is shutting down")
             if remaining <= 0:
                 self._apply(call, Event.NOT_JOINED, self._hub.now(), {})
-                raise DeadlineExceeded(f"nobody picked up or joined in {timeout:g} s: the call has ended")
+                raise DeadlineExceeded(f"nobody joined in {timeout:g} s: the call has ended")
             self._hub.wait(min(remaining, MAX_WAIT))
 
     def _apply(self, call: Call, event: Event, at: float, changes: dict[str, object]) -> None:

@@ -22,7 +22,7 @@ from .livekit import LiveKitWebhooks
 from .media_stream import TWILIO_PATH, MediaStreams
 from .meta import MetaWebhooks
 from .outbox import Delivery
-from .page import MAX_ENTRIES, Action, Page, Snapshot
+from .page import Action, Page
 from .refusals import Callee, DialRule, MetaError, callee_of
 from .regions import Region, Regions
 from .rpcs import Rpcs
@@ -116,7 +116,18 @@ class ConnectorEmulator:
         authorizer = TokenAuthorizer(api_key, api_secret)
         application = TwirpApplication(connector, authorize=authorizer)
         rpcs = Rpcs(application, authorizer, self._regions, self._journal, hub)
-        page = Page(host, hub, self._take_snapshot, self._page_actions())
+        page = Page(
+            host,
+            api_key,
+            bool(meta.url),
+            bool(twilio.voice_url),
+            hub,
+            self._registry,
+            self._journal,
+            self._webhooks,
+            self._regions,
+            self._page_actions(),
+        )
         # The first path that matches handles a request; one that ends with a slash is a prefix.
         self._routes = {
             "/twirp/": rpcs.respond,
@@ -180,7 +191,7 @@ class ConnectorEmulator:
     @property
     def region_urls(self) -> list[str]:
         """The URLs of all regions."""
-        return [region.url for region in self._regions.all]
+        return self._regions.urls
 
     @property
     def calls(self) -> list[Call]:
@@ -377,24 +388,6 @@ class ConnectorEmulator:
             if path == route or (route.endswith("/") and path.startswith(route)):
                 return respond(region, request)
         return text_response(404, "404 page not found")
-
-    def _take_snapshot(self) -> Snapshot:
-        with self._hub:
-            calls, call_count = self._registry.newest(MAX_ENTRIES)
-            return Snapshot(
-                url=self.url,
-                api_key=self.api_key,
-                calls=calls,
-                call_count=call_count,
-                requests=self._journal.newest(MAX_ENTRIES),
-                request_count=self._journal.request_count,
-                webhooks=self._webhooks.newest(MAX_ENTRIES),
-                webhook_count=self._webhooks.count,
-                has_meta=bool(self.meta.url),
-                has_twilio=bool(self.twilio.voice_url),
-                regions=self._regions.all,
-                dropped=self._regions.dropped,
-            )
 
     def _page_actions(self) -> dict[str, Action]:
         return {

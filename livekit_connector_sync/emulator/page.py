@@ -13,27 +13,28 @@ import json
 import socket
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Callable, NamedTuple, Optional, Union
+from typing import Any, Callable, Optional, Union
 from urllib.parse import urlsplit
 
 from google.protobuf.message import Message
 
 from ..errors import NotFound
 from ..server import Response
-from .calls import Call
+from .calls import Call, CallRegistry
 from .http_server import HTTPRequest, Reply, text_response
 from .hub import Hub
-from .journal import RecordedRequest
+from .journal import Journal, RecordedRequest
 from .lifecycle import Direction, Event, Provider, State
 from .outbox import Delivery
-from .regions import Region
+from .regions import Region, Regions
+from .webhooks import WebhookSender
 
-__all__ = ["MAX_ENTRIES", "Action", "Page", "Snapshot"]
+__all__ = ["Action", "Page"]
 
-MAX_ENTRIES = 50  # requests, webhooks, and ended calls on the page; it shows all live calls
+_MAX_ENTRIES = 50  # requests, webhooks, and ended calls on the page; it shows all live calls
 _ACTION_HEADER = "x-emulator-action"
 _HEARTBEAT = 15.0  # seconds
 _EXCERPT = 400  # characters of a request; a session description alone has over a thousand
@@ -48,30 +49,19 @@ Action = Callable[[str], Union[str, object]]
 """What a button does: takes its target, and returns the text to show, if any."""
 
 
-class Snapshot(NamedTuple):
-    """What the page shows, newest first."""
-
-    url: str
-    api_key: str
-    calls: Sequence[Call]  # all live calls and the last ended ones
-    call_count: int
-    requests: Sequence[RecordedRequest]
-    request_count: int
-    webhooks: Sequence[Delivery]
-    webhook_count: int
-    has_meta: bool  # Meta's webhooks have a URL
-    has_twilio: bool  # Twilio's webhook has a URL
-    regions: Sequence[Region]
-    dropped: frozenset[int]  # the indexes of the regions that are down
-
-
 @dataclass
 class Page:
     """Responds to the page's requests."""
 
     host: str  # the address that the emulator listens on
+    api_key: str
+    has_meta: bool  # Meta's webhooks have a URL
+    has_twilio: bool  # Twilio's webhook has a URL
     hub: Hub
-    take_snapshot: Callable[[], Snapshot]
+    registry: CallRegistry
+    journal: Journal
+    webhooks: WebhookSender
+    regions: Regions
     actions: Mapping[str, Action]  # what the buttons do
     instance: str = field(default_factory=lambda: uuid.uuid4().hex)
 
@@ -120,34 +110,35 @@ class Page:
         with contextlib.suppress(OSError):
             connection.sendall(head.encode())
             while not self.hub.closing:
-                document = {"instance": self.instance, **_document(self.take_snapshot())}
-                state = json.dumps(document, separators=(",", ":"))
+                state = json.dumps(self._state(), separators=(",", ":"))
                 line = ": ping" if state == sent else f"data: {state}"
                 connection.sendall(f"{line}\n\n".encode())
                 sent = state
                 seen = self.hub.wait_for_change(seen, _HEARTBEAT)
                 time.sleep(_MIN_PAUSE)
 
-
-def _document(shown: Snapshot) -> dict[str, Any]:
-    """Return a snapshot as JSON, without secrets and personal data."""
-    return {
-        "url": shown.url,
-        "api_key": shown.api_key,
-        "live": [_call(call) for call in shown.calls if call.state is not State.ENDED],
-        "ended": [_call(call) for call in shown.calls if call.state is State.ENDED],
-        "more_calls": shown.call_count - len(shown.calls),
-        "requests": [_request(request) for request in shown.requests],
-        "request_count": shown.request_count,
-        "webhooks": [_webhook(webhook) for webhook in shown.webhooks],
-        "webhook_count": shown.webhook_count,
-        "meta": shown.has_meta,
-        "twilio": shown.has_twilio,
-        "regions": [
-            {"index": region.index, "url": region.url, "down": region.index in shown.dropped}
-            for region in shown.regions
-        ],
-    }
+    def _state(self) -> dict[str, Any]:
+        """Return what the page shows, newest first, without secrets and personal data."""
+        with self.hub:
+            calls, call_count = self.registry.newest(_MAX_ENTRIES)
+            return {
+                "instance": self.instance,
+                "url": self.regions.url,
+                "api_key": self.api_key,
+                "live": [_call(call) for call in calls if call.state is not State.ENDED],
+                "ended": [_call(call) for call in calls if call.state is State.ENDED],
+                "more_calls": call_count - len(calls),
+                "requests": [_request(request) for request in self.journal.newest(_MAX_ENTRIES)],
+                "request_count": self.journal.request_count,
+                "webhooks": [_webhook(webhook) for webhook in self.webhooks.newest(_MAX_ENTRIES)],
+                "webhook_count": self.webhooks.count,
+                "meta": self.has_meta,
+                "twilio": self.has_twilio,
+                "regions": [
+                    {"index": index, "url": url, "down": index in self.regions.dropped}
+                    for index, url in enumerate(self.regions.urls)
+                ],
+            }
 
 
 def _buttons(call: Call) -> list[str]:

@@ -40,6 +40,11 @@ class Regions:
         self._listeners: list[HTTPListener] = []
 
     @property
+    def urls(self) -> list[str]:
+        """The URLs of the regions; none if they are not open."""
+        return [region.url for region in self.all]
+
+    @property
     def url(self) -> str:
         """The URL of the first region.
 
