@@ -1,4 +1,4 @@
-"""Fixtures of the emulator's tests: a running emulator, a client, and an app with webhooks."""
+"""Fixtures: a running emulator, a client, and an app that receives webhooks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from livekit_connector_sync.emulator import ConnectorEmulator
 
 @dataclass
 class WebhookApp:
-    """A developer's app: notes the webhooks it gets and answers with the next status."""
+    """A developer's app: records its webhooks and responds with the next status."""
 
     url: str = ""
     received: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
@@ -29,7 +29,7 @@ class WebhookApp:
     held_back: threading.Event = field(default_factory=threading.Event)
 
     def wait_for(self, count: int) -> None:
-        """Wait until so many webhooks have come."""
+        """Wait until this many webhooks have arrived."""
         deadline = time.monotonic() + 5
         while len(self.received) < count and time.monotonic() < deadline:
             time.sleep(0.005)
@@ -74,17 +74,19 @@ def app() -> Iterator[WebhookApp]:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             state.received.append(({k.lower(): v for k, v in self.headers.items()}, body))
             state.held_back.wait(10)
-            self.answer(state.statuses.pop(0) if state.statuses else 200, state.reply)
+            self.respond(state.statuses.pop(0) if state.statuses else 200, state.reply)
 
         def do_GET(self) -> None:
             state.received.append(({}, b""))
             state.held_back.wait(10)
             query = parse_qs(urlsplit(self.path).query)
             right = query.get("hub.verify_token") == [state.verify_token]
-            self.answer(200 if right else 403, query["hub.challenge"][0].encode() if right else b"")
+            self.respond(
+                200 if right else 403, query["hub.challenge"][0].encode() if right else b""
+            )
 
-        def answer(self, status: int, body: bytes) -> None:
-            with contextlib.suppress(OSError):  # the emulator is closed meanwhile
+        def respond(self, status: int, body: bytes) -> None:
+            with contextlib.suppress(OSError):  # the emulator has been closed
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()

@@ -1,4 +1,4 @@
-"""The life of WhatsApp and Twilio calls, through our client and the emulator's handles."""
+"""WhatsApp and Twilio calls from start to end, through the client and the emulator."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_twilio_session(emulator: ConnectorEmulator, client: lk.ConnectorClient)
     assert emulator.hang_up(call).ended_by is Event.HANG_UP
 
 
-def test_repeats(emulator: ConnectorEmulator, client: lk.ConnectorClient) -> None:
+def test_a_repeated_rpc_fails(emulator: ConnectorEmulator, client: lk.ConnectorClient) -> None:
     inbound = emulator.inbound_call()
     accept(client, inbound)
     with pytest.raises(lk.AlreadyExists):
@@ -127,7 +127,7 @@ def test_unknown_calls(emulator: ConnectorEmulator, client: lk.ConnectorClient) 
         accept(client, unknown)
     with pytest.raises(lk.NotFound):
         disconnect(client, unknown)
-    with pytest.raises(lk.NotFound):  # Meta knows the call, LiveKit not yet
+    with pytest.raises(lk.NotFound):  # Meta has the call, LiveKit does not yet
         disconnect(client, offered)
     client.connect_twilio_call(
         twilio_call_direction="TWILIO_CALL_DIRECTION_INBOUND", room_name="desk"
@@ -149,7 +149,7 @@ def test_disconnect_needs_the_key_unless_the_user_ended_the_call(
     with pytest.raises(lk.InvalidArgument, match="whatsapp_api_key"):
         disconnect(client, call, disconnect_reason="BUSINESS_INITIATED")
     assert call.state == "active"
-    disconnect(client, call, disconnect_reason="USER_INITIATED")  # who has not hung up
+    disconnect(client, call, disconnect_reason="USER_INITIATED")  # who is still in the call
     assert call.state == "ended"
     assert call.ended_by is Event.LEAVE
     with pytest.raises(lk.NotFound):
@@ -166,14 +166,14 @@ def test_disconnect_needs_the_key_unless_the_user_ended_the_call(
         ({"regions": 0}, "regions must be"),
     ],
 )
-def test_wrong_options(options: dict[str, Any], named: str) -> None:
+def test_invalid_options_are_named(options: dict[str, Any], named: str) -> None:
     with pytest.raises(ValueError, match=named):
         ConnectorEmulator(**options)
     with pytest.raises(ValueError, match=r"Timeouts\.ring"):
         Timeouts(ring=-1)
 
 
-def test_an_inbound_call_takes_its_sdp_as_the_client_does(emulator: ConnectorEmulator) -> None:
+def test_an_inbound_call_accepts_an_sdp_as_the_client_does(emulator: ConnectorEmulator) -> None:
     call = emulator.inbound_call(sdp={"type": "offer", "sdp": "v=0"})
     assert (call.sdp.type, call.sdp.sdp) == ("offer", "v=0")
     with pytest.raises(TypeError, match="sdp"):
@@ -219,7 +219,7 @@ def test_the_sdp_must_be_an_offer(
     assert call.state == "ringing"
 
 
-def test_what_a_field_may_hold(
+def test_the_service_rejects_invalid_values(
     emulator: ConnectorEmulator, client_of: Callable[..., lk.ConnectorClient]
 ) -> None:
     client = client_of(emulator)
@@ -233,7 +233,7 @@ def test_what_a_field_may_hold(
     with pytest.raises(lk.InvalidArgument, match="twilio_call_direction"):
         client.connect_twilio_call(unknown)
     assert emulator.calls == []
-    # The longest that a Duration holds is no reason to stop the clock of the others.
+    # The longest possible Duration must not stop the timeouts of other calls.
     forever = dial(client, emulator, ringing_timeout=315_576_000_000)
     emulator.reject(dial(client, emulator, whatsapp_to_phone_number="4930"))
     brief = dial(client, emulator, whatsapp_to_phone_number="4931", ringing_timeout=0.02)
@@ -265,13 +265,15 @@ def test_tokens(emulator: ConnectorEmulator) -> None:
         client.dial_whatsapp_call(**DIAL)
 
 
-def test_what_meta_refuses(emulator: ConnectorEmulator, client: lk.ConnectorClient) -> None:
+def test_meta_refuses_calls(emulator: ConnectorEmulator, client: lk.ConnectorClient) -> None:
     dial(client, emulator)
     with pytest.raises(lk.InvalidArgument, match="138003"):
         dial(client, emulator)
     with pytest.raises(lk.InvalidArgument, match=r"138006.*permission"):
         dial(client, emulator, whatsapp_to_phone_number="15550138006")
-    dial(client, emulator, whatsapp_to_phone_number="15550000100")  # 100 is a code too
+    dial(
+        client, emulator, whatsapp_to_phone_number="15550000100"
+    )  # not Meta's code 100: only six digits count
     emulator.numbers["4930111"] = META_ERRORS[138005]
     with pytest.raises(lk.InvalidArgument, match="138005"):
         dial(client, emulator, whatsapp_to_phone_number="4930111")
@@ -315,7 +317,7 @@ def test_capacity(client_of: Callable[..., lk.ConnectorClient]) -> None:
         (Callee.BUSY, "ended", "busy"),
     ],
 )
-def test_what_the_user_does(
+def test_the_user_reacts_as_configured(
     emulator: ConnectorEmulator,
     client: lk.ConnectorClient,
     callee: Callee,
@@ -364,7 +366,7 @@ def test_history_is_bounded(client_of: Callable[..., lk.ConnectorClient]) -> Non
         assert len(emulator.requests) == 3
 
 
-def test_a_timeout_comes_by_itself(client_of: Callable[..., lk.ConnectorClient]) -> None:
+def test_a_timeout_happens_without_advance(client_of: Callable[..., lk.ConnectorClient]) -> None:
     with ConnectorEmulator(timeouts=Timeouts(ring=0.05)) as emulator:
         call = dial(client_of(emulator), emulator)
         deadline = time.monotonic() + 5
@@ -373,7 +375,7 @@ def test_a_timeout_comes_by_itself(client_of: Callable[..., lk.ConnectorClient])
         assert call.ended_by is Event.NO_ANSWER
 
 
-def test_handles_refuse_what_cannot_happen(
+def test_handles_reject_impossible_events(
     emulator: ConnectorEmulator, client: lk.ConnectorClient
 ) -> None:
     call = emulator.inbound_call()
@@ -389,7 +391,7 @@ def test_handles_refuse_what_cannot_happen(
 
 
 def in_background(function: Callable[[], object], until: Callable[[], bool]) -> Any:
-    """Start a call that waits; return its future once it waits."""
+    """Start an RPC that waits; return its future once it waits."""
     pool = ThreadPoolExecutor(1)
     future = pool.submit(function)
     deadline = time.monotonic() + 5
@@ -457,7 +459,7 @@ def connect_with(client: lk.ConnectorClient, call: Call, sdp: dict[str, str]) ->
     )
 
 
-def test_closing_wakes_a_waiting_call(client_of: Callable[..., lk.ConnectorClient]) -> None:
+def test_closing_ends_a_waiting_rpc(client_of: Callable[..., lk.ConnectorClient]) -> None:
     emulator = ConnectorEmulator(agent_joins=False)
     emulator.start()
     client = client_of(emulator)
@@ -472,7 +474,7 @@ def test_closing_wakes_a_waiting_call(client_of: Callable[..., lk.ConnectorClien
     assert time.monotonic() - started < 2
 
 
-def test_requests_are_recorded_as_they_came(
+def test_requests_are_recorded_unchanged(
     emulator: ConnectorEmulator, client: lk.ConnectorClient
 ) -> None:
     client.dial_whatsapp_call(**DIAL, extra_headers={"X-Trace": "7"})
@@ -490,7 +492,7 @@ def test_requests_are_recorded_as_they_came(
     assert "Bearer" not in repr(record)
 
 
-def test_64_clients_and_a_clean_end(client_of: Callable[..., lk.ConnectorClient]) -> None:
+def test_64_clients_and_no_thread_left(client_of: Callable[..., lk.ConnectorClient]) -> None:
     before = set(threading.enumerate())
     with ConnectorEmulator() as emulator:
         client = client_of(emulator)

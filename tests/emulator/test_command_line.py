@@ -1,4 +1,4 @@
-"""The command line in a process of its own."""
+"""The command line in its own process."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_emulator_until_interrupted(number: signal.Signals) -> None:
     assert "region-1" in shown
 
 
-def test_what_cannot_start_says_why(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_failed_start_names_the_reason(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["emulator", "--regions", "0"]) == 1
     assert "regions must be 1 or more" in capsys.readouterr().err
 
@@ -61,19 +61,19 @@ def test_what_cannot_start_says_why(capsys: pytest.CaptureFixture[str]) -> None:
     "arguments",
     [["--port", "99999"], ["--port", "-1"], ["--port", "65535", "--regions", "2"]],
 )
-def test_a_port_that_is_none(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_invalid_port(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["emulator", *arguments]) == 1
     assert f"not {arguments[1]}" in capsys.readouterr().err
 
 
-def test_a_port_that_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_port_in_use(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         assert cli.main(["emulator", "--port", port]) == 1
     assert f"port {port}" in capsys.readouterr().err
 
 
-def test_nobody_who_reads_on() -> None:
+def test_a_closed_stdout_ends_the_emulator() -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "livekit_connector_sync.emulator", "--port", "0"],
         stdout=subprocess.PIPE,

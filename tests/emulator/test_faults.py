@@ -1,4 +1,4 @@
-"""Faults on demand: the X-Lk-Mock header field by field, regions, and the HTTP underneath."""
+"""Faults on demand: the fields of X-Lk-Mock, regions, and the HTTP server."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def send(
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=5)
     with contextlib.closing(connection):
         connection.request(method, path, body, dict(headers))
-        answer = connection.getresponse()
-        return answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read()
+        response = connection.getresponse()
+        return response.status, {k.lower(): v for k, v in response.getheaders()}, response.read()
 
 
 def dial(
@@ -44,9 +44,9 @@ def dial(
 ) -> tuple[int, dict[str, str], Any]:
     headers = {**JSON, "X-Lk-Mock": mock if isinstance(mock, str) else json.dumps(mock), **more}
     url = emulator.region_urls[region]
-    status, answer_headers, body = send(url, "POST", DIAL, headers, REQUEST)
-    is_json = answer_headers.get("content-type") == "application/json"
-    return status, answer_headers, json.loads(body) if is_json else body
+    status, response_headers, body = send(url, "POST", DIAL, headers, REQUEST)
+    is_json = response_headers.get("content-type") == "application/json"
+    return status, response_headers, json.loads(body) if is_json else body
 
 
 def bearer(emulator: ConnectorEmulator, **grants: bool) -> dict[str, str]:
@@ -57,21 +57,21 @@ def bearer(emulator: ConnectorEmulator, **grants: bool) -> dict[str, str]:
 SKIP = {"skipAuth": True}
 
 
-def test_a_made_up_answer(emulator: ConnectorEmulator) -> None:
+def test_a_mock_message(emulator: ConnectorEmulator) -> None:
     status, headers, body = dial(emulator, SKIP, region=2)
     assert (status, headers["x-lk-mock-region"]) == (200, "2")
     assert body == {"whatsapp_call_id": "MOCK_WHATSAPP_CALL_ID", "room_name": "sales"}
     assert emulator.calls == []
 
 
-def test_the_answer_that_is_asked_for(emulator: ConnectorEmulator) -> None:
+def test_the_response_in_the_header(emulator: ConnectorEmulator) -> None:
     asked = {**SKIP, "response": {"whatsappCallId": "wacid.1", "unknown": 1}}
     assert dial(emulator, asked)[2] == {"whatsapp_call_id": "wacid.1", "room_name": ""}
     wrong = {**SKIP, "response": {"whatsappCallId": 7}}
     assert dial(emulator, wrong)[2]["whatsapp_call_id"] == "MOCK_WHATSAPP_CALL_ID"
 
 
-def test_tokens_count_unless_skipped(emulator: ConnectorEmulator) -> None:
+def test_tokens_are_checked_unless_skipped(emulator: ConnectorEmulator) -> None:
     assert dial(emulator, {})[::2] == (
         401,
         {"code": "unauthenticated", "msg": "mock: unauthenticated"},
@@ -91,8 +91,8 @@ def test_tokens_count_unless_skipped(emulator: ConnectorEmulator) -> None:
     ],
 )
 def test_failures(emulator: ConnectorEmulator, mock: Any, status: int, code: str) -> None:
-    answered, headers, body = dial(emulator, {**SKIP, **mock})
-    assert (answered, body["code"]) == (status, code)
+    received, headers, body = dial(emulator, {**SKIP, **mock})
+    assert (received, body["code"]) == (status, code)
     assert headers["x-lk-mock-region"] == ""
     assert dial(emulator, {**SKIP, **mock}, region=1)[0] == 200
 
@@ -120,7 +120,7 @@ def test_pinned_regions(emulator: ConnectorEmulator) -> None:
     assert [region["region"] for region in json.loads(listed)["regions"]] == ["region-1"]
 
 
-def test_the_old_headers(emulator: ConnectorEmulator) -> None:
+def test_the_older_headers(emulator: ConnectorEmulator) -> None:
     old = {
         "X-Lk-Mock-Skip-Auth": "TRUE",
         "X-Lk-Mock-Fail-Regions": "0, 1",
@@ -132,7 +132,7 @@ def test_the_old_headers(emulator: ConnectorEmulator) -> None:
     status, _, body = send(emulator.url, "POST", DIAL, {**JSON, **old}, REQUEST)
     assert (status, json.loads(body)["code"]) == (429, "resource_exhausted")
     assert time.monotonic() - started >= 0.03
-    # A field of the new header wins over its old one, the others stay.
+    # A field of the new header overrides its older header; the others stay.
     assert dial(emulator, {"failStatus": 400}, **old)[0] == 400
     assert dial(emulator, {"failRegions": [2]}, **old)[0] == 200
     assert dial(emulator, "not json", **old)[0] == 429
@@ -179,9 +179,9 @@ def test_keep_alive_and_chunks(emulator: ConnectorEmulator) -> None:
     chunked = head + b"Transfer-Encoding: chunked\r\n\r\n"
     chunked += b"%x;ext=1\r\n%b\r\n0\r\nTrailer: 1\r\n\r\n" % (len(REQUEST), REQUEST)
     sized = head + b"Content-Length: %d\r\n\r\n%b" % (len(REQUEST), REQUEST)
-    answers = raw(emulator, chunked + sized + chunked)
-    assert answers.count(b"HTTP/1.1 200 OK") == 3
-    assert answers.count(b'"room_name":"sales"') + answers.count(b'"room_name": "sales"') == 3
+    responses = raw(emulator, chunked + sized + chunked)
+    assert responses.count(b"HTTP/1.1 200 OK") == 3
+    assert responses.count(b'"room_name":"sales"') + responses.count(b'"room_name": "sales"') == 3
 
 
 @pytest.mark.parametrize(
@@ -203,16 +203,16 @@ def test_keep_alive_and_chunks(emulator: ConnectorEmulator) -> None:
         (b"X-Long: " + b"9" * 70_000 + b"\r\n\r\n", b"431"),
     ],
 )
-def test_bodies_that_cannot_be_read(
+def test_malformed_headers_and_bodies_are_rejected(
     emulator: ConnectorEmulator, headers: bytes, status: bytes
 ) -> None:
-    answer = raw(emulator, b"POST " + DIAL.encode() + b" HTTP/1.1\r\nHost: x\r\n" + headers)
-    assert answer.startswith(b"HTTP/1.1 " + status)
-    assert b"Connection: close" in answer
+    response = raw(emulator, b"POST " + DIAL.encode() + b" HTTP/1.1\r\nHost: x\r\n" + headers)
+    assert response.startswith(b"HTTP/1.1 " + status)
+    assert b"Connection: close" in response
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "OPTIONS", "BREW"])
-def test_other_http_methods_get_twirps_answer(emulator: ConnectorEmulator, method: str) -> None:
+def test_other_http_methods_get_a_twirp_error(emulator: ConnectorEmulator, method: str) -> None:
     status, _, body = send(emulator.url, method, DIAL, JSON)
     assert (status, json.loads(body)["code"]) == (404, "bad_route")
 
@@ -234,9 +234,9 @@ def test_nonsense_in_the_header_is_ignored(emulator: ConnectorEmulator, mock: st
 
 
 @pytest.mark.parametrize("target", [b"//[", b"*", b"http://x:y/", b"/%00?\xff"])
-def test_odd_targets(emulator: ConnectorEmulator, target: bytes) -> None:
-    answer = raw(emulator, b"POST " + target + b" HTTP/1.1\r\nContent-Length: 0\r\n\r\n")
-    assert answer.startswith(b"HTTP/1.1 404 ")
+def test_unusual_targets_are_not_found(emulator: ConnectorEmulator, target: bytes) -> None:
+    response = raw(emulator, b"POST " + target + b" HTTP/1.1\r\nContent-Length: 0\r\n\r\n")
+    assert response.startswith(b"HTTP/1.1 404 ")
 
 
 @pytest.mark.parametrize(
@@ -247,14 +247,16 @@ def test_odd_targets(emulator: ConnectorEmulator, target: bytes) -> None:
         (b"\xff\r\n\r\n", b"HTTP/1.1 400"),
     ],
 )
-def test_what_is_no_request(emulator: ConnectorEmulator, sent: bytes, status: bytes) -> None:
-    answer = raw(emulator, sent)
-    assert answer.startswith(status)
-    assert b"<" not in answer  # no HTML of http.server's
+def test_a_malformed_request_line_is_rejected(
+    emulator: ConnectorEmulator, sent: bytes, status: bytes
+) -> None:
+    response = raw(emulator, sent)
+    assert response.startswith(status)
+    assert b"<" not in response  # no HTML
 
 
 @pytest.mark.parametrize("status", [204, 304])
-def test_an_answer_that_has_no_body(emulator: ConnectorEmulator, status: int) -> None:
+def test_a_response_without_a_body(emulator: ConnectorEmulator, status: int) -> None:
     mock = {**SKIP, "failRegions": [0], "failStatus": status}
     sent = (
         f"POST {DIAL} HTTP/1.1\r\nHost: x\r\nX-Lk-Mock: {json.dumps(mock)}\r\n"
@@ -263,12 +265,12 @@ def test_an_answer_that_has_no_body(emulator: ConnectorEmulator, status: int) ->
     assert raw(emulator, sent + sent).count(b"\r\n\r\nHTTP/1.1 ") == 1
 
 
-def test_an_address_of_version_6() -> None:
+def test_ipv6() -> None:
     try:
         with socket.create_server(("::1", 0), family=socket.AF_INET6):
             pass
     except OSError:
-        return  # this machine has none
+        return  # this machine has no IPv6
     with ConnectorEmulator(host="::1") as emulator:
         assert emulator.url.startswith("http://[::1]:")
         assert send(emulator.url, "GET", "/_test/health", {})[2] == b"ok"
@@ -308,8 +310,8 @@ def test_the_pages_actions_are_for_the_page_only(emulator: ConnectorEmulator) ->
     gone = json.dumps({"action": "hang_up", "target": "wacid.GONE"}).encode()
     assert send(emulator.url, "POST", path, header, gone)[0] == 404
     assert send(emulator.url, "POST", path, header, action)[0] == 200
-    answer = json.dumps({"action": "answer", "target": emulator.calls[0].id}).encode()
-    assert send(emulator.url, "POST", path, header, answer)[0] == 409
+    pick_up = json.dumps({"action": "answer", "target": emulator.calls[0].id}).encode()
+    assert send(emulator.url, "POST", path, header, pick_up)[0] == 409
 
 
 @pytest.mark.parametrize(
@@ -326,7 +328,7 @@ def test_the_pages_actions_are_for_the_page_only(emulator: ConnectorEmulator) ->
         ({"Host": "["}, 403),
     ],
 )
-def test_the_page_has_no_name_that_others_can_give_it(
+def test_the_page_rejects_dns_rebinding_and_other_origins(
     emulator: ConnectorEmulator, headers: dict[str, str], status: int
 ) -> None:
     action = json.dumps({"action": "inbound"}).encode()

@@ -1,4 +1,4 @@
-"""The published livekit-server-sdk (npm) against the emulator, in a process of node."""
+"""The published livekit-server-sdk (npm) against the emulator, in a Node process."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ HERE = Path(__file__).parent / "node"
 MOCKED = {"whatsapp_call_id": "MOCK_WHATSAPP_CALL_ID", "room_name": "sales"}
 DOWN = {"code": "unavailable", "status": 503}
 
-# The X-Lk-Mock header, the client's options, what it sees, and the regions that it tries. Without
-# a list of regions this client gives up at once, where the Python one tries the same host again.
+# The X-Lk-Mock header, the client's options, the outcome, and the regions that it tries. Without a
+# list of regions, this client gives up at once, while the Python client retries the same host.
 SCENARIOS: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any], list[int]]] = [
     ({}, {}, MOCKED, [0]),
     ({"failRegions": [0]}, {}, MOCKED, [0, 1]),

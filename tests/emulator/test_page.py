@@ -1,4 +1,4 @@
-"""The page in a real browser: a call by button, seen accepted by a client, hung up by button."""
+"""The page in a real browser: its buttons, and what it shows of calls and webhooks."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def find(browser: Any, selector: str) -> Any:
 
 
 def press(browser: Any, selector: str) -> None:
-    """Press a button as a person does: with a moment between the mouse's down and up."""
+    """Press a button as a person does: with a short time between mouse down and up."""
     from selenium.webdriver import ActionChains
 
     button = find(browser, selector)
@@ -90,13 +90,13 @@ def test_an_inbound_call_from_button_to_button(browser: Any) -> None:
         press(browser, '[data-action="restore_region"]')
         until(browser, lambda: not emulator.dropped_regions)
 
-        # Readable on a phone: nothing sticks out to the side.
+        # On a phone, the page does not scroll sideways.
         width = "document.documentElement.scrollWidth"
         assert browser.execute_script(f"return {width} <= window.innerWidth")
         assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
 
 
-def test_clicks_focus_and_selection_survive_what_happens_meanwhile(browser: Any) -> None:
+def test_clicks_focus_and_selection_survive_updates(browser: Any) -> None:
     from selenium.webdriver import ActionChains, Keys
 
     def active() -> str:
@@ -133,8 +133,8 @@ def test_clicks_focus_and_selection_survive_what_happens_meanwhile(browser: Any)
         assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
 
 
-def test_what_the_app_is_told_and_asked(browser: Any) -> None:
-    """Webhooks of Meta and Twilio by button, and what the app did with them."""
+def test_webhooks_by_button(browser: Any) -> None:
+    """Send the webhooks of Meta and Twilio by button, and show their results."""
     nobody = "http://127.0.0.1:9/hook"
     meta, twilio = MetaWebhooks(nobody), TwilioWebhooks(nobody)
     with (
@@ -175,7 +175,7 @@ def test_light_and_dark(browser: Any) -> None:
     assert len(colours) == 2
 
 
-def test_another_emulator_at_the_same_place(browser: Any) -> None:
+def test_another_emulator_on_the_same_port(browser: Any) -> None:
     def serve(port: int, room: str) -> ConnectorEmulator:
         emulator = ConnectorEmulator(port=port)
         emulator.start()

@@ -1,4 +1,4 @@
-"""TwirpApplication: Twirp's rules for servers, and life under a WSGI server."""
+"""TwirpApplication: Twirp's rules for servers, and WSGI."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ JSON = {"Content-Type": "application/json; charset=utf-8"}
 
 
 class Fake(lk.ConnectorServicer):
-    """Answers Dial; raises what the number says."""
+    """Implements Dial; raises the error that the number names."""
 
     def DialWhatsAppCall(
         self, request: lk.DialWhatsAppCallRequest, context: lk.ServicerContext
@@ -58,18 +58,18 @@ application = TwirpApplication(Fake())
         ("POST", DIAL.replace("Dial", "Accept"), JSON, b"{}", 501, "unimplemented"),
     ],
 )
-def test_refusals(
+def test_invalid_requests_are_rejected(
     method: str, path: str, headers: dict[str, str], body: bytes, status: int, code: str
 ) -> None:
-    answer = application.respond(method, path, headers, body)
-    assert (answer.status, json.loads(answer.body)["code"]) == (status, code)
-    assert answer.headers["Content-Type"] == "application/json"
+    response = application.respond(method, path, headers, body)
+    assert (response.status, json.loads(response.body)["code"]) == (status, code)
+    assert response.headers["Content-Type"] == "application/json"
 
 
 def test_malformed_json_is_not_quoted() -> None:
-    answer = application.respond("POST", DIAL, JSON, b'{"whatsapp_api_key": "hunter2", "a')
-    assert answer.status == 400
-    assert b"hunter2" not in answer.body
+    response = application.respond("POST", DIAL, JSON, b'{"whatsapp_api_key": "hunter2", "a')
+    assert response.status == 400
+    assert b"hunter2" not in response.body
 
 
 @pytest.mark.parametrize(
@@ -97,9 +97,9 @@ def test_malformed_json_is_not_quoted() -> None:
 )
 def test_errors_of_a_servicer(code: str, status: int) -> None:
     body = lk.DialWhatsAppCallRequest(whatsapp_to_phone_number=code).SerializeToString()
-    answer = application.respond("POST", DIAL, PROTOBUF, body)
-    assert answer.status == status == status_for(code)
-    assert json.loads(answer.body) == {"code": code, "msg": "no", "meta": {"why": "because"}}
+    response = application.respond("POST", DIAL, PROTOBUF, body)
+    assert response.status == status == status_for(code)
+    assert json.loads(response.body) == {"code": code, "msg": "no", "meta": {"why": "because"}}
 
 
 def test_metadata_is_text_on_the_wire() -> None:
@@ -107,28 +107,28 @@ def test_metadata_is_text_on_the_wire() -> None:
         def DialWhatsAppCall(self, request: Any, context: Any) -> Any:
             raise lk.NotFound("no", {"count": 3, "what": object})  # type: ignore[dict-item]
 
-    answer = TwirpApplication(Odd()).respond("POST", DIAL, PROTOBUF, b"")
-    assert json.loads(answer.body)["meta"] == {"count": "3", "what": str(object)}
+    response = TwirpApplication(Odd()).respond("POST", DIAL, PROTOBUF, b"")
+    assert json.loads(response.body)["meta"] == {"count": "3", "what": str(object)}
 
 
 @pytest.mark.parametrize("number", ["bug", "type"])
-def test_a_servicers_bug_is_internal_and_says_nothing_else(
+def test_a_servicers_bug_is_internal_and_its_text_is_hidden(
     number: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     body = lk.DialWhatsAppCallRequest(whatsapp_to_phone_number=number).SerializeToString()
-    answer = application.respond("POST", DIAL, PROTOBUF, body)
-    assert answer.status == 500
-    assert json.loads(answer.body)["code"] == "internal"
-    assert b"hunter2" not in answer.body
+    response = application.respond("POST", DIAL, PROTOBUF, body)
+    assert response.status == 500
+    assert json.loads(response.body)["code"] == "internal"
+    assert b"hunter2" not in response.body
     assert DIAL in caplog.text
 
 
 @pytest.mark.parametrize("name", ["room_name", "roomName"])
-def test_json_takes_both_spellings_and_answers_in_the_protos(name: str) -> None:
+def test_json_accepts_both_spellings_and_responds_in_snake_case(name: str) -> None:
     body = json.dumps({name: "sales", "unknown": 1}).encode()
-    answer = application.respond("POST", DIAL, JSON, body)
-    assert answer.status == 200
-    assert json.loads(answer.body) == {"whatsapp_call_id": "", "room_name": "sales"}
+    response = application.respond("POST", DIAL, JSON, body)
+    assert response.status == 200
+    assert json.loads(response.body) == {"whatsapp_call_id": "", "room_name": "sales"}
 
 
 BODY = lk.DialWhatsAppCallRequest(room_name="sales").SerializeToString()
@@ -147,7 +147,7 @@ BODY = lk.DialWhatsAppCallRequest(room_name="sales").SerializeToString()
         ({}, 200, ""),
     ],
 )
-def test_where_a_body_ends_under_wsgi(
+def test_reading_a_body_under_wsgi(
     environ: dict[str, Any], status: int, room: Optional[str]
 ) -> None:
     seen: list[str] = []

@@ -1,4 +1,4 @@
-"""What users get for their own tests: FakeChannel, signed requests, the pytest plugin."""
+"""The helpers for users' tests: FakeChannel, signed requests, and the pytest plugin."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from livekit_connector_sync.testing import (
 DISCONNECT = {"whatsapp_call_id": "wacid.1", "whatsapp_api_key": "graph-secret"}
 
 
-def test_fake_channel_answers_from_its_table() -> None:
+def test_fake_channel_responds_from_its_table() -> None:
     channel = FakeChannel(
         {
             "DisconnectWhatsAppCall": [lk.DisconnectWhatsAppCallResponse(), lk.NotFound("gone")],
@@ -50,13 +50,13 @@ def test_fake_channel_answers_from_its_table() -> None:
 
 
 @pytest.mark.parametrize("name", ["DialWhatsAppCall", "DialWhatsappCall", "dial_whatsapp_call"])
-def test_fake_channel_takes_either_spelling(name: str) -> None:
+def test_fake_channel_accepts_either_spelling(name: str) -> None:
     channel = FakeChannel({name: lk.DialWhatsAppCallResponse(room_name="sales")})
     client = lk.ConnectorClient.from_channel(channel, validate=False)
     assert client.dial_whatsapp_call(room_name="x").room_name == "sales"
 
 
-def test_fake_channel_answers_empty_by_default_and_refuses_nonsense() -> None:
+def test_fake_channel_responds_empty_by_default_and_rejects_wrong_responses() -> None:
     client = lk.ConnectorClient.from_channel(FakeChannel({"DisconnectWhatsAppCall": "yes"}))
     assert client.connect_twilio_call(twilio_call_direction=0, room_name="desk").connect_url == ""
     with pytest.raises(TypeError, match="DisconnectWhatsAppCallResponse"):
@@ -69,7 +69,7 @@ def test_fake_channel_answers_empty_by_default_and_refuses_nonsense() -> None:
     ("options", "named"),
     [({"timeout": -5}, "timeout"), ({"extra_headers": {"Authorization": "x"}}, "Authorization")],
 )
-def test_fake_channel_refuses_what_a_channel_refuses(options: dict, named: str) -> None:
+def test_fake_channel_checks_options_as_a_channel_does(options: dict, named: str) -> None:
     channel = FakeChannel()
     client = lk.ConnectorClient.from_channel(channel)
     with pytest.raises(ValueError, match=named):
@@ -89,7 +89,7 @@ def test_meta_webhook(event: str) -> None:
     assert update.get("event", update.get("status", "").lower()) == event
 
 
-def test_meta_webhook_refuses_other_events() -> None:
+def test_meta_webhook_rejects_unknown_events() -> None:
     with pytest.raises(ValueError, match="terminate"):
         meta_webhook("hold", "shh")
 

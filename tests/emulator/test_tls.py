@@ -46,7 +46,7 @@ def test_a_call_over_https_and_a_stream_over_wss(tmp_path: Path) -> None:
             assert stream.protocol.close_code == 1000
 
 
-def test_a_certificate_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+def test_an_invalid_certificate_is_named(tmp_path: Path) -> None:
     garbage = tmp_path / "garbage.pem"
     garbage.write_text("no certificate")
     for path in (garbage, tmp_path / "nowhere.pem"):

@@ -57,7 +57,7 @@ def test_a_stream_that_stops(session: Call) -> None:
         wait_for(session, "ended")
 
 
-def test_a_stream_that_breaks_off(session: Call) -> None:
+def test_a_stream_whose_connection_breaks(session: Call) -> None:
     with connect(session.connect_url) as stream:
         say(stream, "start")
         wait_for(session, "active")
@@ -74,11 +74,11 @@ def test_a_stream_that_is_hung_up(session: Call, emulator: ConnectorEmulator) ->
             stream.recv(timeout=5)
 
 
-def test_what_comes_after_the_stop_is_ignored(session: Call) -> None:
+def test_messages_after_the_stop_are_ignored(session: Call) -> None:
     with connect(session.connect_url) as stream:
         say(stream, "start")
         say(stream, "stop")
-        with contextlib.suppress(ConnectionClosedOK):  # the goodbye may be here first
+        with contextlib.suppress(ConnectionClosedOK):  # the close frame may arrive first
             say(stream, "start")
         assert list(stream) == []
         assert stream.protocol.close_code == 1000

@@ -1,4 +1,4 @@
-"""What the emulator sends to the developer's app: Meta's, LiveKit's and Twilio's webhooks."""
+"""The webhooks that the emulator sends to the app: Meta's, LiveKit's, and Twilio's."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def outbound_call(emulator: ConnectorEmulator, client: lk.ConnectorClient) -> Ca
 
 
 def updates(app: Any) -> list[dict[str, Any]]:
-    """The values of Meta's webhooks, in the order of their arrival."""
+    """Return the values of Meta's webhooks, in order of arrival."""
     return [json.loads(body)["entry"][0]["changes"][0]["value"] for _, body in app.received]
 
 
@@ -58,7 +58,7 @@ def kinds(app: Any) -> list[str]:
     ]
 
 
-def test_meta_tells_of_an_outbound_call(
+def test_metas_webhooks_about_an_outbound_call(
     app: Any, client_of: Callable[..., lk.ConnectorClient]
 ) -> None:
     still = Clock(lambda: 0.0)
@@ -96,7 +96,7 @@ def test_meta_tells_of_an_outbound_call(
     assert int(update["end_time"]) - int(update["start_time"]) == 65
 
 
-def test_meta_tells_of_an_inbound_call_that_nobody_accepts(app: Any) -> None:
+def test_metas_webhooks_about_an_inbound_call_that_nobody_accepts(app: Any) -> None:
     with ConnectorEmulator(meta=MetaWebhooks(app.url)) as emulator:
         call = emulator.inbound_call(from_phone_number="4930123", from_name="Ada")
         emulator.advance(61)
@@ -111,7 +111,7 @@ def test_meta_tells_of_an_inbound_call_that_nobody_accepts(app: Any) -> None:
     assert "duration" not in terminate["calls"][0]
 
 
-def test_metas_variations(app: Any) -> None:
+def test_the_variations_of_metas_webhooks(app: Any) -> None:
     varied = MetaWebhooks(app.url, status_as_list=True, omit_direction=True, duplicates=1)
     with ConnectorEmulator(meta=varied) as emulator:
         emulator.hang_up(emulator.inbound_call())
@@ -130,7 +130,7 @@ def test_metas_variations(app: Any) -> None:
         ("late", ["RINGING", "connect", "terminate"]),
     ],
 )
-def test_how_meta_ends_a_call(
+def test_metas_webhooks_about_the_end_of_a_call(
     app: Any, client_of: Callable[..., lk.ConnectorClient], event: str, expected: list[str]
 ) -> None:
     with ConnectorEmulator(meta=MetaWebhooks(app.url)) as emulator:
@@ -149,12 +149,15 @@ def test_how_meta_ends_a_call(
         )
 
 
-def test_meta_tries_again(app: Any) -> None:
+def test_meta_retries(app: Any) -> None:
     app.statuses = [500, 404]
     with ConnectorEmulator(meta=MetaWebhooks(app.url)) as emulator:
         emulator.inbound_call()
         assert emulator.wait_for_webhooks()
-        assert emulator.webhooks[0].results == ("500", "404")  # at once, then later
+        assert emulator.webhooks[0].results == (
+            "500",
+            "404",
+        )  # the retry at once; the next is due later
         assert not emulator.webhooks[0].taken
         emulator.advance(10)
         assert emulator.wait_for_webhooks()
@@ -163,7 +166,7 @@ def test_meta_tries_again(app: Any) -> None:
     assert len({body for _, body in app.received}) == 1
 
 
-def test_a_repeat_on_demand(app: Any) -> None:
+def test_a_webhook_is_redelivered(app: Any) -> None:
     with ConnectorEmulator(meta=MetaWebhooks(app.url)) as emulator:
         emulator.inbound_call()
         assert emulator.wait_for_webhooks()
@@ -173,7 +176,7 @@ def test_a_repeat_on_demand(app: Any) -> None:
     assert first == again
 
 
-def test_an_app_that_is_not_there() -> None:
+def test_an_app_that_refuses_connections() -> None:
     with ConnectorEmulator(meta=MetaWebhooks("http://127.0.0.1:9/caf\u00e9")) as emulator:
         call = emulator.inbound_call()
         assert emulator.wait_for_webhooks()
@@ -192,13 +195,13 @@ def test_an_app_that_is_not_there() -> None:
         *("/x", "http://app..local/x", f"http://{'a' * 64}.local/x"),
     ],
 )
-def test_a_url_that_is_none_is_named(url: str) -> None:
+def test_an_invalid_url_is_named(url: str) -> None:
     for make in (MetaWebhooks, LiveKitWebhooks, TwilioWebhooks):
         with pytest.raises(ValueError, match=rf"{make.__name__}\.(voice_)?url"):
             make(url)
 
 
-def test_the_webhooks_of_a_call_come_in_order_and_hold_up_no_other_call(
+def test_the_webhooks_of_a_call_arrive_in_order_and_do_not_delay_other_calls(
     app: Any, client_of: Callable[..., lk.ConnectorClient]
 ) -> None:
     app.held_back.clear()
@@ -206,7 +209,7 @@ def test_the_webhooks_of_a_call_come_in_order_and_hold_up_no_other_call(
         slow = emulator.inbound_call()
         others = [emulator.inbound_call() for _ in range(3)]
         emulator.hang_up(slow)
-        app.wait_for(4)  # the connect of all four, at once; the terminate waits its turn
+        app.wait_for(4)  # all four connects at once; the terminate waits for its connect
         assert sorted(kinds(app)) == ["connect"] * 4
         app.held_back.set()
         assert emulator.wait_for_webhooks()
@@ -215,19 +218,19 @@ def test_the_webhooks_of_a_call_come_in_order_and_hold_up_no_other_call(
     assert ids == {slow.id, *(call.id for call in others)}
 
 
-def test_webhooks_that_are_due_together_go_side_by_side(app: Any) -> None:
+def test_webhooks_that_are_due_together_are_sent_in_parallel(app: Any) -> None:
     app.statuses = [500, 500] * 3
     with ConnectorEmulator(meta=MetaWebhooks(app.url)) as emulator:
         for _ in range(3):
             emulator.inbound_call()
-        assert emulator.wait_for_webhooks()  # each was tried twice, at once
+        assert emulator.wait_for_webhooks()  # each had its first attempt and its first retry
         app.held_back.clear()
         emulator.advance(10)
-        app.wait_for(9)  # the third tries of all three are under way
+        app.wait_for(9)  # the second retries of all three are running
         app.held_back.set()
 
 
-def test_livekits_webhooks_about_a_room_come_in_order_whatever_is_sent_again(app: Any) -> None:
+def test_livekits_webhooks_about_a_room_arrive_in_order_despite_retries(app: Any) -> None:
     app.statuses = [503]
     with ConnectorEmulator(livekit=LiveKitWebhooks(app.url, duplicates=1)) as emulator:
         with lk.ConnectorClient(
@@ -243,7 +246,7 @@ def test_livekits_webhooks_about_a_room_come_in_order_whatever_is_sent_again(app
         emulator.hang_up(second)
         emulator.hang_up(first)
         assert emulator.wait_for_webhooks()
-        assert len(app.received) == 1  # what comes behind it waits
+        assert len(app.received) == 1  # the webhooks behind it wait
         emulator.advance(10)
         assert emulator.wait_for_webhooks()
         assert all(webhook.taken for webhook in emulator.webhooks)
@@ -261,7 +264,7 @@ def test_livekits_webhooks_about_a_room_come_in_order_whatever_is_sent_again(app
     }
 
 
-def test_what_was_never_sent_is_not_forgotten(app: Any) -> None:
+def test_queued_webhooks_are_kept_beyond_the_history(app: Any) -> None:
     app.held_back.clear()
     with ConnectorEmulator(meta=MetaWebhooks(app.url), history=2) as emulator:
         for _ in range(20):
@@ -272,7 +275,7 @@ def test_what_was_never_sent_is_not_forgotten(app: Any) -> None:
     assert len({update["calls"][0]["id"] for update in updates(app)}) == 20
 
 
-def test_what_nobody_takes_is_forgotten_in_the_end() -> None:
+def test_webhooks_that_nobody_accepts_are_dropped() -> None:
     for options in ({"meta": MetaWebhooks(NOBODY)}, {"livekit": LiveKitWebhooks(NOBODY)}):
         with ConnectorEmulator(history=2, **options) as emulator:
             for number in range(20):
@@ -288,13 +291,13 @@ def test_what_nobody_takes_is_forgotten_in_the_end() -> None:
 
 
 @pytest.mark.parametrize("make", [MetaWebhooks, LiveKitWebhooks])
-def test_fewer_than_no_duplicates_are_refused(make: Any) -> None:
+def test_negative_duplicates_are_rejected(make: Any) -> None:
     with pytest.raises(ValueError, match=rf"{make.__name__}\.duplicates must be 0 or more"):
         make(NOBODY, duplicates=-1)
 
 
 @pytest.mark.parametrize("waits_for", ["webhook", "connection", "voice webhook", "handshake"])
-def test_closing_waits_for_no_app(app: Any, deaf_port: int, waits_for: str) -> None:
+def test_closing_does_not_wait_for_an_app(app: Any, deaf_port: int, waits_for: str) -> None:
     app.held_back.clear()
     url = f"http://127.0.0.1:{deaf_port}/" if waits_for == "connection" else app.url
     emulator = ConnectorEmulator(meta=MetaWebhooks(url), twilio=TwilioWebhooks(url))
@@ -323,9 +326,7 @@ def test_closing_waits_for_no_app(app: Any, deaf_port: int, waits_for: str) -> N
         ([503, 429], ("503", "429", "200")),
     ],
 )
-def test_what_livekit_delivers_again(
-    app: Any, statuses: list[int], results: tuple[str, ...]
-) -> None:
+def test_livekit_retries(app: Any, statuses: list[int], results: tuple[str, ...]) -> None:
     app.statuses = statuses
     with ConnectorEmulator(livekit=LiveKitWebhooks(app.url)) as emulator:
         with lk.ConnectorClient(emulator.url, emulator.api_key, emulator.api_secret) as client:
@@ -351,12 +352,12 @@ def test_metas_handshake(app: Any) -> None:
         emulator.verify_meta_webhook()
 
 
-def test_livekit_tells_of_room_and_participant(
+def test_livekits_webhooks_about_room_and_participant(
     app: Any, client_of: Callable[..., lk.ConnectorClient]
 ) -> None:
     with ConnectorEmulator(livekit=LiveKitWebhooks(app.url)) as emulator:
         client = client_of(emulator)
-        emulator.advance(3600)  # the app's clock stays where it is
+        emulator.advance(3600)  # does not move the app's clock
         call = emulator.inbound_call()
         client.accept_whatsapp_call(
             **ACCEPT,
@@ -390,7 +391,7 @@ def test_livekit_tells_of_room_and_participant(
     assert app.received[0][0]["content-type"] == "application/webhook+json"
 
 
-def test_livekit_tells_of_a_twilio_session(
+def test_livekits_webhooks_about_a_twilio_session(
     app: Any, client_of: Callable[..., lk.ConnectorClient]
 ) -> None:
     with ConnectorEmulator(livekit=LiveKitWebhooks(app.url)) as emulator:
@@ -403,7 +404,7 @@ def test_livekit_tells_of_a_twilio_session(
     assert names == ["room_started", "participant_joined", "participant_left", "room_finished"]
 
 
-def test_a_room_lives_as_long_as_one_of_its_calls(
+def test_a_room_exists_until_its_last_call_ends(
     app: Any, client_of: Callable[..., lk.ConnectorClient]
 ) -> None:
     with ConnectorEmulator(livekit=LiveKitWebhooks(app.url)) as emulator:
@@ -444,7 +445,7 @@ def test_a_room_lives_as_long_as_one_of_its_calls(
     assert sids[8] not in sids[:8]
 
 
-def test_twilios_signature_is_that_of_its_documentation() -> None:
+def test_twilios_signature_matches_its_documentation() -> None:
     form = {
         "CallSid": "CA1234567890ABCDE",
         "Caller": "+14158675309",

@@ -1,6 +1,6 @@
-"""A Connector on PyPI's `twirp` and livekit-protocol: none of our code, in a process of its own.
+"""A Connector on PyPI's `twirp` and livekit-protocol: none of our code, in its own process.
 
-Prints its port. A request whose room is "fail:CODE" gets that Twirp error.
+Prints its port. If the room of a request is "fail:CODE", it returns that Twirp error.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from twirp.exceptions import TwirpServerException
 from twirp.server import TwirpServer
 
 
-def answer(response_type):
+def respond_with(response_type):
     def handle(context, request):
         room = getattr(request, "room_name", "")
         if room.startswith("fail:"):
@@ -43,7 +43,7 @@ class Connector(TwirpServer):
             name: Endpoint(
                 "Connector",
                 name,
-                answer(getattr(messages, f"{name}Response")),
+                respond_with(getattr(messages, f"{name}Response")),
                 getattr(messages, f"{name}Request"),
                 getattr(messages, f"{name}Response"),
             )

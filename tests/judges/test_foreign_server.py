@@ -1,4 +1,4 @@
-"""Our client against a Twirp server and messages that are not ours."""
+"""Our client against a foreign Twirp server and foreign messages."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def stub():
 
 
 @pytest.mark.parametrize("rpc", REQUESTS)
-def test_all_calls_are_understood_by_a_foreign_server(stub, rpc) -> None:
+def test_a_foreign_server_understands_all_calls(stub, rpc) -> None:
     response = getattr(stub, rpc)(REQUESTS[rpc])
     assert type(response).__name__ == f"{rpc}Response"
     for field, value in response.ListFields():
@@ -39,7 +39,7 @@ def test_all_calls_are_understood_by_a_foreign_server(stub, rpc) -> None:
 
 
 @pytest.mark.parametrize("code", list(lk.StatusCode))
-def test_each_twirp_code_of_a_foreign_server_is_read_with_its_metadata(stub, code) -> None:
+def test_the_client_reads_each_twirp_code_of_a_foreign_server_and_its_metadata(stub, code) -> None:
     request = lk.ConnectTwilioCallRequest(room_name=f"fail:{code}")
     with pytest.raises(lk.TwirpError) as caught:
         stub.ConnectTwilioCall(request)
