@@ -1,9 +1,17 @@
-"""An emulator of LiveKit's Connector API with Meta's and Twilio's side, on loopback.
+"""An emulator of LiveKit's Connector API, Meta, and Twilio on this machine.
 
     with ConnectorEmulator() as emulator:
         client = ConnectorClient(emulator.url, emulator.api_key, emulator.api_secret)
 
-In a terminal: `python -m livekit_connector_sync.emulator`.
+In a terminal, run `python -m livekit_connector_sync.emulator`.
+
+Where to add something:
+
+- an RPC of the Connector: `connector`
+- an HTTP endpoint: a module with a `respond` method, listed in the routes of `emulator`
+- a webhook: the `webhooks` method of `meta` or `livekit`, or `twilio`
+- an event or a state of a call: `lifecycle`
+- a strict check of HTTP: `http_server`
 """
 
 from __future__ import annotations

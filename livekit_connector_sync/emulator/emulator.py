@@ -392,29 +392,18 @@ class ConnectorEmulator:
     def _page_actions(self) -> dict[str, Action]:
         return {
             "inbound": lambda _: self.inbound_call(),
-            "twilio": self._call_twilio_from_page,
-            "verify": self._verify_from_page,
+            "twilio": lambda _: self.twilio_call(),
+            "verify": lambda _: self.verify_meta_webhook(),
             "answer": self.answer,
             "join": self.join,
             "reject": self.reject,
             "hang_up": self.hang_up,
-            "redeliver": self._redeliver_from_page,
+            "redeliver": self._redeliver_by_id,
             "drop_region": lambda index: self.drop_region(int(index)),
             "restore_region": lambda index: self.restore_region(int(index)),
         }
 
-    def _call_twilio_from_page(self, _: str) -> str:
-        reply = self.twilio_call()
-        if not reply.status:
-            return "Your app does not answer Twilio's voice webhook: see below."
-        return f"Your app answered Twilio with {reply.status}: {reply.body}"
-
-    def _verify_from_page(self, _: str) -> str:
-        if self.verify_meta_webhook():
-            return "Your app answered Meta's handshake: the webhook is verified."
-        return "Your app did not answer Meta's handshake with 200 and the challenge."
-
-    def _redeliver_from_page(self, target: str) -> None:
+    def _redeliver_by_id(self, target: str) -> None:
         for webhook in self.webhooks:
             if f"{webhook.sender} {webhook.number}" == target:
                 return self.redeliver(webhook)

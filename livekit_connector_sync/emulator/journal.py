@@ -57,21 +57,12 @@ class Journal:
         with self._hub:
             return list(itertools.islice(reversed(self._requests), limit))
 
-    def start(
-        self,
-        method: str,
-        request: Optional[Message],
-        headers: Mapping[str, str],
-        body: bytes,
-        region: int,
-    ) -> RecordedRequest:
-        """Record a request that has arrived now."""
-        record = RecordedRequest(method, request, headers, body, region, self._hub.now())
+    def start(self, request: RecordedRequest) -> None:
+        """Record a request that has arrived."""
         with self._hub:
             self.request_count += 1
-            self._requests.append(record)
+            self._requests.append(request)
             self._hub.changed()
-        return record
 
     def finish(self, request: RecordedRequest, outcome: str, message: str) -> None:
         """Record how a request ended."""

@@ -16,7 +16,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Callable, Optional, Union
+from typing import Any, Callable, Optional
 from urllib.parse import urlsplit
 
 from google.protobuf.message import Message
@@ -30,6 +30,7 @@ from .journal import Journal, RecordedRequest
 from .lifecycle import Direction, Event, Provider, State
 from .outbox import Delivery
 from .regions import Region, Regions
+from .twilio import TwilioReply
 from .webhooks import WebhookSender
 
 __all__ = ["Action", "Page"]
@@ -45,8 +46,8 @@ _HEADERS = {
     "script-src 'unsafe-inline'; connect-src 'self'; img-src data:; frame-ancestors 'none'",
 }
 
-Action = Callable[[str], Union[str, object]]
-"""What a button does: takes its target, and returns the text to show, if any."""
+Action = Callable[[str], object]
+"""What a button does: takes its target, such as a call's id."""
 
 
 @dataclass
@@ -93,12 +94,12 @@ class Page:
         except (ValueError, KeyError, TypeError, RecursionError):
             return _json(400, {"error": f"unknown action: use {', '.join(self.actions)}"})
         try:
-            notice = action(target)
+            notice = _notice(action(target))
         except NotFound as exc:
             return _json(404, {"error": exc.message})
         except ValueError as exc:
             return _json(409, {"error": str(exc)})
-        return _json(200, {"notice": _cut(notice)} if isinstance(notice, str) else {})
+        return _json(200, {"notice": notice} if notice else {})
 
     def _stream(self, connection: socket.socket) -> None:
         """Send the state as server-sent events whenever it changes, until either side closes."""
@@ -139,6 +140,19 @@ class Page:
                     for index, url in enumerate(self.regions.urls)
                 ],
             }
+
+
+def _notice(result: object) -> str:
+    """Return the text to show for the result of an action."""
+    if result is True:
+        return "Your app answered Meta's handshake: the webhook is verified."
+    if result is False:
+        return "Your app did not answer Meta's handshake with 200 and the challenge."
+    if isinstance(result, TwilioReply) and result.status:
+        return f"Your app answered Twilio with {result.status}: {_cut(result.body)}"
+    if isinstance(result, TwilioReply):
+        return "Your app does not answer Twilio's voice webhook: see below."
+    return ""
 
 
 def _buttons(call: Call) -> list[str]:

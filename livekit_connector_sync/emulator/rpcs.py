@@ -22,7 +22,7 @@ from ..server import (
 from . import mock_header
 from .http_server import HTTPRequest
 from .hub import Hub
-from .journal import Journal
+from .journal import Journal, RecordedRequest
 from .mock_header import Directives
 from .regions import Region, Regions
 
@@ -43,8 +43,9 @@ class Rpcs:
         """Run an RPC and record it."""
         method = self.application.method(request.path)
         name = method.full_name if method is not None else request.path
-        message = _decode(method, request)
-        record = self.journal.start(name, message, request.headers, request.body, region.index)
+        message, now = _decode(method, request), self.hub.now()
+        record = RecordedRequest(name, message, request.headers, request.body, region.index, now)
+        self.journal.start(record)
         directives = mock_header.read_directives(request.headers)
         if region.index in self.regions.dropped:
             response = None
