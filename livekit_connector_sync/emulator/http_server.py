@@ -134,7 +134,7 @@ class HTTPListener:
                 self._connections[thread] = connection
 
     def _serve(self, connection: socket.socket, handler: Handler) -> None:
-        with contextlib.suppress(OSError):  # the client has gone, or close() broke the connection
+        try:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection.settimeout(_MAX_IDLE)
             if self._tls is not None:
@@ -149,9 +149,11 @@ class HTTPListener:
             with connection.makefile("rb") as stream:
                 while _serve_request(connection, stream, handler):
                     pass
-        with contextlib.suppress(OSError):
             connection.shutdown(socket.SHUT_WR)
-        connection.close()
+        except OSError:
+            pass  # the client has gone, or close() broke the connection
+        finally:
+            connection.close()
 
 
 def _serve_request(connection: socket.socket, stream: BinaryIO, handler: Handler) -> bool:
