@@ -17,8 +17,8 @@ Where to add something:
 from __future__ import annotations
 
 from .calls import Call
-from .clock import Clock
 from .emulator import DEFAULT_API_SECRET, ConnectorEmulator
+from .hub import Clock
 from .journal import RecordedRequest
 from .lifecycle import Direction, Event, Provider, State, Timeouts
 from .livekit import LiveKitWebhooks

@@ -16,7 +16,7 @@ from .calls import Call, CallRegistry
 from .hub import Hub
 from .lifecycle import Direction, Event, Progress, Provider, State, Timeouts
 from .refusals import META_ERRORS, Callee, MetaError
-from .sdp import make_answer
+from .sdp import make_sdp
 
 __all__ = ["Connector", "make_call_id"]
 
@@ -64,7 +64,7 @@ class Connector(gen.ConnectorServicer):
             )
             self.registry.place(call, Event.DIAL)
             if callee is Callee.ANSWER:
-                self.registry.apply(call, Event.ANSWER, sdp=make_answer())
+                self.registry.apply(call, Event.ANSWER, sdp=make_sdp("answer"))
             elif callee is Callee.REJECT:
                 self.registry.apply(call, Event.REJECT)
             elif callee is Callee.BUSY:

@@ -12,10 +12,9 @@ from .._runtime.messages import as_message
 from ..errors import NotFound
 from ..server import TokenAuthorizer, TwirpApplication
 from .calls import BUSINESS_NUMBER, Call, CallRegistry
-from .clock import Clock
 from .connector import Connector, make_call_id
 from .http_server import HTTPRequest, Reply, text_response
-from .hub import Hub
+from .hub import Clock, Hub
 from .journal import Journal, RecordedRequest
 from .lifecycle import Direction, Event, Progress, Provider, Timeouts
 from .livekit import LiveKitWebhooks
@@ -26,7 +25,7 @@ from .page import Action, Page
 from .refusals import Callee, DialRule, MetaError, callee_of
 from .regions import Region, Regions
 from .rpcs import Rpcs
-from .sdp import make_answer, make_offer
+from .sdp import make_sdp
 from .twilio import TwilioReply, TwilioWebhooks
 from .webhooks import WebhookSender
 
@@ -256,7 +255,7 @@ class ConnectorEmulator:
         call = Call(
             whatsapp_call_id or make_call_id(),
             Progress(Provider.WHATSAPP, Direction.INBOUND, bridged=False),
-            sdp=offer or make_offer(),
+            sdp=offer or make_sdp("offer"),
             phone_number_id=whatsapp_phone_number_id,
             business_number=to_phone_number,
             user_number=from_phone_number,
@@ -276,7 +275,7 @@ class ConnectorEmulator:
         found = self._registry.get(call)
         if found.provider is Provider.TWILIO:
             return self._registry.apply(found, Event.STREAM)
-        return self._registry.apply(found, Event.ANSWER, sdp=make_answer())
+        return self._registry.apply(found, Event.ANSWER, sdp=make_sdp("answer"))
 
     def join(self, call: Union[Call, str]) -> Call:
         """Have the agent join the room, if `agent_joins` is False.

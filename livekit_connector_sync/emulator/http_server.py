@@ -34,21 +34,13 @@ _CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]{1,16}")
 
 
 class HTTPRequest(NamedTuple):
-    """An HTTP request.
-
-    Args:
-        method: "GET", "POST", ...
-        path: the path without the query.
-        headers: the headers, with names in lower case; the last one wins if a name is repeated.
-        body: the whole body.
-        head: the request line and the headers as they arrived.
-    """
+    """An HTTP request."""
 
     method: str
-    path: str
-    headers: Mapping[str, str]
+    path: str  # without the query
+    headers: Mapping[str, str]  # names in lower case; the last one wins if a name is repeated
     body: bytes
-    head: bytes
+    head: bytes  # the request line and the headers as they arrived
 
 
 Takeover = Callable[[socket.socket], None]

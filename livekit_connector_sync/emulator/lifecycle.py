@@ -126,6 +126,9 @@ class Progress:
     released: bool = False
     ended_by: Optional[Event] = None
 
+    def __str__(self) -> str:
+        return f"an {self.direction} {self.provider} call that is {self.state}"
+
 
 @dataclass(frozen=True)
 class Timeouts:
@@ -180,8 +183,9 @@ def transition(progress: Progress, event: Event) -> Progress:
     """
     if event in (Event.ACCEPT, Event.CONNECT):
         return _bridge(progress, event)
+    is_twilio = progress.provider is Provider.TWILIO
     if event in (Event.DISCONNECT, Event.LEAVE):
-        if _is_twilio(progress):
+        if is_twilio:
             raise NotFound("call not found: end a Twilio call through Twilio's API")
         if not progress.bridged or progress.released:
             raise NotFound("call not found: it is not accepted yet, or already disconnected")
@@ -192,15 +196,16 @@ def transition(progress: Progress, event: Event) -> Progress:
     if progress.state in _ENDINGS.get(event, ()):
         # If the WhatsApp user ends a call or does not pick up, Meta tells the app and not LiveKit.
         # LiveKit knows of every other ending: it caused it, or saw the end of Twilio's stream.
-        unknown = event in _BY_USER and progress.provider is Provider.WHATSAPP and progress.bridged
+        unknown = event in _BY_USER and not is_twilio and progress.bridged
         return replace(progress, state=State.ENDED, ended_by=event, released=not unknown)
-    if event is Event.ANSWER and progress.state is State.RINGING and _is_dialled(progress):
-        return replace(progress, state=State.ANSWERED)
-    if event is Event.STREAM and progress.state is State.RINGING and _is_twilio(progress):
-        return replace(progress, state=State.ACTIVE, picked_up=True)
     if event is Event.JOIN and progress.state is State.ACTIVE and not progress.joined:
         return replace(progress, joined=True)
-    raise ValueError(f"{event} cannot happen to {_described(progress)}")
+    if progress.state is State.RINGING:
+        if event is Event.STREAM and is_twilio:
+            return replace(progress, state=State.ACTIVE, picked_up=True)
+        if event is Event.ANSWER and not is_twilio and progress.direction is Direction.OUTBOUND:
+            return replace(progress, state=State.ANSWERED)
+    raise ValueError(f"{event} cannot happen to {progress}")
 
 
 def next_timeout(
@@ -229,22 +234,10 @@ def next_timeout(
 def _bridge(progress: Progress, event: Event) -> Progress:
     wanted = Direction.INBOUND if event is Event.ACCEPT else Direction.OUTBOUND
     if progress.provider is not Provider.WHATSAPP or progress.direction is not wanted:
-        raise NotFound(f"call not found: {event} is not for {_described(progress)}")
+        raise NotFound(f"call not found: {event} is not for {progress}")
     if progress.state is State.ENDED:
         raise FailedPrecondition("connection is closed: the call has ended")
     if progress.state is State.ACTIVE:
         raise AlreadyExists(f"the call is already {event}ed")
     # Connecting a dialled call while it rings picks it up: the caller already has the user's SDP.
     return replace(progress, state=State.ACTIVE, bridged=True, picked_up=True)
-
-
-def _is_dialled(progress: Progress) -> bool:
-    return progress.provider is Provider.WHATSAPP and progress.direction is Direction.OUTBOUND
-
-
-def _is_twilio(progress: Progress) -> bool:
-    return progress.provider is Provider.TWILIO
-
-
-def _described(progress: Progress) -> str:
-    return f"an {progress.direction} {progress.provider} call that is {progress.state}"

@@ -43,31 +43,18 @@ _CODES = {
 
 @dataclass(frozen=True)
 class Directives:
-    """The fields of the header, without `sipStatus`, which only the SIP service uses.
+    """The fields of the header, without `sipStatus`, which only the SIP service uses."""
 
-    Args:
-        fail_regions: the indexes of the regions that fail the request.
-        fail_mode: "status", "drop" (close the connection), or "delay" (older: wait first).
-        fail_status: the HTTP status of a failure.
-        fail_twirp_code: the Twirp code of a failure; empty to derive it from the status.
-        delay_ms: milliseconds to wait before any response.
-        regions_status: the HTTP status of GET /settings/regions.
-        response: the response message as protojson; None for a mock message.
-        skip_auth: True to accept any token, or none.
-        pinned_regions: the names of the regions that serve the project; empty for all.
-        old_delay_ms: milliseconds that the fail mode "delay" waits.
-    """
-
-    fail_regions: tuple[int, ...] = ()
-    fail_mode: str = "status"
+    fail_regions: tuple[int, ...] = ()  # the indexes of the regions that fail the request
+    fail_mode: str = "status"  # "status", "drop" (close the connection), or "delay" (older)
     fail_status: int = 503
-    fail_twirp_code: str = ""
-    delay_ms: int = 0
-    regions_status: int = 200
-    response: Optional[dict[str, Any]] = None
-    skip_auth: bool = False
-    pinned_regions: tuple[str, ...] = ()
-    old_delay_ms: int = _DEFAULT_DELAY
+    fail_twirp_code: str = ""  # "" to derive it from the status
+    delay_ms: int = 0  # before any response
+    regions_status: int = 200  # of GET /settings/regions
+    response: Optional[dict[str, Any]] = None  # as protojson; None for a mock message
+    skip_auth: bool = False  # accept any token, or none
+    pinned_regions: tuple[str, ...] = ()  # the regions that serve the project; empty for all
+    old_delay_ms: int = _DEFAULT_DELAY  # of the fail mode "delay"
 
     def delay(self, region: int) -> float:
         """Return the seconds to wait before a region responds."""

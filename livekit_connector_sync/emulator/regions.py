@@ -18,15 +18,9 @@ __all__ = ["Region", "Regions"]
 
 @dataclass(frozen=True)
 class Region:
-    """One listener.
+    """One listener."""
 
-    Args:
-        index: its place in the list; clients start with 0.
-        name: "region-0", ...
-        url: its URL.
-    """
-
-    index: int
+    index: int  # clients start with region 0
     name: str
     url: str
 

@@ -9,20 +9,11 @@ import secrets
 
 from .._gen import SessionDescription
 
-__all__ = ["make_answer", "make_offer"]
+__all__ = ["make_sdp"]
 
 
-def make_offer() -> SessionDescription:
-    """Return the offer of a user who calls the business."""
-    return SessionDescription(type="offer", sdp=_session("actpass"))
-
-
-def make_answer() -> SessionDescription:
-    """Return the answer of a user who picked up."""
-    return SessionDescription(type="answer", sdp=_session("active"))
-
-
-def _session(setup: str) -> str:
+def make_sdp(kind: str) -> SessionDescription:
+    """Return the "offer" of a user who calls, or the "answer" of a user who picks up."""
     lines = (
         "v=0",
         f"o=- {secrets.randbits(52)} 2 IN IP4 127.0.0.1",
@@ -38,7 +29,7 @@ def _session(setup: str) -> str:
         f"a=ice-ufrag:{secrets.token_hex(4)}",
         f"a=ice-pwd:{secrets.token_hex(12)}",
         f"a=fingerprint:sha-256 {secrets.token_bytes(32).hex(':').upper()}",
-        f"a=setup:{setup}",
+        f"a=setup:{'actpass' if kind == 'offer' else 'active'}",
         "a=mid:audio",
         "a=sendrecv",
         "a=rtcp-mux",
@@ -48,4 +39,4 @@ def _session(setup: str) -> str:
         "a=maxptime:20",
         f"a=ssrc:{secrets.randbits(32)} cname:WhatsAppAudioStream1",
     )
-    return "\r\n".join(lines) + "\r\n"
+    return SessionDescription(type=kind, sdp="\r\n".join(lines) + "\r\n")

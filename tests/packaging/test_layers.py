@@ -26,7 +26,7 @@ LAYERS = {
     """,
     "webhooks": 'errors fields signatures twiml livekit meta twilio ""',
     "emulator": """
-        clock hub lifecycle sdp refusals calls journal http_client outbox meta livekit twilio
+        hub lifecycle sdp refusals calls journal http_client outbox meta livekit twilio
         webhooks http_server mock_header regions rpcs connector media_stream page emulator ""
         __main__
     """,
