@@ -235,8 +235,8 @@ def test_the_service_rejects_invalid_values(
     assert emulator.calls == []
     # The longest possible Duration must not stop the timeouts of other calls.
     forever = dial(client, emulator, ringing_timeout=315_576_000_000)
-    emulator.reject(dial(client, emulator, whatsapp_to_phone_number="4930"))
-    brief = dial(client, emulator, whatsapp_to_phone_number="4931", ringing_timeout=0.02)
+    emulator.reject(dial(client, emulator, whatsapp_to_phone_number="49301234"))
+    brief = dial(client, emulator, whatsapp_to_phone_number="49311234", ringing_timeout=0.02)
     deadline = time.monotonic() + 5
     while brief.state != "ended" and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -301,12 +301,12 @@ def test_a_user_is_dialled_once_at_a_time(
 def test_capacity(client_of: Callable[..., lk.ConnectorClient]) -> None:
     with ConnectorEmulator(max_calls=2) as emulator:
         client = client_of(emulator)
-        first = dial(client, emulator, whatsapp_to_phone_number="1")
-        dial(client, emulator, whatsapp_to_phone_number="2")
+        first = dial(client, emulator, whatsapp_to_phone_number="15550000001")
+        dial(client, emulator, whatsapp_to_phone_number="15550000002")
         with pytest.raises(lk.InvalidArgument, match="138002"):
-            dial(client, emulator, whatsapp_to_phone_number="3")
+            dial(client, emulator, whatsapp_to_phone_number="15550000003")
         disconnect(client, first)
-        dial(client, emulator, whatsapp_to_phone_number="3")
+        dial(client, emulator, whatsapp_to_phone_number="15550000003")
 
 
 @pytest.mark.parametrize(
@@ -445,7 +445,7 @@ def test_connect_waits_for_the_user(
     waiting.result(5)
     assert call.state == "active"
 
-    ignored = dial(client, emulator, whatsapp_to_phone_number="4930", ringing_timeout=20)
+    ignored = dial(client, emulator, whatsapp_to_phone_number="49301234", ringing_timeout=20)
     waiting = in_background(lambda: connect_with(client, ignored, sdp), lambda: ignored.connecting)
     emulator.advance(21)
     with pytest.raises(lk.DeadlineExceeded, match="pick up"):
@@ -498,7 +498,7 @@ def test_64_clients_and_no_thread_left(client_of: Callable[..., lk.ConnectorClie
         client = client_of(emulator)
 
         def whole_call(number: int) -> None:
-            call = dial(client, emulator, whatsapp_to_phone_number=f"4930{number}")
+            call = dial(client, emulator, whatsapp_to_phone_number=f"4930{number:04}")
             connect(client, emulator.answer(call))
             disconnect(client, call)
 
