@@ -51,7 +51,7 @@ def _fault_of_url(url: str) -> Optional[str]:
         return "it must not contain a user name, password, or key; pass credentials instead"
     if re.search(r"[<>{}$]", url) or "your-project" in url.lower():
         return "replace the placeholder with the name of your project"
-    if re.search(r"[\s\\]", url) or not url.isprintable():
+    if re.search(r"[\s\\\x00-\x1f\x7f-\x9f]", url):
         return "it contains white space, a control character, or a backslash"
     if "://" not in url and re.fullmatch(r"[A-Za-z0-9_-]+", url):
         return "it looks like a key; the order is url, api_key, api_secret"
