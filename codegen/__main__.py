@@ -13,10 +13,11 @@ from typing import Optional
 from . import overlay
 from .compile import compile_protos, files_of_services, generate_messages
 from .errors import CodegenError
+from .finish import finish_message, finish_stub, format_folder
 from .model import Package, build
 from .names import is_import_path
 from .options import with_custom_options
-from .render import GENERATED, finish_stub, render
+from .render import GENERATED, render
 from .rewrite import prune, relocate
 from .write import differences, read_tree, replace
 
@@ -57,15 +58,15 @@ def generate(
     compiled = with_custom_options(compile_protos(proto_dir, sorted(set(files.values()))))
     pruned = prune(compiled, files)
     package = build(pruned, import_path, overlay.load(overlay_dir))
-    texts = render(package)
+    for name, text in render(package).items():
+        (out / name).write_bytes(text.encode())
+    format_folder(out, import_path)
     relocated, to_generate = relocate(pruned, import_path)
     with tempfile.TemporaryDirectory() as scratch:
         generate_messages(relocated, to_generate, Path(scratch))
         for name, content in read_tree(Path(scratch, *import_path.split("."))).items():
-            text = content.decode()
-            texts[name] = finish_stub(text) if name.endswith(".pyi") else text
-    for name, text in texts.items():
-        (out / name).write_bytes(text.encode())
+            finish = finish_stub if name.endswith(".pyi") else finish_message
+            (out / name).write_bytes(finish(content.decode()).encode())
     return package
 
 

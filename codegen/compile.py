@@ -1,13 +1,8 @@
-"""Runs protoc: .proto files to descriptors, and descriptors to message classes with stubs.
-
-The tools are those of requirements-codegen.txt, in the environment that runs this.
-"""
+"""Runs protoc: .proto files to descriptors, and descriptors to message classes with stubs."""
 
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 import sysconfig
 import tempfile
 from collections.abc import Iterable, Sequence
@@ -16,6 +11,7 @@ from pathlib import Path
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
 from .errors import CodegenError
+from .tools import run_tool
 
 __all__ = ["compile_protos", "declared_services", "files_of_services", "generate_messages"]
 
@@ -81,7 +77,8 @@ def compile_protos(proto_dir: Path, files: Sequence[str]) -> FileDescriptorSet:
     """
     with tempfile.TemporaryDirectory() as scratch:
         target = Path(scratch, "protos.binpb")
-        _protoc(
+        run_tool(
+            "grpc_tools.protoc",
             f"--proto_path={proto_dir}",
             "--include_imports",
             "--include_source_info",
@@ -106,26 +103,11 @@ def generate_messages(files: FileDescriptorSet, names: Sequence[str], out: Path)
     with tempfile.TemporaryDirectory() as scratch:
         source = Path(scratch, "protos.binpb")
         source.write_bytes(files.SerializeToString(deterministic=True))
-        _protoc(
+        run_tool(
+            "grpc_tools.protoc",
             f"--descriptor_set_in={source}",
             f"--plugin=protoc-gen-mypy={plugin}",
             f"--python_out={out}",
             f"--mypy_out=quiet:{out}",
             *names,
         )
-
-
-def _protoc(*args: str) -> None:
-    run = subprocess.run(
-        [sys.executable, "-m", "grpc_tools.protoc", *args],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-        errors="replace",
-    )
-    if run.returncode != 0:
-        if "No module named" in run.stdout and "grpc_tools" in run.stdout:
-            raise CodegenError(
-                f"{sys.executable} has no grpcio-tools: install requirements-codegen.txt"
-            )
-        raise CodegenError("protoc: " + "; ".join(run.stdout.strip().splitlines()))

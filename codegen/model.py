@@ -5,13 +5,12 @@ Pure. Everything that can be wrong with names is refused here, before a file is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Optional, Union
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Optional
 
 from google.protobuf.descriptor_pb2 import (
     DescriptorProto,
-    EnumDescriptorProto,
     FieldDescriptorProto,
     FileDescriptorProto,
     FileDescriptorSet,
@@ -20,29 +19,24 @@ from google.protobuf.descriptor_pb2 import (
 )
 
 from . import names
+from .descriptors import Declared, enums_of, is_well_known, messages_of
 from .errors import CodegenError
-from .overlay import MethodFacts, Overlay, check_facts
+from .facts import check_facts
+from .overlay import Facts, Overlay
 
 __all__ = [
     "Constant",
     "Enum",
-    "EnumType",
     "Field",
-    "MapType",
+    "FieldType",
     "Message",
-    "MessageType",
     "Method",
     "Package",
-    "RepeatedType",
-    "ScalarType",
     "Service",
     "ServiceFile",
-    "SingularType",
     "build",
 ]
 
-_WELL_KNOWN = "google/protobuf/"
-_SENSITIVITY = "logger.sensitivity"
 _KIND = FieldDescriptorProto
 _SCALARS = {
     _KIND.TYPE_BOOL: "bool",
@@ -51,59 +45,29 @@ _SCALARS = {
     _KIND.TYPE_FLOAT: "float",
     _KIND.TYPE_STRING: "str",
 }
+# Names in the package's flat namespace that are not the protos'.
+_OWN_EXPORTS = ("ProtoEnum", "annotations", "enums", "mark_sensitive")
 
 
 @dataclass(frozen=True)
-class ScalarType:
-    """A number, text, bytes or bool, by its Python type: "str"."""
-
-    name: str
-
-
-@dataclass(frozen=True)
-class MessageType:
-    """A message's class.
+class FieldType:
+    """What a field holds.
 
     Args:
-        full_name: the name in the protos, "livekit.SessionDescription".
-        package: where the module is imported from, "livekit_connector_sync._gen".
-        module: the module, "livekit_rtc_pb2".
-        path: the class in the module, dotted if nested.
+        python: one value's type, as generated code names it: "str", "livekit_rtc_pb2.Room".
+        full_name: a message's or enum's name in the protos, ".livekit.Room"; empty for scalars.
+        enum: an enum's name in enums.py; empty for other types and for google.protobuf's enums.
+        constants: the constants of an enum; empty for other types.
+        repeated: True for a list.
+        key: the type of a map's keys; empty if the field is not a map.
     """
 
-    full_name: str
-    package: str
-    module: str
-    path: str
-
-
-@dataclass(frozen=True)
-class EnumType:
-    """An enum: its class of protobuf's, as MessageType has it, and the plain one in enums.py."""
-
-    package: str
-    module: str
-    path: str
-    export: str
-    constants: tuple[str, ...]
-
-
-SingularType = Union[ScalarType, MessageType, EnumType]
-
-
-@dataclass(frozen=True)
-class RepeatedType:
-    """A list."""
-
-    item: SingularType
-
-
-@dataclass(frozen=True)
-class MapType:
-    """A mapping."""
-
-    key: ScalarType
-    value: SingularType
+    python: str
+    full_name: str = ""
+    enum: str = ""
+    constants: tuple[str, ...] = ()
+    repeated: bool = False
+    key: str = ""
 
 
 @dataclass(frozen=True)
@@ -112,7 +76,7 @@ class Field:
 
     name: str
     doc: str
-    type: Union[SingularType, RepeatedType, MapType]
+    type: FieldType
     excludes: tuple[str, ...] = ()
     deprecated: bool = False
 
@@ -122,7 +86,9 @@ class Message:
     """A message.
 
     Args:
-        type: its class.
+        full_name: its name in the protos, ".livekit.Room.Kind".
+        module: the module of its class.
+        path: its class in the module, dotted if nested.
         export: its name in the package's flat namespace, dotted if nested.
         doc: its comment.
         fields: its fields.
@@ -130,12 +96,19 @@ class Message:
         pii: its fields with personal data.
     """
 
-    type: MessageType
+    full_name: str
+    module: str
+    path: str
     export: str
     doc: str
     fields: tuple[Field, ...]
     secret: tuple[str, ...]
     pii: tuple[str, ...]
+
+    @property
+    def python(self) -> str:
+        """Its class, as generated code names it."""
+        return f"{self.module}.{self.path}"
 
 
 @dataclass(frozen=True)
@@ -159,14 +132,14 @@ class Enum:
 
 @dataclass(frozen=True)
 class Method:
-    """An RPC; `secret_fields` are those of its request's that hold a secret, however deep."""
+    """An RPC; `secret_fields` are those of its request that hold a secret, however deep."""
 
     name: str
     client_name: str
     doc: str
     request: Message
     response: Message
-    facts: MethodFacts
+    facts: Facts
     secret_fields: tuple[str, ...] = ()
     deprecated: bool = False
 
@@ -192,12 +165,13 @@ class ServiceFile:
 
 @dataclass(frozen=True)
 class Package:
-    """A package to generate."""
+    """A package to generate; `well_known` are the modules of google.protobuf that it needs."""
 
     import_path: str
     files: tuple[ServiceFile, ...]
     messages: tuple[Message, ...]
     enums: tuple[Enum, ...]
+    well_known: tuple[str, ...]
 
 
 def build(files: FileDescriptorSet, import_path: str, overlay: Overlay) -> Package:
@@ -220,124 +194,95 @@ class _Builder:
     def __init__(self, files: FileDescriptorSet, import_path: str, overlay: Overlay) -> None:
         self.import_path = import_path
         self.overlay = overlay
-        self.files = [file for file in files.file if not file.name.startswith(_WELL_KNOWN)]
-        self.descriptors: dict[str, tuple[FileDescriptorProto, DescriptorProto, str]] = {}
-        self.enum_descriptors: dict[str, tuple[FileDescriptorProto, EnumDescriptorProto, str]] = {}
-        self.comments: dict[str, Mapping[tuple[int, ...], str]] = {}
-        self.paths: dict[str, tuple[int, ...]] = {}
-        for file in files.file:
-            self.comments[file.name] = _comments(file)
-            prefix = f".{file.package}." if file.package else "."
-            for full, message, path in _walk(file.message_type, prefix, (4,)):
-                self.descriptors[full] = (file, message, full[len(prefix) :])
-                self.paths[full] = path
-                for i, enum in enumerate(message.enum_type):
-                    name = f"{full}.{enum.name}"
-                    self.enum_descriptors[name] = (file, enum, name[len(prefix) :])
-                    self.paths[name] = (*path, 4, i)
-            for i, enum in enumerate(file.enum_type):
-                name = prefix + enum.name
-                self.enum_descriptors[name] = (file, enum, enum.name)
-                self.paths[name] = (5, i)
+        self.files = [file for file in files.file if not is_well_known(file.name)]
+        self.well_known = [file for file in files.file if is_well_known(file.name)]
+        self.messages = {m.full_name: m for file in files.file for m in messages_of(file)}
+        self.enums = {e.full_name: e for file in files.file for e in enums_of(file)}
+        self.comments = {file.name: _comments(file) for file in self.files}
         self._check_files()
         self.exports = self._exports()
 
     def package(self) -> Package:
         self._check_sensitivity()
+        own = {file.name for file in self.files}
         return Package(
             import_path=self.import_path,
             files=tuple(self._service_file(file) for file in self.files if file.service),
             messages=tuple(
-                self._message(name)
-                for name, (file, message, _) in self.descriptors.items()
-                if not file.name.startswith(_WELL_KNOWN) and not message.options.map_entry
+                self._message(message)
+                for message in self.messages.values()
+                if message.file.name in own and not message.item.options.map_entry
             ),
-            enums=tuple(
-                self._enum(name)
-                for name, (file, _, _) in self.enum_descriptors.items()
-                if not file.name.startswith(_WELL_KNOWN)
-            ),
+            enums=tuple(self._enum(name) for name, e in self.enums.items() if e.file.name in own),
+            well_known=tuple(_module(file) for file in self.well_known),
         )
 
     def _check_files(self) -> None:
-        """Refuse files that the runtime does not read as they say, or Python cannot import."""
+        """Refuse files that the runtime does not read as written, or Python cannot import."""
         modules: dict[str, str] = {}
         for file in self.files:
             if file.syntax != "proto3":
-                raise CodegenError(f"{file.name} is not proto3: nothing else can be generated")
+                raise CodegenError(f"{file.name}: only proto3 is supported")
             module = names.file_name(file.name)
-            reason = names.unusable_module(module)
-            if reason:
-                raise CodegenError(f"{file.name}: the module's name {module} is {reason}")
+            if not module.isidentifier():
+                raise CodegenError(
+                    f"{file.name}: the module's name {module} is not a Python identifier"
+                )
             other = modules.setdefault(module, file.name)
             if other != file.name:
                 raise CodegenError(f"{other} and {file.name} would both be the module {module}")
 
     def _exports(self) -> dict[str, str]:
-        """Return the exported names of top-level messages and of all enums.
+        """Return the exported names of top-level messages and of all enums, by full name.
 
         Raises:
             CodegenError: the flat namespace cannot have one of them.
         """
-        own = ("ProtoEnum", "annotations", "enums", "mark_sensitive")
-        owners = {name: [f"the package's own {name}"] for name in own}
+        owners = {name: [f"the package's own {name}"] for name in _OWN_EXPORTS}
+        paths: dict[str, tuple[str, ...]] = {}
+        words: dict[str, str] = {}
         for file in self.files:
             for service in file.service:
                 for kind in ("Client", "Servicer", "Stub"):
-                    words = f"{kind.lower()} of {service.name} in {file.name}"
-                    reason = names.unusable_service_class(service.name + kind)
-                    if reason:
-                        raise CodegenError(f"the {words} cannot be generated: its name is {reason}")
-                    owners.setdefault(service.name + kind, []).append(words)
-        paths = {}
-        for kind, found in (("message", self.descriptors), ("enum", self.enum_descriptors)):
-            for name, (file, _, path) in found.items():
-                reason = names.unusable_class(path)
-                if reason:
-                    raise CodegenError(
-                        f"{file.name}: {kind} {path} cannot be generated: its name is {reason}"
-                    )
-                nested = kind == "message" and "." in path
-                if not nested and not file.name.startswith(_WELL_KNOWN):
-                    inside = [part.title() for part in file.package.split(".")[1:]]
-                    paths[name] = ((*inside, *path.split(".")), f"{kind} {path} in {file.name}")
-        exports = names.export_names((path for path, _ in paths.values()), owners)
-        for export_path, words in paths.values():
-            owners.setdefault(exports[export_path], []).append(words)
-        for name, users in owners.items():
+                    what = f"{kind.lower()} of {service.name} in {file.name}"
+                    names.check_name("service class", service.name + kind, f"the {what}")
+                    owners.setdefault(service.name + kind, []).append(what)
+            inside = [part.title() for part in file.package.split(".")[1:]]
+            declared: list[tuple[str, Declared[Any]]] = [("enum", e) for e in enums_of(file)]
+            for kind, found in [*(("message", m) for m in messages_of(file)), *declared]:
+                names.check_name("class", found.path, f"{file.name}: {kind} {found.path}")
+                if kind == "enum" or "." not in found.path:
+                    paths[found.full_name] = (*inside, *found.path.split("."))
+                    words[found.full_name] = f"{kind} {found.path} in {file.name}"
+        exports = names.export_names(paths.values(), owners)
+        for name, path in paths.items():
+            owners.setdefault(exports[path], []).append(words[name])
+        for export, users in owners.items():
             if len(users) > 1:
-                raise CodegenError(f"{' and '.join(users)} would both be exported as {name}")
-        return {name: exports[export_path] for name, (export_path, _) in paths.items()}
+                raise CodegenError(f"{' and '.join(users)} would both be exported as {export}")
+        return {name: exports[path] for name, path in paths.items()}
 
     def _check_sensitivity(self) -> None:
-        for message, marks in self.overlay.sensitivity.items():
-            if f".{message}" not in self.descriptors:
-                if self.overlay.complete <= self._services():
+        generated = {f"{f.package}.{s.name}" for f in self.files for s in f.service}
+        for name, marks in self.overlay.sensitivity.items():
+            message = self.messages.get(f".{name}")
+            if message is None:
+                if self.overlay.complete <= generated:  # else it may belong to another service
                     raise CodegenError(
-                        f"codegen/overlay.toml gives {message} a sensitivity, but there is no"
+                        f"codegen/overlay.toml gives {name} a sensitivity, but there is no"
                         " such message"
                     )
-                continue  # it belongs to a service that is not generated here
-            file, descriptor, _ = self.descriptors[f".{message}"]
-            for field in marks:
-                if field not in [f.name for f in descriptor.field]:
-                    raise CodegenError(
-                        f"{file.name}: codegen/overlay.toml gives {message}.{field} a"
-                        " sensitivity, but there is no such field"
-                    )
-
-    def _services(self) -> set[str]:
-        return {
-            f"{file.package}.{service.name}" if file.package else service.name
-            for file in self.files
-            for service in file.service
-        }
+                continue
+            for field in set(marks).difference(f.name for f in message.item.field):
+                raise CodegenError(
+                    f"{message.file.name}: codegen/overlay.toml gives {name}.{field} a"
+                    " sensitivity, but there is no such field"
+                )
 
     def _service_file(self, file: FileDescriptorProto) -> ServiceFile:
-        base = names.file_name(file.name)
         return ServiceFile(
             name=file.name,
-            module=f"{base}_twirp",
+            module=f"{names.file_name(file.name)}_twirp",
             services=tuple(self._service(file, i, s) for i, s in enumerate(file.service)),
         )
 
@@ -370,166 +315,134 @@ class _Builder:
         file: FileDescriptorProto,
         service: str,
         method: MethodDescriptorProto,
-        path: tuple[int, ...],
+        location: tuple[int, ...],
     ) -> Method:
         where = f"{file.name}: RPC {service}.{method.name}"
         if method.client_streaming or method.server_streaming:
-            raise CodegenError(f"{where} is streaming, which Twirp does not have")
+            raise CodegenError(f"{where} is streaming, which Twirp does not support")
         client_name = names.client_method(method.name)
-        reason = names.unusable_rpc(method.name) or names.unusable_method(client_name)
-        if reason:
-            raise CodegenError(f"{where} cannot be generated: its name is {reason}")
-        request = self.descriptors[method.input_type][1]
-        response = self.descriptors[method.output_type][1]
-        for field in request.field:
-            reason = names.unusable_field(field.name)
-            if reason:
-                raise CodegenError(
-                    f"{where} cannot be generated: field {request.name}.{field.name} is {reason}"
-                )
+        names.check_name("RPC", method.name, where)
+        names.check_name("method", client_name, where)
+        request, response = self.messages[method.input_type], self.messages[method.output_type]
+        for field in request.item.field:
+            names.check_name("field", field.name, where, f"field {request.path}.{field.name}")
         facts = self.overlay.facts(file.name, service, method.name)
-        enums = {name: enum for name, (_, enum, _) in self.enum_descriptors.items()}
-        check_facts(where, facts, request, response, enums)
+        check_facts(where, facts, request.item, response.item, self.enums)
         return Method(
             name=method.name,
             client_name=client_name,
-            doc=self._doc(file, path),
-            request=self._message(method.input_type),
-            response=self._message(method.output_type),
+            doc=self._doc(file, location),
+            request=self._message(request),
+            response=self._message(response),
             facts=facts,
-            secret_fields=self._secret_fields(method.input_type, ()),
+            secret_fields=self._secret_fields(request, ()),
             deprecated=method.options.deprecated,
         )
 
-    def _message(self, name: str) -> Message:
-        file, message, _ = self.descriptors[name]
-        path = self.paths[name]
-        marks = {f.name: _sensitivity(f) for f in message.field}
-        marks.update(self.overlay.sensitivity.get(name[1:], {}))
+    def _message(self, message: Declared[DescriptorProto]) -> Message:
+        marks = self._marks(message)
+        top, dot, nested = message.path.partition(".")
         return Message(
-            type=self._message_type(name),
-            export=self._message_export(name),
-            doc=self._doc(file, path),
+            full_name=message.full_name,
+            module=_module(message.file),
+            path=message.path,
+            export=self.exports.get(message.top, top) + dot + nested,
+            doc=self._doc(message.file, message.location),
             fields=tuple(
                 Field(
                     name=field.name,
-                    doc=self._doc(file, (*path, 2, i)),
+                    doc=self._doc(message.file, (*message.location, 2, i)),
                     type=self._field_type(field),
-                    excludes=_excludes(message, field),
+                    excludes=_excludes(message.item, field),
                     deprecated=field.options.deprecated,
                 )
-                for i, field in enumerate(message.field)
+                for i, field in enumerate(message.item.field)
             ),
             secret=tuple(name for name, mark in marks.items() if mark == "SECRET"),
             pii=tuple(name for name, mark in marks.items() if mark == "PII"),
         )
 
-    def _secret_fields(self, name: str, outer: tuple[str, ...]) -> tuple[str, ...]:
+    def _marks(self, message: Declared[DescriptorProto]) -> dict[str, Optional[str]]:
+        """Return the sensitivity of a message's fields, by name."""
+        marks = {field.name: _sensitivity(field) for field in message.item.field}
+        return {**marks, **self.overlay.sensitivity.get(message.full_name[1:], {})}
+
+    def _secret_fields(
+        self, message: Declared[DescriptorProto], outer: tuple[str, ...]
+    ) -> tuple[str, ...]:
         """Return the fields of a message that hold a secret, themselves or in a message of theirs.
 
         Args:
-            name: the message.
-            outer: the messages that it is in, as messages may hold themselves.
+            message: the message.
+            outer: the messages that hold it, as messages may hold themselves.
         """
-        secret = self._message(name).secret
+        marks = self._marks(message)
         return tuple(
             field.name
-            for field in self.descriptors[name][1].field
-            if field.name in secret
+            for field in message.item.field
+            if marks[field.name] == "SECRET"
             or (
                 field.type == _KIND.TYPE_MESSAGE
                 and field.type_name not in outer
-                and self._secret_fields(field.type_name, (*outer, name))
+                and self._secret_fields(self.messages[field.type_name], (*outer, message.full_name))
             )
         )
 
-    def _message_export(self, name: str) -> str:
-        file, _, path = self.descriptors[name]
-        if file.name.startswith(_WELL_KNOWN):
-            return ""
-        top, dot, nested = path.partition(".")
-        return self.exports[f"{name[: -len(path)]}{top}"] + dot + nested
-
     def _enum(self, name: str) -> Enum:
-        file, enum, path = self.enum_descriptors[name]
-        for value in enum.value:
-            reason = names.unusable_constant(value.name)
-            if reason:
-                raise CodegenError(
-                    f"{file.name}: {path}.{value.name} cannot be generated: its name is {reason}"
-                )
+        enum = self.enums[name]
+        for value in enum.item.value:
+            names.check_name("constant", value.name, f"{enum.file.name}: {enum.path}.{value.name}")
         return Enum(
             name=self.exports[name],
             full_name=name[1:],
-            doc=self._doc(file, self.paths[name]),
+            doc=self._doc(enum.file, enum.location),
             constants=tuple(
-                Constant(value.name, value.number, self._doc(file, (*self.paths[name], 2, i)))
-                for i, value in enumerate(enum.value)
+                Constant(v.name, v.number, self._doc(enum.file, (*enum.location, 2, i)))
+                for i, v in enumerate(enum.item.value)
             ),
         )
 
-    def _field_type(
-        self, field: FieldDescriptorProto
-    ) -> Union[SingularType, RepeatedType, MapType]:
-        if field.label != _KIND.LABEL_REPEATED:
-            return self._singular_type(field)
+    def _field_type(self, field: FieldDescriptorProto) -> FieldType:
+        repeated = field.label == _KIND.LABEL_REPEATED
+        name = field.type_name
         if field.type == _KIND.TYPE_MESSAGE:
-            message = self.descriptors[field.type_name][1]
-            if message.options.map_entry:
-                key, value = message.field
-                return MapType(ScalarType(_scalar(key)), self._singular_type(value))
-        return RepeatedType(self._singular_type(field))
-
-    def _singular_type(self, field: FieldDescriptorProto) -> SingularType:
-        if field.type == _KIND.TYPE_MESSAGE:
-            return self._message_type(field.type_name)
+            message = self.messages[name]
+            if message.item.options.map_entry:
+                key, value = message.item.field
+                return replace(self._field_type(value), key=_scalar(key))
+            return FieldType(f"{_module(message.file)}.{message.path}", name, repeated=repeated)
         if field.type == _KIND.TYPE_ENUM:
-            file, enum, path = self.enum_descriptors[field.type_name]
-            package, module = self._module(file)
-            constants = tuple(value.name for value in enum.value)
-            return EnumType(package, module, path, self.exports.get(field.type_name, ""), constants)
-        return ScalarType(_scalar(field))
+            enum = self.enums[name]
+            return FieldType(
+                python=f"{_module(enum.file)}.{enum.path}.ValueType",
+                full_name=name,
+                enum=self.exports.get(name, ""),
+                constants=tuple(value.name for value in enum.item.value),
+                repeated=repeated,
+            )
+        return FieldType(_scalar(field), repeated=repeated)
 
-    def _message_type(self, name: str) -> MessageType:
-        file, _, path = self.descriptors[name]
-        package, module = self._module(file)
-        return MessageType(name[1:], package, module, path)
-
-    def _module(self, file: FileDescriptorProto) -> tuple[str, str]:
-        if file.name.startswith(_WELL_KNOWN):
-            return "google.protobuf", f"{names.file_name(file.name[len(_WELL_KNOWN) :])}_pb2"
-        return self.import_path, f"{names.file_name(file.name)}_pb2"
-
-    def _doc(self, file: FileDescriptorProto, path: tuple[int, ...]) -> str:
-        # google.protobuf's comments explain its JSON form and its helpers: nothing for us.
-        if file.name.startswith(_WELL_KNOWN):
-            return ""
-        return self.comments[file.name].get(path, "")
+    def _doc(self, file: FileDescriptorProto, location: tuple[int, ...]) -> str:
+        # The comments of google.protobuf explain its JSON form and its helpers: leave them out.
+        return self.comments.get(file.name, {}).get(location, "")
 
 
-def _walk(
-    messages: Iterable[DescriptorProto], prefix: str, path: tuple[int, ...]
-) -> Iterator[tuple[str, DescriptorProto, tuple[int, ...]]]:
-    for i, message in enumerate(messages):
-        full = prefix + message.name
-        yield full, message, (*path, i)
-        yield from _walk(message.nested_type, f"{full}.", (*path, i, 3))
+def _module(file: FileDescriptorProto) -> str:
+    path = file.name.rpartition("/")[2] if is_well_known(file.name) else file.name
+    return f"{names.file_name(path)}_pb2"
 
 
 def _comments(file: FileDescriptorProto) -> Mapping[tuple[int, ...], str]:
-    """Return the comment before or behind each element, by the element's path in the file."""
-    return {
-        tuple(location.path): "\n\n".join(texts)
-        for location in file.source_code_info.location
-        for texts in [
-            [
-                "\n".join(line.strip() for line in comment.strip().splitlines())
-                for comment in (location.leading_comments, location.trailing_comments)
-                if comment.strip()
-            ]
+    """Return the comments before and behind each element, by the element's location."""
+    comments = {}
+    for location in file.source_code_info.location:
+        texts = [
+            "\n".join(line.strip() for line in comment.strip().splitlines())
+            for comment in (location.leading_comments, location.trailing_comments)
+            if comment.strip()
         ]
-        if texts
-    }
+        comments[tuple(location.path)] = "\n\n".join(texts)
+    return comments
 
 
 def _excludes(message: DescriptorProto, field: FieldDescriptorProto) -> tuple[str, ...]:
@@ -545,6 +458,6 @@ def _scalar(field: FieldDescriptorProto) -> str:
 
 def _sensitivity(field: FieldDescriptorProto) -> Optional[str]:
     for option, value in field.options.ListFields():
-        if option.full_name == _SENSITIVITY and option.enum_type is not None:
+        if option.full_name == "logger.sensitivity" and option.enum_type is not None:
             return str(option.enum_type.values_by_number[value].name)[len("SENSITIVITY_") :]
     return None

@@ -26,8 +26,8 @@ from google.protobuf.descriptor_pb2 import (
     ServiceDescriptorProto,
 )
 
+from .descriptors import default_json_name, type_name
 from .errors import CodegenError
-from .names import default_json_name
 from .options import with_custom_options
 
 __all__ = ["installed_files", "main", "print_file"]
@@ -157,23 +157,17 @@ def _fields(
 def _field(field: FieldDescriptorProto, entries: dict[str, DescriptorProto]) -> str:
     entry = entries.get(field.type_name.rpartition(".")[2])
     if entry is not None and field.label == FieldDescriptorProto.LABEL_REPEATED:
-        kind = f"map<{_type(entry.field[0])}, {_type(entry.field[1])}>"
+        kind = f"map<{type_name(entry.field[0])}, {type_name(entry.field[1])}>"
     elif field.label == FieldDescriptorProto.LABEL_REPEATED:
-        kind = f"repeated {_type(field)}"
+        kind = f"repeated {type_name(field)}"
     elif field.proto3_optional:
-        kind = f"optional {_type(field)}"
+        kind = f"optional {type_name(field)}"
     else:
-        kind = _type(field)
+        kind = type_name(field)
     options = _options(field.options)
     if field.json_name not in ("", default_json_name(field.name)):
         options = [f"json_name = {_quoted(field.json_name)}", *options]
     return f"{kind} {field.name} = {field.number}{_bracketed(options)};"
-
-
-def _type(field: FieldDescriptorProto) -> str:
-    if field.type_name:
-        return field.type_name
-    return FieldDescriptorProto.Type.Name(field.type)[len("TYPE_") :].lower()
 
 
 def _extend(extensions: Iterable[FieldDescriptorProto]) -> Iterator[str]:

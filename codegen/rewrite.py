@@ -17,12 +17,11 @@ from google.protobuf.descriptor_pb2 import (
     SourceCodeInfo,
 )
 
-from .names import default_json_name, file_name
+from .descriptors import declared, default_json_name, is_well_known, messages_of
+from .names import file_name
 
 __all__ = ["prune", "relocate"]
 
-_WELL_KNOWN = "google/protobuf/"
-_SHARED_PACKAGE = "google.protobuf"
 # Fields of FileDescriptorProto, as source locations number them.
 _PACKAGE, _MESSAGES, _ENUMS, _SERVICES, _SYNTAX = 2, 4, 5, 6, 12
 
@@ -44,21 +43,21 @@ def prune(files: FileDescriptorSet, services: Mapping[str, str]) -> FileDescript
         are kept as they are.
     """
     by_name = {file.name: file for file in files.file}
-    home = {name: file.name for file in files.file for name in _declared(file)}
-    types = {name: item for file in files.file for name, item in _top_level(file)}
+    messages = {m.full_name: m for file in files.file for m in messages_of(file)}
+    types = {name: item for file in files.file for name, item in declared(file).items()}
     needed: set[str] = set()
     waiting = [name for s, f in services.items() for name in _roots(by_name, s, f)]
     while waiting:
-        name = _outermost(waiting.pop(), types)
-        if name not in needed and not home[name].startswith(_WELL_KNOWN):
+        name = types[waiting.pop()].top
+        if name not in needed and not is_well_known(types[name].file.name):
             needed.add(name)
-            message = types[name]
-            if message is not None:
-                waiting += _references(message)
+            if name in messages:
+                waiting += _references(messages[name].item)
+    homes = {name: item.file.name for name, item in types.items()}
     kept = {
         file.name: pruned
         for file in files.file
-        for pruned in [_pruned(file, needed, services, home, types)]
+        for pruned in [_pruned(file, needed, services, homes)]
         if pruned is not None
     }
     for name in _well_known_imports(kept.values(), by_name):
@@ -85,13 +84,13 @@ def relocate(files: FileDescriptorSet, package: str) -> tuple[FileDescriptorSet,
     result = FileDescriptorSet.FromString(files.SerializeToString())
     untyped: Any = result  # types-protobuf does not know the method
     untyped.DiscardUnknownFields()  # custom options: nothing here knows their extensions
-    moved = [file for file in result.file if not file.name.startswith(_WELL_KNOWN)]
+    moved = [file for file in result.file if not is_well_known(file.name)]
     new_files = {f.name: f"{package.replace('.', '/')}/{file_name(f.name)}.proto" for f in moved}
     packages = {f.name: ".".join([package, *f.package.split(".")[1:]]) for f in moved}
     new_types = {
-        f".{name}": f".{packages[file.name]}.{name[len(_joined(file.package, '')) :]}"
+        name: f".{packages[file.name]}.{item.path}"
         for file in moved
-        for name in _declared(file)
+        for name, item in declared(file).items()
     }
     for file in moved:
         file.package = packages[file.name]
@@ -116,48 +115,19 @@ def _roots(
     stem = PurePosixPath(declared_in).with_suffix("").as_posix()
     own = [name for name in file.dependency if name.startswith(f"{stem}_")]
     for name in [declared_in, *own]:
-        yield from (top for top, _ in _top_level(files[name]))
+        yield from declared(files[name])
     for service in file.service:
         if _joined(file.package, service.name) == service_name:
             for method in service.method:
-                yield method.input_type[1:]
-                yield method.output_type[1:]
-
-
-def _top_level(file: FileDescriptorProto) -> Iterator[tuple[str, Optional[DescriptorProto]]]:
-    """Yield the full names of a file's own messages, with the message, and of its enums."""
-    for message in file.message_type:
-        yield _joined(file.package, message.name), message
-    for enum in file.enum_type:
-        yield _joined(file.package, enum.name), None
-
-
-def _declared(file: FileDescriptorProto) -> Iterator[str]:
-    """Yield the full names of all messages and enums of a file, nested ones included."""
-
-    def inside(message: DescriptorProto, name: str) -> Iterator[str]:
-        yield name
-        yield from (f"{name}.{enum.name}" for enum in message.enum_type)
-        for nested in message.nested_type:
-            yield from inside(nested, f"{name}.{nested.name}")
-
-    for message in file.message_type:
-        yield from inside(message, _joined(file.package, message.name))
-    yield from (_joined(file.package, enum.name) for enum in file.enum_type)
+                yield from (method.input_type, method.output_type)
 
 
 def _joined(package: str, name: str) -> str:
     return f"{package}.{name}" if package else name
 
 
-def _outermost(name: str, types: Mapping[str, Optional[DescriptorProto]]) -> str:
-    while name not in types:
-        name = name.rpartition(".")[0]
-    return name
-
-
 def _references(message: DescriptorProto) -> Iterator[str]:
-    yield from (field.type_name[1:] for field in message.field if field.type_name)
+    yield from (field.type_name for field in message.field if field.type_name)
     for nested in message.nested_type:
         yield from _references(nested)
 
@@ -166,15 +136,14 @@ def _pruned(
     file: FileDescriptorProto,
     needed: set[str],
     services: Mapping[str, str],
-    home: Mapping[str, str],
-    types: Mapping[str, Optional[DescriptorProto]],
+    homes: Mapping[str, str],
 ) -> Optional[FileDescriptorProto]:
     """Return a file with what is needed of it; None if that is nothing."""
-    if file.name.startswith(_WELL_KNOWN):
+    if is_well_known(file.name):
         return None
     keep = {
-        _MESSAGES: [_joined(file.package, m.name) in needed for m in file.message_type],
-        _ENUMS: [_joined(file.package, e.name) in needed for e in file.enum_type],
+        _MESSAGES: [f".{_joined(file.package, m.name)}" in needed for m in file.message_type],
+        _ENUMS: [f".{_joined(file.package, e.name)}" in needed for e in file.enum_type],
         _SERVICES: [_joined(file.package, s.name) in services for s in file.service],
     }
     if not any(any(flags) for flags in keep.values()):
@@ -187,15 +156,10 @@ def _pruned(
     del result.extension[:], result.public_dependency[:], result.weak_dependency[:]
     for message in result.message_type:
         _strip(message)
-    references = {
-        home[_outermost(name, types)]
-        for message in result.message_type
-        for name in _references(message)
-    }
+    used = [name for message in result.message_type for name in _references(message)]
     for service in result.service:
-        for method in service.method:
-            for name in (method.input_type[1:], method.output_type[1:]):
-                references.add(home[_outermost(name, types)])
+        used += [n for m in service.method for n in (m.input_type, m.output_type)]
+    references = {homes[name] for name in used}
     direct = [name for name in file.dependency if name in references]
     indirect = sorted(references.difference(direct, [file.name]))  # by way of a public import
     del result.dependency[:]
@@ -247,7 +211,7 @@ def _well_known_imports(
     waiting = [name for file in files for name in file.dependency]
     while waiting:
         name = waiting.pop()
-        if name.startswith(_WELL_KNOWN) and name not in result:
+        if is_well_known(name) and name not in result:
             result.add(name)
             waiting += by_name[name].dependency
     return result

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
@@ -24,6 +24,7 @@ from google.protobuf.descriptor_pb2 import (
 )
 
 from .compile import compile_protos, files_of_services
+from .descriptors import Declared, enums_of, is_well_known, messages_of, type_name
 from .errors import CodegenError
 from .options import with_custom_options
 from .printer import installed_files
@@ -75,42 +76,47 @@ def compare(ours: FileDescriptorSet, theirs: FileDescriptorSet) -> list[Change]:
 
 def _elements(files: FileDescriptorSet) -> Iterator[tuple[str, _Facts]]:
     for file in files.file:
-        if not file.name.startswith("google/protobuf/"):
-            yield from _file_elements(file)
+        if not is_well_known(file.name):
+            yield from _rpcs(file)
+            for message in messages_of(file):
+                if not message.item.options.map_entry:
+                    yield from _message_elements(message)
+            for enum in enums_of(file):
+                yield from _enum_elements(enum)
 
 
-def _file_elements(file: FileDescriptorProto) -> Iterator[tuple[str, _Facts]]:
-    where = {"file": file.name}
+def _rpcs(file: FileDescriptorProto) -> Iterator[tuple[str, _Facts]]:
     for service in file.service:
         name = f"{file.package}.{service.name}"
-        yield f"service {name}", ({}, where)
+        yield f"service {name}", ({}, {"file": file.name})
         for method in service.method:
-            streams = f"{method.client_streaming} {method.server_streaming}"
             hard = {
                 "request": method.input_type,
                 "response": method.output_type,
-                "streaming": streams,
+                "streaming": f"{method.client_streaming} {method.server_streaming}",
             }
             yield f"RPC {name}.{method.name}", (hard, {"options": _options(method)})
-    yield from _type_elements(file.message_type, file.enum_type, f"{file.package}.", where)
 
 
-def _type_elements(
-    messages: Iterable[DescriptorProto],
-    enums: Iterable[EnumDescriptorProto],
-    prefix: str,
-    where: Mapping[str, str],
-) -> Iterator[tuple[str, _Facts]]:
-    for message in messages:
-        name = prefix + message.name
-        entries = {n.name: n for n in message.nested_type if n.options.map_entry}
-        nested = [n for n in message.nested_type if not n.options.map_entry]
-        yield f"message {name}", ({}, {**where, "options": _options(message)})
-        for field in message.field:
-            yield f"field {name}.{field.name}", _field_facts(message, field, entries)
-        yield from _type_elements(nested, message.enum_type, f"{name}.", {})
-    for enum in enums:
-        yield from _enum_elements(enum, prefix + enum.name, where)
+def _message_elements(message: Declared[DescriptorProto]) -> Iterator[tuple[str, _Facts]]:
+    name = message.full_name[1:]
+    yield f"message {name}", ({}, _soft(message))
+    entries = {n.name: n for n in message.item.nested_type if n.options.map_entry}
+    for field in message.item.field:
+        yield f"field {name}.{field.name}", _field_facts(message.item, field, entries)
+
+
+def _enum_elements(enum: Declared[EnumDescriptorProto]) -> Iterator[tuple[str, _Facts]]:
+    name = enum.full_name[1:]
+    yield f"enum {name}", ({}, _soft(enum))
+    for value in enum.item.value:
+        facts = {"number": str(value.number)}
+        yield f"value {name}.{value.name}", (facts, {"options": _options(value)})
+
+
+def _soft(declared: Declared[Any]) -> Mapping[str, str]:
+    file = {} if "." in declared.path else {"file": declared.file.name}
+    return {**file, "options": _options(declared.item)}
 
 
 def _field_facts(
@@ -132,16 +138,7 @@ def _field_facts(
 
 
 def _type(field: FieldDescriptorProto) -> str:
-    return field.type_name[1:] or FieldDescriptorProto.Type.Name(field.type)[len("TYPE_") :].lower()
-
-
-def _enum_elements(
-    enum: EnumDescriptorProto, name: str, where: Mapping[str, str]
-) -> Iterator[tuple[str, _Facts]]:
-    yield f"enum {name}", ({}, {**where, "options": _options(enum)})
-    for value in enum.value:
-        facts = {"number": str(value.number)}
-        yield f"value {name}.{value.name}", (facts, {"options": _options(value)})
+    return type_name(field).lstrip(".")
 
 
 def _options(element: Any) -> str:

@@ -1,0 +1,69 @@
+"""Finishes generated files: ruff sorts and formats ours, protoc's lose what differs by version."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from .tools import run_tool
+
+__all__ = ["finish_message", "finish_stub", "format_folder"]
+
+_VERSION = re.compile(
+    r"^# NO CHECKED-IN PROTOBUF GENCODE\n"
+    r"|^# Protobuf Python Version: .*\n"
+    r"|^from google\.protobuf import runtime_version as _runtime_version\n"
+    r"|^_runtime_version\.ValidateProtobufRuntimeVersion\(\n(?: .*\n)*\)\n",
+    re.MULTILINE,
+)
+
+
+def format_folder(folder: Path, import_path: str) -> None:
+    """Remove unused imports, sort the rest and `__all__`, and format a folder of Python files.
+
+    Args:
+        folder: the folder.
+        import_path: how the package will be imported; decides which imports are its own.
+
+    Raises:
+        CodegenError: ruff is missing, or a file is not valid Python.
+    """
+    own = import_path.partition(".")[0]
+    libraries = [name for name in ("google", "livekit_connector_sync") if name != own]
+    options = [
+        "--isolated",
+        "--no-cache",
+        "--quiet",
+        *("--config", "line-length = 100", "--config", 'target-version = "py39"'),
+    ]
+    sections = [
+        *("--config", "lint.isort.split-on-trailing-comma = false"),
+        *("--config", f"lint.isort.known-first-party = {[own]}"),
+        *("--config", f"lint.isort.known-third-party = {libraries}"),
+    ]
+    # In the folder: ruff takes the packages around it for our own otherwise.
+    rules = ("--fix", "--output-format", "concise", "--select", "F401,I,RUF022")
+    run_tool("ruff", "check", *options, *sections, *rules, ".", cwd=folder)
+    run_tool("ruff", "format", *options, ".", cwd=folder)
+
+
+def finish_message(text: str) -> str:
+    """Return a `_pb2.py` without protoc's version and the check of protobuf's version.
+
+    All else is the same for every protoc from 26.1 on and works on every protobuf that the package
+    supports, but the check would refuse runtimes that are older than protoc.
+    """
+    return _VERSION.sub("", text)
+
+
+def finish_stub(text: str) -> str:
+    """Return a `.pyi` of mypy-protobuf as it goes into the package.
+
+    Its DESCRIPTORs are narrower than those in protobuf's own stubs, which pyright reports. Its enum
+    values have a type of their own, but messages take any int, such as the constants of `enums.py`.
+    """
+    text = text.replace(
+        'ValueType = typing.NewType("ValueType", builtins.int)',
+        "ValueType: typing_extensions.TypeAlias = builtins.int",
+    )
+    return f"# pyright: reportIncompatibleVariableOverride=false\n{text}"
