@@ -16,7 +16,6 @@ from .errors import CodegenError
 from .finish import finish_message, finish_stub, format_folder
 from .model import Package, build
 from .names import is_import_path
-from .options import with_custom_options
 from .render import GENERATED, render
 from .rewrite import prune, relocate
 from .write import differences, read_tree, replace
@@ -55,8 +54,7 @@ def generate(
         CodegenError: something is wrong with the protos, the overlay or the names.
     """
     files = files_of_services(proto_dir, services)
-    compiled = with_custom_options(compile_protos(proto_dir, sorted(set(files.values()))))
-    pruned = prune(compiled, files)
+    pruned = prune(compile_protos(proto_dir, files.values()), files)
     package = build(pruned, import_path, overlay.load(overlay_dir))
     for name, text in render(package).items():
         (out / name).write_bytes(text.encode())

@@ -11,9 +11,8 @@ from pathlib import Path
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
 from .errors import CodegenError
+from .options import with_custom_options
 from .tools import run_tool
-
-__all__ = ["compile_protos", "declared_services", "files_of_services", "generate_messages"]
 
 _NO_CODE = re.compile(r"//[^\n]*|/\*.*?\*/|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'", re.DOTALL)
 _PACKAGE = re.compile(r"(?<![\w.])package\s+([\w.]+)\s*;")
@@ -65,8 +64,8 @@ def files_of_services(proto_dir: Path, wanted: Iterable[str]) -> dict[str, str]:
     return result
 
 
-def compile_protos(proto_dir: Path, files: Sequence[str]) -> FileDescriptorSet:
-    """Return the descriptors of .proto files and of all that they import, with comments.
+def compile_protos(proto_dir: Path, files: Iterable[str]) -> FileDescriptorSet:
+    """Return the descriptors of .proto files and of their imports, with comments.
 
     Args:
         proto_dir: the folder that imports are relative to.
@@ -83,9 +82,9 @@ def compile_protos(proto_dir: Path, files: Sequence[str]) -> FileDescriptorSet:
             "--include_imports",
             "--include_source_info",
             f"--descriptor_set_out={target}",
-            *files,
+            *sorted(set(files)),
         )
-        return FileDescriptorSet.FromString(target.read_bytes())
+        return with_custom_options(FileDescriptorSet.FromString(target.read_bytes()))
 
 
 def generate_messages(files: FileDescriptorSet, names: Sequence[str], out: Path) -> None:

@@ -1,38 +1,62 @@
-"""What the package declares of RPCs, read from its source: codegen never imports the package."""
+"""What the package declares about RPCs, read from its source: codegen never imports it."""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Union
+from typing import Any, Union
 
 from .errors import CodegenError
-
-__all__ = ["codes", "facts", "formats", "grant_keys", "sections"]
 
 _PACKAGE = Path(__file__).parents[1] / "livekit_connector_sync"
 _METHOD = "_runtime/method.py"
 
 
-def facts() -> Mapping[str, str]:
-    """Return the facts that MethodInfo holds about an RPC, in its order: type by name."""
-    fields = _fields(_METHOD, "MethodInfo")
-    return {
-        name: ast.unparse(field.annotation)
-        for name, field in fields.items()
-        if field.value is not None and name != "grants"  # without a default: the RPC's identity
-    }
+def facts() -> Mapping[str, ast.expr]:
+    """Return the facts that MethodInfo holds about an RPC, grants aside: type by name."""
+    fields = _fields("MethodInfo")  # those without a default are the RPC's identity
+    return {n: f.annotation for n, f in fields.items() if f.value is not None and n != "grants"}
 
 
-def grant_keys() -> Sequence[str]:
-    """Return the parts of a Grant."""
-    return list(_fields(_METHOD, "Grant"))
+def claim_keys() -> Mapping[str, ast.expr]:
+    """Return the parts of a claim, which is a Grant: type by name."""
+    return {name: field.annotation for name, field in _fields("Grant").items()}
 
 
-def sections() -> Sequence[str]:
-    """Return the sections of a token that a Grant may be in."""
-    return _strings(_fields(_METHOD, "Grant")["section"].annotation)
+def read(type_: ast.expr, value: object, where: str) -> Any:
+    """Return a value of a TOML file as the package holds it: tables and lists become tuples.
+
+    Args:
+        type_: the value's type in the package.
+        value: the value.
+        where: its place in the file, for the error.
+
+    Raises:
+        CodegenError: it has another type.
+    """
+    if not isinstance(type_, ast.Subscript):
+        if type(value).__name__ != ast.unparse(type_):  # not isinstance(): a bool is not an int
+            raise CodegenError(f"{where} must be a {ast.unparse(type_)}")
+        return value
+    outer = ast.unparse(type_.value)
+    if outer == "Optional":
+        return read(type_.slice, value, where)
+    if outer == "Literal":
+        choices = ast.literal_eval(type_.slice)
+        if value not in choices:
+            raise CodegenError(f"{where}: {value!r} is not one of {', '.join(choices)}")
+        return value
+    items = list(map(list, value.items())) if isinstance(value, dict) else value
+    types = type_.slice.elts if isinstance(type_.slice, ast.Tuple) else []
+    if not isinstance(items, list):
+        raise CodegenError(f"{where} must be a list or a table")
+    if isinstance(types[-1], ast.Constant):  # an ellipsis
+        types = types[:1] * len(items)
+    if len(items) != len(types):
+        raise CodegenError(f"{where}: {value} must have {len(types)} items")
+    pairs = enumerate(zip(types, items))
+    return tuple(read(kind, item, f"{where}[{i}]") for i, (kind, item) in pairs)
 
 
 def codes() -> Sequence[str]:
@@ -50,8 +74,8 @@ def formats() -> Sequence[str]:
     return [text for key in table.value.keys if key for text in _strings(key)]
 
 
-def _fields(module: str, name: str) -> dict[str, ast.AnnAssign]:
-    body = getattr(_declaration(module, name), "body", [])
+def _fields(name: str) -> dict[str, ast.AnnAssign]:
+    body = getattr(_declaration(_METHOD, name), "body", [])
     return {ast.unparse(n.target): n for n in body if isinstance(n, ast.AnnAssign)}
 
 

@@ -13,17 +13,12 @@ from google.protobuf.descriptor_pb2 import (
     FileDescriptorProto,
 )
 
-__all__ = [
-    "Declared",
-    "declared",
-    "default_json_name",
-    "enums_of",
-    "is_well_known",
-    "messages_of",
-    "type_name",
-]
-
 Item = TypeVar("Item", DescriptorProto, EnumDescriptorProto)
+
+
+def absolute(file: FileDescriptorProto, path: str) -> str:
+    """Return the full name of a message, enum or service of a file: ".livekit.Outer.Inner"."""
+    return f".{file.package}.{path}" if file.package else f".{path}"
 
 
 @dataclass(frozen=True)
@@ -45,12 +40,12 @@ class Declared(Generic[Item]):
     @property
     def full_name(self) -> str:
         """The name that fields refer to: ".livekit.Outer.Inner"."""
-        return _absolute(self.file, self.path)
+        return absolute(self.file, self.path)
 
     @property
     def top(self) -> str:
         """The full name of the outermost message or enum that holds it, which may be itself."""
-        return _absolute(self.file, self.path.partition(".")[0])
+        return absolute(self.file, self.path.partition(".")[0])
 
 
 AnyDeclared = Union[Declared[DescriptorProto], Declared[EnumDescriptorProto]]
@@ -99,7 +94,3 @@ def default_json_name(field: str) -> str:
     """Return the JSON name of a field for which the proto does not set one."""
     head, *rest = field.split("_")
     return head + "".join(word[:1].upper() + word[1:] for word in rest)
-
-
-def _absolute(file: FileDescriptorProto, path: str) -> str:
-    return f".{file.package}.{path}" if file.package else f".{path}"

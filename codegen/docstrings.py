@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 import textwrap
 
-__all__ = ["docstring", "wrap"]
-
 _WIDTH = 100
 _QUOTES = '"""'
 _ITEM = re.compile(r"[-*] |\d[.)] ")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-__all__ = ["CodegenError"]
-
 
 class CodegenError(Exception):
     """Something in the protos, the overlay or the arguments that a person has to change.

@@ -14,8 +14,6 @@ from .descriptors import Declared, type_name
 from .errors import CodegenError
 from .overlay import Facts
 
-__all__ = ["check_facts"]
-
 _DURATION = ".google.protobuf.Duration"
 _REPEATED = FieldDescriptorProto.LABEL_REPEATED
 

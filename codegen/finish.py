@@ -7,8 +7,6 @@ from pathlib import Path
 
 from .tools import run_tool
 
-__all__ = ["finish_message", "finish_stub", "format_folder"]
-
 _VERSION = re.compile(
     r"^# NO CHECKED-IN PROTOBUF GENCODE\n"
     r"|^# Protobuf Python Version: .*\n"

@@ -24,19 +24,6 @@ from .errors import CodegenError
 from .facts import check_facts
 from .overlay import Facts, Overlay
 
-__all__ = [
-    "Constant",
-    "Enum",
-    "Field",
-    "FieldType",
-    "Message",
-    "Method",
-    "Package",
-    "Service",
-    "ServiceFile",
-    "build",
-]
-
 _KIND = FieldDescriptorProto
 _SCALARS = {
     _KIND.TYPE_BOOL: "bool",

@@ -9,8 +9,6 @@ from collections.abc import Iterable, Mapping
 
 from .errors import CodegenError
 
-__all__ = ["check_name", "client_method", "export_names", "file_name", "is_import_path"]
-
 # Words that the official SDK writes as one, where the rule for capitals would make two.
 _BRANDS = {"WhatsApp": "Whatsapp"}
 

@@ -7,8 +7,6 @@ from typing import Any, cast
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
-__all__ = ["with_custom_options"]
-
 
 def with_custom_options(files: FileDescriptorSet) -> FileDescriptorSet:
     """Return a copy of a set whose custom options are extensions instead of unknown fields.

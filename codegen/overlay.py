@@ -7,12 +7,10 @@ import sys
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
 
 from . import contract
 from .errors import CodegenError
-
-__all__ = ["Claim", "Facts", "Overlay", "load"]
 
 _TOML = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
 _GRANTS = "codegen/grants.toml"
@@ -85,14 +83,12 @@ def load(folder: Path) -> Overlay:
     overlay = _read(folder / "overlay.toml", _OVERLAY)
     grants = _read(folder / "grants.toml", _GRANTS)
     for key in overlay:
-        if key not in ("complete", "methods", "sensitivity"):
-            raise CodegenError(f"{_OVERLAY}: unknown key {key}")
+        _one_of(key, ("complete", "methods", "sensitivity"), f"{_OVERLAY}: key")
     complete = _texts(overlay.get("complete", []), f"{_OVERLAY}: complete")
     sensitivity = _tables(overlay.get("sensitivity", {}), f"{_OVERLAY}: sensitivity")
     for message, marks in sensitivity.items():
         for field, mark in marks.items():
-            if mark not in ("PII", "SECRET"):
-                raise CodegenError(f'{_OVERLAY}: {message}.{field} must be "PII" or "SECRET"')
+            _one_of(mark, ("PII", "SECRET"), f"{_OVERLAY}: sensitivity of {message}.{field}")
     named = _table(grants.pop("claims", {}), f"{_GRANTS}: claims")
     sets = {name: _claim_set(name, claims) for name, claims in named.items()}
     by_service = {
@@ -106,12 +102,11 @@ def load(folder: Path) -> Overlay:
                 f"{_OVERLAY} has entries of {service}, which is neither in its `complete` list"
                 f" nor in {_GRANTS}"
             )
-    kinds = contract.facts()
     return Overlay(
         complete=frozenset(complete),
         methods={
             service: {
-                rpc: _facts(kinds, f"{_OVERLAY}: entry of {service}.{rpc}", entry, sets)
+                rpc: _facts(entry, f"{_OVERLAY}: entry of {service}.{rpc}", sets)
                 for rpc, entry in _tables(rpcs, f"{_OVERLAY}: methods of {service}").items()
             }
             for service, rpcs in methods.items()
@@ -128,18 +123,13 @@ def _read(path: Path, name: str) -> dict[str, Any]:
         raise CodegenError(f"{name} is not TOML: {error}") from None
 
 
-def _facts(
-    kinds: Mapping[str, str],
-    where: str,
-    entry: Mapping[str, object],
-    sets: Mapping[str, tuple[Claim, ...]],
-) -> Facts:
+def _facts(entry: Mapping[str, Any], where: str, sets: Mapping[str, tuple[Claim, ...]]) -> Facts:
+    types = contract.facts()
     for name in entry:
-        if name != "grant" and name not in kinds:
-            raise CodegenError(f"{where}: unknown fact {name}")
+        _one_of(name, ["grant", *types], f"{where}: fact")
     facts = {
-        name: _READERS[kind](entry[name], f"{where}: {name}")
-        for name, kind in kinds.items()
+        name: contract.read(type_, entry[name], f"{where}: {name}")
+        for name, type_ in types.items()
         if name in entry
     }
     for code in facts.get("repeat_done", ()):
@@ -147,41 +137,6 @@ def _facts(
     for _, format_name in facts.get("formats", ()):
         _one_of(format_name, contract.formats(), f"{where}: formats")
     return {"grants": _claims(sets, entry.get("grant"), where), **facts}
-
-
-def _flag(value: object, where: str) -> bool:
-    if not isinstance(value, bool):
-        raise CodegenError(f"{where} must be true or false")
-    return value
-
-
-def _text(value: object, where: str) -> str:
-    if not isinstance(value, str):
-        raise CodegenError(f"{where} must be a string")
-    return value
-
-
-def _pairs(value: object, where: str) -> tuple[tuple[str, str], ...]:
-    table = _table(value, where)
-    return tuple((key, _text(item, f"{where}: {key}")) for key, item in table.items())
-
-
-def _triples(value: object, where: str) -> tuple[tuple[str, ...], ...]:
-    rows = value if isinstance(value, list) else [value]
-    result = tuple(tuple(_texts(row, f"{where}: each item")) for row in rows)
-    if any(len(row) != 3 for row in result):
-        raise CodegenError(f"{where}: each item must be a field, an enum field and a constant")
-    return result
-
-
-# How a fact is written in TOML, by its type in MethodInfo.
-_READERS: Mapping[str, Callable[[object, str], Any]] = {
-    "bool": _flag,
-    "Optional[str]": _text,
-    "tuple[str, ...]": lambda value, where: tuple(_texts(value, where)),
-    "tuple[tuple[str, str], ...]": _pairs,
-    "tuple[tuple[str, str, str], ...]": _triples,
-}
 
 
 def _table(value: object, where: str) -> dict[str, Any]:
@@ -209,13 +164,13 @@ def _claim_set(name: str, claims: object) -> tuple[Claim, ...]:
     where = f"{_GRANTS}: the claims {name}"
     if not isinstance(claims, list):
         raise CodegenError(f"{where} must be a list of tables")
+    types = contract.claim_keys()
     for claim in claims:
         if "name" not in _table(claim, f"each of {where}"):
             raise CodegenError(f"{where}: each must have a name")
         for key, value in claim.items():
-            _one_of(key, contract.grant_keys(), where)
-            _text(value, f"{where}: {key}")
-        _one_of(claim.get("section", "video"), contract.sections(), f"{where}: section")
+            _one_of(key, types, f"{where}: key")
+            contract.read(types[key], value, f"{where}: {key}")
     return tuple(claims)
 
 

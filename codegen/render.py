@@ -12,8 +12,6 @@ from .docstrings import docstring, wrap
 from .model import Enum, Field, FieldType, Message, Method, Package, Service, ServiceFile
 from .overlay import Claim
 
-__all__ = ["GENERATED", "render"]
-
 GENERATED = "Generated from the protos by codegen. DO NOT EDIT."
 """Stands in every rendered file; write.py replaces no folder that lacks it."""
 

@@ -9,8 +9,6 @@ from typing import Optional
 
 from .errors import CodegenError
 
-__all__ = ["run_tool"]
-
 
 def run_tool(module: str, *args: object, cwd: Optional[Path] = None) -> None:
     """Run a tool with the Python that runs codegen.

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import difflib
+import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Callable, Optional
 
 from .errors import CodegenError
 
-__all__ = ["differences", "read_tree", "replace"]
-
-_LONGEST_LINE = 160
+_PIECE = re.compile(r".{1,150}?\\n|.{1,150}")
 
 
 def read_tree(folder: Path) -> dict[str, bytes]:
@@ -82,35 +81,16 @@ def differences(old: Mapping[str, bytes], new: Mapping[str, bytes], label: str) 
                 _lines(old.get(name)), _lines(new.get(name)), before, after, lineterm=""
             )
             # If there is none, one of them is there, and empty.
-            lines += _readable(list(diff)) or [f"--- {before}", f"+++ {after}"]
+            lines += list(diff) or [f"--- {before}", f"+++ {after}"]
     return "\n".join(lines)
 
 
-def _readable(diff: Sequence[str]) -> list[str]:
-    """Cut long lines, as those of the descriptors in _pb2.py, around their first difference."""
-    changed = {
-        sign: [line[1:] for line in diff if line[:1] == sign and len(line) > _LONGEST_LINE]
-        for sign in "-+"
-    }
-    starts = {line: _first_difference(*pair) for pair in zip(*changed.values()) for line in pair}
-    return [line[:1] + _cut(line[1:], starts.get(line[1:], 0)) for line in diff]
-
-
-def _first_difference(one: str, other: str) -> int:
-    length = min(len(one), len(other))
-    return next((index for index in range(length) if one[index] != other[index]), length)
-
-
-def _cut(line: str, difference: int) -> str:
-    if len(line) <= _LONGEST_LINE:
-        return line
-    start = max(difference - _LONGEST_LINE // 2, 0)
-    end = start + _LONGEST_LINE
-    before, after = "... " if start else "", " ..." if end < len(line) else ""
-    return f"{before}{line[start:end]}{after}"
-
-
 def _lines(content: Optional[bytes]) -> list[str]:
-    """Return a file's lines, with all that is no plain text visible."""
+    """Return a file's lines, with everything that is not plain text visible, and long ones cut.
+
+    A long line is a descriptor, in which "\\n" begins most names: cutting there keeps the pieces
+    of two versions comparable.
+    """
     text = (content or b"").decode("utf-8", "backslashreplace").replace("\r", "\\r")
-    return text.split("\n") if text else []
+    lines = text.split("\n") if text else []
+    return [piece for line in lines for piece in _PIECE.findall(line) or [line]]
