@@ -23,19 +23,12 @@ def absolute(file: FileDescriptorProto, path: str) -> str:
 
 @dataclass(frozen=True)
 class Declared(Generic[Item]):
-    """A message or an enum, and where it is declared.
-
-    Args:
-        file: the file.
-        item: its descriptor.
-        path: its name in the file's package, dotted if it is nested.
-        location: its path of numbers in the file, which finds its comment.
-    """
+    """A message or an enum, and where it is declared."""
 
     file: FileDescriptorProto
     item: Item
-    path: str
-    location: tuple[int, ...]
+    path: str  # its name in the file's package, dotted if it is nested
+    location: tuple[int, ...]  # its path of numbers in the file, which finds its comment
 
     @property
     def full_name(self) -> str:

@@ -14,12 +14,11 @@ from google.protobuf.descriptor_pb2 import (
     FieldDescriptorProto,
     FileDescriptorProto,
     FileDescriptorSet,
-    MethodDescriptorProto,
     ServiceDescriptorProto,
 )
 
 from . import names
-from .descriptors import Declared, enums_of, is_well_known, messages_of
+from .descriptors import Declared, absolute, enums_of, is_well_known, messages_of
 from .errors import CodegenError
 from .facts import check_facts
 from .overlay import Facts, Overlay
@@ -38,59 +37,39 @@ _OWN_EXPORTS = ("ProtoEnum", "annotations", "enums", "mark_sensitive")
 
 @dataclass(frozen=True)
 class FieldType:
-    """What a field holds.
+    """What a field holds."""
 
-    Args:
-        python: one value's type, as generated code names it: "str", "livekit_rtc_pb2.Room".
-        full_name: a message's or enum's name in the protos, ".livekit.Room"; empty for scalars.
-        enum: an enum's name in enums.py; empty for other types and for google.protobuf's enums.
-        constants: the constants of an enum; empty for other types.
-        repeated: True for a list.
-        key: the type of a map's keys; empty if the field is not a map.
-    """
-
-    python: str
-    full_name: str = ""
-    enum: str = ""
-    constants: tuple[str, ...] = ()
+    python: str  # one value's type, as generated code names it: "str", "livekit_rtc_pb2.Room"
+    full_name: str = ""  # a message's or enum's name in the protos, ".livekit.Room"
+    enum: str = ""  # an enum's name in enums.py; google.protobuf's enums have none
+    constants: tuple[str, ...] = ()  # of an enum
     repeated: bool = False
-    key: str = ""
+    key: str = ""  # the type of a map's keys
 
 
 @dataclass(frozen=True)
 class Field:
-    """A field of a message; `excludes` are the others of its oneof."""
+    """A field of a message."""
 
     name: str
     doc: str
     type: FieldType
-    excludes: tuple[str, ...] = ()
-    deprecated: bool = False
+    excludes: tuple[str, ...]  # the others of its oneof
+    deprecated: bool
 
 
 @dataclass(frozen=True)
 class Message:
-    """A message.
+    """A message."""
 
-    Args:
-        full_name: its name in the protos, ".livekit.Room.Kind".
-        module: the module of its class.
-        path: its class in the module, dotted if nested.
-        export: its name in the package's flat namespace, dotted if nested.
-        doc: its comment.
-        fields: its fields.
-        secret: its fields that must never be shown.
-        pii: its fields with personal data.
-    """
-
-    full_name: str
-    module: str
-    path: str
-    export: str
+    full_name: str  # in the protos, ".livekit.Room.Kind"
+    module: str  # of its class
+    path: str  # of its class in the module, dotted if nested
+    export: str  # its name in the package's flat namespace, dotted if nested
     doc: str
     fields: tuple[Field, ...]
-    secret: tuple[str, ...]
-    pii: tuple[str, ...]
+    secret: tuple[str, ...]  # fields that must never be shown
+    pii: tuple[str, ...]  # fields with personal data
 
     @property
     def python(self) -> str:
@@ -109,7 +88,7 @@ class Constant:
 
 @dataclass(frozen=True)
 class Enum:
-    """An enum under its name in the package's flat namespace."""
+    """An enum; `name` is the one in the package's flat namespace."""
 
     name: str
     full_name: str
@@ -119,7 +98,7 @@ class Enum:
 
 @dataclass(frozen=True)
 class Method:
-    """An RPC; `secret_fields` are those of its request that hold a secret, however deep."""
+    """An RPC."""
 
     name: str
     client_name: str
@@ -127,8 +106,8 @@ class Method:
     request: Message
     response: Message
     facts: Facts
-    secret_fields: tuple[str, ...] = ()
-    deprecated: bool = False
+    secret_fields: tuple[str, ...]  # of the request: those that hold a secret, however deep
+    deprecated: bool
 
 
 @dataclass(frozen=True)
@@ -152,13 +131,13 @@ class ServiceFile:
 
 @dataclass(frozen=True)
 class Package:
-    """A package to generate; `well_known` are the modules of google.protobuf that it needs."""
+    """A package to generate."""
 
     import_path: str
+    modules: tuple[str, ...]  # of all messages and enums, google.protobuf's included
     files: tuple[ServiceFile, ...]
     messages: tuple[Message, ...]
     enums: tuple[Enum, ...]
-    well_known: tuple[str, ...]
 
 
 def build(files: FileDescriptorSet, import_path: str, overlay: Overlay) -> Package:
@@ -182,7 +161,10 @@ class _Builder:
         self.import_path = import_path
         self.overlay = overlay
         self.files = [file for file in files.file if not is_well_known(file.name)]
-        self.well_known = [file for file in files.file if is_well_known(file.name)]
+        self.modules = tuple(
+            f"{'google.protobuf' if is_well_known(file.name) else import_path}.{_module(file)}"
+            for file in files.file
+        )
         self.messages = {m.full_name: m for file in files.file for m in messages_of(file)}
         self.enums = {e.full_name: e for file in files.file for e in enums_of(file)}
         self.comments = {file.name: _comments(file) for file in self.files}
@@ -194,6 +176,7 @@ class _Builder:
         own = {file.name for file in self.files}
         return Package(
             import_path=self.import_path,
+            modules=self.modules,
             files=tuple(self._service_file(file) for file in self.files if file.service),
             messages=tuple(
                 self._message(message)
@@ -201,7 +184,6 @@ class _Builder:
                 if message.file.name in own and not message.item.options.map_entry
             ),
             enums=tuple(self._enum(name) for name, e in self.enums.items() if e.file.name in own),
-            well_known=tuple(_module(file) for file in self.well_known),
         )
 
     def _check_files(self) -> None:
@@ -250,81 +232,66 @@ class _Builder:
         return {name: exports[path] for name, path in paths.items()}
 
     def _check_sensitivity(self) -> None:
-        generated = {f"{f.package}.{s.name}" for f in self.files for s in f.service}
+        generated = {absolute(file, s.name)[1:] for file in self.files for s in file.service}
         for name, marks in self.overlay.sensitivity.items():
+            gives = f"codegen/overlay.toml gives {name}"
             message = self.messages.get(f".{name}")
-            if message is None:
-                if self.overlay.complete <= generated:  # else it may belong to another service
+            if message is not None:
+                for field in set(marks).difference(f.name for f in message.item.field):
                     raise CodegenError(
-                        f"codegen/overlay.toml gives {name} a sensitivity, but there is no"
-                        " such message"
+                        f"{message.file.name}: {gives}.{field} a sensitivity, but there is no such"
+                        " field"
                     )
-                continue
-            for field in set(marks).difference(f.name for f in message.item.field):
-                raise CodegenError(
-                    f"{message.file.name}: codegen/overlay.toml gives {name}.{field} a"
-                    " sensitivity, but there is no such field"
-                )
+            elif self.overlay.complete <= generated:  # else it may be another service's
+                raise CodegenError(f"{gives} a sensitivity, but there is no such message")
 
     def _service_file(self, file: FileDescriptorProto) -> ServiceFile:
-        return ServiceFile(
-            name=file.name,
-            module=f"{names.file_name(file.name)}_twirp",
-            services=tuple(self._service(file, i, s) for i, s in enumerate(file.service)),
-        )
+        services = tuple(self._service(file, i, s) for i, s in enumerate(file.service))
+        return ServiceFile(file.name, f"{names.file_name(file.name)}_twirp", services)
 
     def _service(
         self, file: FileDescriptorProto, index: int, service: ServiceDescriptorProto
     ) -> Service:
-        full_name = f"{file.package}.{service.name}" if file.package else service.name
-        rpcs = [method.name for method in service.method]
-        self.overlay.check_entries(file.name, full_name, rpcs)
-        by_client_name: dict[str, str] = {}
-        for rpc in rpcs:
-            other = by_client_name.setdefault(names.client_method(rpc), rpc)
-            if other != rpc:
-                raise CodegenError(
-                    f"{file.name}: RPCs {service.name}.{other} and {service.name}.{rpc} would both"
-                    f" be the method {names.client_method(rpc)}"
-                )
-        return Service(
-            name=service.name,
-            full_name=full_name,
-            doc=self._doc(file, (6, index)),
-            methods=tuple(
-                self._method(file, full_name, method, (6, index, 2, i))
-                for i, method in enumerate(service.method)
-            ),
-        )
+        full_name = absolute(file, service.name)[1:]
+        self._check_rpcs(file, service)
+        facts = self.overlay.facts(file.name, full_name, [rpc.name for rpc in service.method])
+        methods = []
+        for i, rpc in enumerate(service.method):
+            request, response = self.messages[rpc.input_type], self.messages[rpc.output_type]
+            where = f"{file.name}: RPC {full_name}.{rpc.name}"
+            check_facts(where, facts[rpc.name], request.item, response.item, self.enums)
+            method = Method(
+                name=rpc.name,
+                client_name=names.client_method(rpc.name),
+                doc=self._doc(file, (6, index, 2, i)),
+                request=self._message(request),
+                response=self._message(response),
+                facts=facts[rpc.name],
+                secret_fields=self._secret_fields(rpc.input_type),
+                deprecated=rpc.options.deprecated,
+            )
+            methods.append(method)
+        return Service(service.name, full_name, self._doc(file, (6, index)), tuple(methods))
 
-    def _method(
-        self,
-        file: FileDescriptorProto,
-        service: str,
-        method: MethodDescriptorProto,
-        location: tuple[int, ...],
-    ) -> Method:
-        where = f"{file.name}: RPC {service}.{method.name}"
-        if method.client_streaming or method.server_streaming:
-            raise CodegenError(f"{where} is streaming, which Twirp does not support")
-        client_name = names.client_method(method.name)
-        names.check_name("RPC", method.name, where)
-        names.check_name("method", client_name, where)
-        request, response = self.messages[method.input_type], self.messages[method.output_type]
-        for field in request.item.field:
-            names.check_name("field", field.name, where, f"field {request.path}.{field.name}")
-        facts = self.overlay.facts(file.name, service, method.name)
-        check_facts(where, facts, request.item, response.item, self.enums)
-        return Method(
-            name=method.name,
-            client_name=client_name,
-            doc=self._doc(file, location),
-            request=self._message(request),
-            response=self._message(response),
-            facts=facts,
-            secret_fields=self._secret_fields(request, ()),
-            deprecated=method.options.deprecated,
-        )
+    def _check_rpcs(self, file: FileDescriptorProto, service: ServiceDescriptorProto) -> None:
+        """Refuse RPCs that cannot be generated."""
+        methods: dict[str, str] = {}
+        for rpc in service.method:
+            where = f"{file.name}: RPC {absolute(file, service.name)[1:]}.{rpc.name}"
+            if rpc.client_streaming or rpc.server_streaming:
+                raise CodegenError(f"{where} is streaming, which Twirp does not support")
+            method = names.client_method(rpc.name)
+            names.check_name("RPC", rpc.name, where)
+            names.check_name("method", method, where)
+            request = self.messages[rpc.input_type]
+            for field in request.item.field:
+                names.check_name("field", field.name, where, f"field {request.path}.{field.name}")
+            if method in methods:
+                raise CodegenError(
+                    f"{file.name}: RPCs {service.name}.{methods[method]} and"
+                    f" {service.name}.{rpc.name} would both be the method {method}"
+                )
+            methods[method] = rpc.name
 
     def _message(self, message: Declared[DescriptorProto]) -> Message:
         marks = self._marks(message)
@@ -354,40 +321,31 @@ class _Builder:
         marks = {field.name: _sensitivity(field) for field in message.item.field}
         return {**marks, **self.overlay.sensitivity.get(message.full_name[1:], {})}
 
-    def _secret_fields(
-        self, message: Declared[DescriptorProto], outer: tuple[str, ...]
-    ) -> tuple[str, ...]:
-        """Return the fields of a message that hold a secret, themselves or in a message of theirs.
+    def _secret_fields(self, name: str, outer: frozenset[str] = frozenset()) -> tuple[str, ...]:
+        """Return the fields of a message that are secret, or hold a message with a secret.
 
         Args:
-            message: the message.
+            name: the message.
             outer: the messages that hold it, as messages may hold themselves.
         """
-        marks = self._marks(message)
-        return tuple(
-            field.name
-            for field in message.item.field
-            if marks[field.name] == "SECRET"
-            or (
-                field.type == _KIND.TYPE_MESSAGE
-                and field.type_name not in outer
-                and self._secret_fields(self.messages[field.type_name], (*outer, message.full_name))
-            )
-        )
+        marks = self._marks(self.messages[name])
+        inner = {
+            field.name: self._secret_fields(field.type_name, outer | {name})
+            for field in self.messages[name].item.field
+            if field.type == _KIND.TYPE_MESSAGE and field.type_name not in outer
+        }
+        return tuple(f for f, mark in marks.items() if mark == "SECRET" or inner.get(f))
 
     def _enum(self, name: str) -> Enum:
         enum = self.enums[name]
-        for value in enum.item.value:
-            names.check_name("constant", value.name, f"{enum.file.name}: {enum.path}.{value.name}")
-        return Enum(
-            name=self.exports[name],
-            full_name=name[1:],
-            doc=self._doc(enum.file, enum.location),
-            constants=tuple(
-                Constant(v.name, v.number, self._doc(enum.file, (*enum.location, 2, i)))
-                for i, v in enumerate(enum.item.value)
-            ),
-        )
+        constants = []
+        for i, value in enumerate(enum.item.value):
+            where = f"{enum.file.name}: {enum.path}.{value.name}"
+            names.check_name("constant", value.name, where)
+            doc = self._doc(enum.file, (*enum.location, 2, i))
+            constants.append(Constant(value.name, value.number, doc))
+        doc = self._doc(enum.file, enum.location)
+        return Enum(self.exports[name], name[1:], doc, tuple(constants))
 
     def _field_type(self, field: FieldDescriptorProto) -> FieldType:
         repeated = field.label == _KIND.LABEL_REPEATED

@@ -24,54 +24,46 @@ Facts = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Overlay:
-    """The two tables.
+    """The two tables; services and messages go by their full names."""
 
-    Args:
-        complete: services of which every RPC must have an entry, by full name.
-        methods: entries by service and RPC.
-        claims: claims by service and RPC; the RPC "*" stands for all others of the service.
-        sensitivity: "SECRET" or "PII" by message's full name and field.
-    """
+    complete: frozenset[str]  # services of which every RPC must have an entry
+    methods: Mapping[str, Mapping[str, Facts]]  # by service and RPC
+    claims: Mapping[str, Mapping[str, tuple[Claim, ...]]]  # the RPC "*" is all others of a service
+    sensitivity: Mapping[str, Mapping[str, str]]  # "SECRET" or "PII" by message and field
 
-    complete: frozenset[str]
-    methods: Mapping[str, Mapping[str, Facts]]
-    claims: Mapping[str, Mapping[str, tuple[Claim, ...]]]
-    sensitivity: Mapping[str, Mapping[str, str]]
-
-    def facts(self, file: str, service: str, rpc: str) -> Facts:
-        """Return the facts about an RPC.
+    def facts(self, file: str, service: str, rpcs: Iterable[str]) -> dict[str, Facts]:
+        """Return the facts about all RPCs of a service, by RPC.
 
         Args:
             file: the .proto file, for the error.
             service: the service's full name.
-            rpc: the RPC's name.
+            rpcs: the names of its RPCs.
 
         Raises:
-            CodegenError: an entry is missing, or the grant of one of LiveKit's RPCs.
+            CodegenError: an entry is missing, or the grant of one of LiveKit's RPCs; or an entry's
+                RPC no longer exists.
         """
-        entry = self.methods.get(service, {}).get(rpc)
-        if entry is not None:
-            return entry
-        where = f"{file}: RPC {service}.{rpc}"
-        if service in self.complete:
+        entries = self.methods.get(service, {})
+        for rpc in set(entries).difference(rpcs):
             raise CodegenError(
-                f'{where} has no entry in {_OVERLAY}: add [methods."{service}".{rpc}]'
+                f"{file} has no RPC {service}.{rpc}: remove its entry from {_OVERLAY}"
             )
         table = self.claims.get(service, {})
-        claims = table.get(rpc, table.get("*"))
-        if claims is None and service.startswith("livekit."):  # other servers do not use grants
-            raise CodegenError(
-                f'{where} has no grant: add "{rpc}" to a list of ["{service}"] in {_GRANTS}'
-            )
-        return {"grants": claims or ()}
-
-    def check_entries(self, file: str, service: str, rpcs: Iterable[str]) -> None:
-        """Refuse an entry whose RPC no longer exists; `rpcs` are all of the service's."""
-        for rpc in self.methods.get(service, {}):
-            if rpc not in rpcs:
+        result = {}
+        for rpc in rpcs:
+            where = f"{file}: RPC {service}.{rpc}"
+            claims = table.get(rpc, table.get("*"))
+            if rpc not in entries and service in self.complete:
                 raise CodegenError(
-                    f"{file} has no RPC {service}.{rpc}: remove its entry from {_OVERLAY}"
+                    f'{where} has no entry in {_OVERLAY}: add [methods."{service}".{rpc}]'
                 )
+            # Other servers do not use grants.
+            if rpc not in entries and claims is None and service.startswith("livekit."):
+                raise CodegenError(
+                    f'{where} has no grant: add "{rpc}" to a list of ["{service}"] in {_GRANTS}'
+                )
+            result[rpc] = entries.get(rpc, {"grants": claims or ()})
+        return result
 
 
 def load(folder: Path) -> Overlay:

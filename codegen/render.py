@@ -30,16 +30,18 @@ _OPTIONS = {
     "extra_headers": "Optional[Mapping[str, str]] = None",
 }
 _OPTION_DOCS = {
-    "timeout": "seconds for the whole call, retries included; None for no limit; by default the"
-    " channel's.",
-    "retry": "the retry policy of this call; None for a single attempt; by default the channel's.",
-    "extra_headers": "request headers to add.",
+    "timeout": "Seconds for the whole call, including retries. None: no limit. Default: the"
+    " channel's timeout.",
+    "retry": "Retry policy for this call. None: a single attempt. Default: the channel's policy.",
+    "extra_headers": "Additional request headers, text by name. Default: none.",
 }
 _ERROR_DOCS = {
-    "TwirpError": "the call failed; InvalidArgument, before anything is sent, if a required field"
-    " is empty.",
-    "TypeError": "a field or extra_headers has the wrong type, or fields stand beside a request.",
-    "ValueError": "a field is out of range, timeout or retry is wrong, or a header cannot be sent.",
+    "TwirpError": "The call failed. If a required field is empty, it is an InvalidArgument and"
+    " nothing is sent.",
+    "TypeError": "A field or extra_headers has the wrong type, or both a request and fields were"
+    " passed.",
+    "ValueError": "A field is out of range, timeout or retry is invalid, or a header cannot be"
+    " sent.",
 }
 
 
@@ -65,10 +67,10 @@ def _module(doc: str, exports: Iterable[str], imports: str, *parts: str) -> str:
 
 
 def _service_module(package: Package, file: ServiceFile) -> str:
-    modules = {message.module for message in package.messages} | {"enums"}
-    imports = f"{_IMPORTS}\nfrom {package.import_path} import {', '.join(sorted(modules))}"
-    if package.well_known:
-        imports += f"\nfrom google.protobuf import {', '.join(package.well_known)}"
+    modules = [*package.modules, f"{package.import_path}.enums"]
+    imports = [
+        f"from {path} import {name}" for path, _, name in (m.rpartition(".") for m in modules)
+    ]
     infos, classes = [], []
     for service in file.services:
         # Two underscores, as Foo.BarBaz and FooBar.Baz must not share one.
@@ -78,7 +80,7 @@ def _service_module(package: Package, file: ServiceFile) -> str:
         classes += [render(service, members) for render in (_stub, _servicer, _client)]
     exports = [service.name + kind for service in file.services for kind in _KINDS]
     doc = f"Stubs, servicers and clients of the services in {file.name}."
-    return _module(doc, exports, imports, *infos, *classes)
+    return _module(doc, exports, "\n".join([_IMPORTS, *imports]), *infos, *classes)
 
 
 def _method_info(service: Service, method: Method, constant: str) -> str:
@@ -106,7 +108,7 @@ def _tuple(items: list[str]) -> str:
 def _stub(service: Service, members: list[tuple[Method, str]]) -> str:
     doc = _service_doc(
         service,
-        "Blocking, in gRPC's style: each RPC is an attribute that is called with a request.",
+        "A blocking stub in gRPC's style. Each RPC is an attribute: call it with a request.",
     )
     attributes = [
         f"""        self.{method.name}: UnaryUnaryMultiCallable[
@@ -122,14 +124,14 @@ def _stub(service: Service, members: list[tuple[Method, str]]) -> str:
         """Bind the RPCs to a channel.
 
         Args:
-            channel: what the calls go through, a livekit_connector_sync.Channel.
+            channel: The channel that sends the calls, such as a livekit_connector_sync.Channel.
         """
 ''' + "\n".join(attributes)
 
 
 def _servicer(service: Service, members: list[tuple[Method, str]]) -> str:
     doc = _service_doc(
-        service, "The server's side: subclass it and override the RPCs that you serve."
+        service, "The base class for a server. Subclass it and override the RPCs that you serve."
     )
     methods = [
         f"""
@@ -172,7 +174,7 @@ def _client_method(method: Method, constant: str) -> str:
     forget = ""
     if method.secret_fields:
         forget = f"""
-        # So that no frame of an error's traceback holds a secret.
+        # Tracebacks can show local variables: keep no secret in this frame.
         del {", ".join(["request", *method.secret_fields])}"""
     return f"""{overloads}
 {_signature(method, f"request: Optional[{request}] = None", [_parameter(f) for f in fields])}
@@ -225,11 +227,11 @@ def _method_doc(method: Method) -> str:
 
 def _client_doc(method: Method) -> str:
     fields = {field.name: _field_doc(field, method) for field in method.request.fields}
-    request = {"request": "the request message, in place of the fields."}
+    request = {"request": "The request message, as an alternative to the fields."}
     return "\n".join(
         [
             wrap(_method_doc(method), " " * 8),
-            "\nTakes a request message, or the message's fields as keywords.",
+            "\nPass either a request message or the message's fields as keyword arguments.",
             "\nArgs:",
             *_entries({**request, **fields, **_OPTION_DOCS}),
             "\nReturns:",
@@ -250,13 +252,13 @@ def _entry(name: str, doc: str, indent: int) -> str:
 
 
 def _field_doc(field: Field, method: Method) -> str:
-    doc = field.doc or f"the field {field.name} of {method.request.full_name[1:]}."
+    doc = field.doc or f"The field {field.name} of {method.request.full_name[1:]}."
     if field.name in method.facts.get("required", ()) and not doc.lower().startswith("required"):
         doc = f"Required. {doc}"
     if field.type.full_name == ".google.protobuf.Duration" and not field.type.repeated:
-        doc = f"{doc} Takes seconds, a timedelta or a Duration."
+        doc = f"{doc} Takes seconds, a timedelta, or a Duration."
     if field.excludes:
-        doc = f"{doc} Not together with {', '.join(field.excludes)}."
+        doc = f"{doc} Mutually exclusive with {', '.join(field.excludes)}."
     return f"Deprecated. {doc}" if field.deprecated else doc
 
 
@@ -271,7 +273,7 @@ def _returns(response: Message) -> list[str]:
 
 def _enums_module(enums: Iterable[Enum]) -> str:
     ordered = sorted(enums, key=lambda enum: enum.name)
-    doc = "The enums of the protos as Python enums, whose constants complete in a shell."
+    doc = "The enums of the protos as Python enums, so that shells complete their constants."
     imports = f"from {_CONTRACT} import ProtoEnum"
     return _module(doc, [enum.name for enum in ordered], imports, *map(_enum, ordered))
 

@@ -1,4 +1,4 @@
-"""The enums of the protos as Python enums, whose constants complete in a shell.
+"""The enums of the protos as Python enums, so that shells complete their constants.
 
 Generated from the protos by codegen. DO NOT EDIT.
 """

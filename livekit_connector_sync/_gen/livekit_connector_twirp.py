@@ -107,14 +107,14 @@ class ConnectorStub:
 
     LiveKit Cloud only. Every RPC needs a token with the grant `roomCreate`.
 
-    Blocking, in gRPC's style: each RPC is an attribute that is called with a request.
+    A blocking stub in gRPC's style. Each RPC is an attribute: call it with a request.
     """
 
     def __init__(self, channel: UnaryUnaryChannel) -> None:
         """Bind the RPCs to a channel.
 
         Args:
-            channel: what the calls go through, a livekit_connector_sync.Channel.
+            channel: The channel that sends the calls, such as a livekit_connector_sync.Channel.
         """
         self.DialWhatsAppCall: UnaryUnaryMultiCallable[
             livekit_connector_whatsapp_pb2.DialWhatsAppCallRequest,
@@ -206,7 +206,7 @@ class ConnectorServicer(Servicer):
 
     LiveKit Cloud only. Every RPC needs a token with the grant `roomCreate`.
 
-    The server's side: subclass it and override the RPCs that you serve.
+    The base class for a server. Subclass it and override the RPCs that you serve.
     """
 
     METHODS = (
@@ -360,10 +360,10 @@ class ConnectorClient(ServiceClient):
         and text are in the message (138006: the user gave no permission to be called);
         `resource_exhausted` if LiveKit is busy; `permission_denied` without the grant.
 
-        Takes a request message, or the message's fields as keywords.
+        Pass either a request message or the message's fields as keyword arguments.
 
         Args:
-            request: the request message, in place of the fields.
+            request: The request message, as an alternative to the fields.
             whatsapp_phone_number_id: Required. Meta's id of the business number that calls,
                 such as "106540352242922". An id, not the phone number itself.
             whatsapp_to_phone_number: Required. The phone number to call: country code and
@@ -391,12 +391,12 @@ class ConnectorClient(ServiceClient):
                 such as "US". LiveKit routes the call through a region near it. Default: near
                 where this request arrives.
             ringing_timeout: How long the user's phone may ring, such as 30 seconds. Default:
-                LiveKit's. Takes seconds, a timedelta or a Duration.
-            timeout: seconds for the whole call, retries included; None for no limit; by
-                default the channel's.
-            retry: the retry policy of this call; None for a single attempt; by default the
-                channel's.
-            extra_headers: request headers to add.
+                LiveKit's. Takes seconds, a timedelta, or a Duration.
+            timeout: Seconds for the whole call, including retries. None: no limit. Default:
+                the channel's timeout.
+            retry: Retry policy for this call. None: a single attempt. Default: the channel's
+                policy.
+            extra_headers: Additional request headers, text by name. Default: none.
 
         Returns:
             DialWhatsAppCallResponse: A call that rings at the user's phone.
@@ -408,12 +408,12 @@ class ConnectorClient(ServiceClient):
                 room_name: The room of the call.
 
         Raises:
-            TwirpError: the call failed; InvalidArgument, before anything is sent, if a
-                required field is empty.
-            TypeError: a field or extra_headers has the wrong type, or fields stand beside a
-                request.
-            ValueError: a field is out of range, timeout or retry is wrong, or a header cannot
-                be sent.
+            TwirpError: The call failed. If a required field is empty, it is an
+                InvalidArgument and nothing is sent.
+            TypeError: A field or extra_headers has the wrong type, or both a request and
+                fields were passed.
+            ValueError: A field is out of range, timeout or retry is invalid, or a header
+                cannot be sent.
         """
         _arguments = {
             "request": request,
@@ -431,7 +431,7 @@ class ConnectorClient(ServiceClient):
             "destination_country": destination_country,
             "ringing_timeout": ringing_timeout,
         }
-        # So that no frame of an error's traceback holds a secret.
+        # Tracebacks can show local variables: keep no secret in this frame.
         del request, whatsapp_api_key
         return self._call(_DIAL_WHATSAPP_CALL, _arguments, timeout, retry, extra_headers)
 
@@ -463,31 +463,31 @@ class ConnectorClient(ServiceClient):
         Errors: `not_found` or `failed_precondition` if the call is over already;
         `invalid_argument` if Meta refuses.
 
-        Takes a request message, or the message's fields as keywords.
+        Pass either a request message or the message's fields as keyword arguments.
 
         Args:
-            request: the request message, in place of the fields.
+            request: The request message, as an alternative to the fields.
             whatsapp_call_id: Required. Meta's id of the call: from the Dial response or a
                 webhook.
             whatsapp_api_key: Meta's access token of the business. Required unless
                 `disconnect_reason` is USER_INITIATED. Secret: never logged.
             disconnect_reason: Who ended the call. Default: BUSINESS_INITIATED.
-            timeout: seconds for the whole call, retries included; None for no limit; by
-                default the channel's.
-            retry: the retry policy of this call; None for a single attempt; by default the
-                channel's.
-            extra_headers: request headers to add.
+            timeout: Seconds for the whole call, including retries. None: no limit. Default:
+                the channel's timeout.
+            retry: Retry policy for this call. None: a single attempt. Default: the channel's
+                policy.
+            extra_headers: Additional request headers, text by name. Default: none.
 
         Returns:
             DisconnectWhatsAppCallResponse: The call is over. Empty.
 
         Raises:
-            TwirpError: the call failed; InvalidArgument, before anything is sent, if a
-                required field is empty.
-            TypeError: a field or extra_headers has the wrong type, or fields stand beside a
-                request.
-            ValueError: a field is out of range, timeout or retry is wrong, or a header cannot
-                be sent.
+            TwirpError: The call failed. If a required field is empty, it is an
+                InvalidArgument and nothing is sent.
+            TypeError: A field or extra_headers has the wrong type, or both a request and
+                fields were passed.
+            ValueError: A field is out of range, timeout or retry is invalid, or a header
+                cannot be sent.
         """
         _arguments = {
             "request": request,
@@ -495,7 +495,7 @@ class ConnectorClient(ServiceClient):
             "whatsapp_api_key": whatsapp_api_key,
             "disconnect_reason": disconnect_reason,
         }
-        # So that no frame of an error's traceback holds a secret.
+        # Tracebacks can show local variables: keep no secret in this frame.
         del request, whatsapp_api_key
         return self._call(_DISCONNECT_WHATSAPP_CALL, _arguments, timeout, retry, extra_headers)
 
@@ -520,31 +520,31 @@ class ConnectorClient(ServiceClient):
         delivered twice: ignore it; `not_found` for an unknown call; `invalid_argument` for an
         SDP that is no answer; `deadline_exceeded` if `wait_until_answered` ran out.
 
-        Takes a request message, or the message's fields as keywords.
+        Pass either a request message or the message's fields as keyword arguments.
 
         Args:
-            request: the request message, in place of the fields.
+            request: The request message, as an alternative to the fields.
             whatsapp_call_id: Required. Meta's id of the call: from the Dial response or the
                 `connect` webhook.
             sdp: Required. The SDP of the `connect` webhook, of type "answer".
             wait_until_answered: True to return only once audio flows, or with an error. The
                 call's timeout then covers the wait. Default: return at once.
-            timeout: seconds for the whole call, retries included; None for no limit; by
-                default the channel's.
-            retry: the retry policy of this call; None for a single attempt; by default the
-                channel's.
-            extra_headers: request headers to add.
+            timeout: Seconds for the whole call, including retries. None: no limit. Default:
+                the channel's timeout.
+            retry: Retry policy for this call. None: a single attempt. Default: the channel's
+                policy.
+            extra_headers: Additional request headers, text by name. Default: none.
 
         Returns:
             ConnectWhatsAppCallResponse: The call is connected. Empty.
 
         Raises:
-            TwirpError: the call failed; InvalidArgument, before anything is sent, if a
-                required field is empty.
-            TypeError: a field or extra_headers has the wrong type, or fields stand beside a
-                request.
-            ValueError: a field is out of range, timeout or retry is wrong, or a header cannot
-                be sent.
+            TwirpError: The call failed. If a required field is empty, it is an
+                InvalidArgument and nothing is sent.
+            TypeError: A field or extra_headers has the wrong type, or both a request and
+                fields were passed.
+            ValueError: A field is out of range, timeout or retry is invalid, or a header
+                cannot be sent.
         """
         _arguments = {
             "request": request,
@@ -552,7 +552,7 @@ class ConnectorClient(ServiceClient):
             "sdp": sdp,
             "wait_until_answered": wait_until_answered,
         }
-        # So that no frame of an error's traceback holds a secret.
+        # Tracebacks can show local variables: keep no secret in this frame.
         del request, sdp
         return self._call(_CONNECT_WHATSAPP_CALL, _arguments, timeout, retry, extra_headers)
 
@@ -594,10 +594,10 @@ class ConnectorClient(ServiceClient):
         Meta; `deadline_exceeded` if `wait_until_answered` is set and no one joined the room
         in time.
 
-        Takes a request message, or the message's fields as keywords.
+        Pass either a request message or the message's fields as keyword arguments.
 
         Args:
-            request: the request message, in place of the fields.
+            request: The request message, as an alternative to the fields.
             whatsapp_phone_number_id: Required. Meta's id of the business number that was
                 called: `metadata.phone_number_id` of the webhook that announced the call.
             whatsapp_api_key: Required. Meta's access token of the business that was called.
@@ -627,15 +627,15 @@ class ConnectorClient(ServiceClient):
                 request arrives.
             ringing_timeout: How long to wait at most for the call to be answered, such as 30
                 seconds; with `wait_until_answered`, for the other side to join the room.
-                Default: LiveKit's. Takes seconds, a timedelta or a Duration.
+                Default: LiveKit's. Takes seconds, a timedelta, or a Duration.
             wait_until_answered: True to return only once the other side, such as the agent,
                 has joined the room, or with an error. The call's timeout then covers the
                 wait. Default: return once the call is accepted.
-            timeout: seconds for the whole call, retries included; None for no limit; by
-                default the channel's.
-            retry: the retry policy of this call; None for a single attempt; by default the
-                channel's.
-            extra_headers: request headers to add.
+            timeout: Seconds for the whole call, including retries. None: no limit. Default:
+                the channel's timeout.
+            retry: Retry policy for this call. None: a single attempt. Default: the channel's
+                policy.
+            extra_headers: Additional request headers, text by name. Default: none.
 
         Returns:
             AcceptWhatsAppCallResponse: The call is in its room.
@@ -643,12 +643,12 @@ class ConnectorClient(ServiceClient):
                 room_name: The room of the call.
 
         Raises:
-            TwirpError: the call failed; InvalidArgument, before anything is sent, if a
-                required field is empty.
-            TypeError: a field or extra_headers has the wrong type, or fields stand beside a
-                request.
-            ValueError: a field is out of range, timeout or retry is wrong, or a header cannot
-                be sent.
+            TwirpError: The call failed. If a required field is empty, it is an
+                InvalidArgument and nothing is sent.
+            TypeError: A field or extra_headers has the wrong type, or both a request and
+                fields were passed.
+            ValueError: A field is out of range, timeout or retry is invalid, or a header
+                cannot be sent.
         """
         _arguments = {
             "request": request,
@@ -668,7 +668,7 @@ class ConnectorClient(ServiceClient):
             "ringing_timeout": ringing_timeout,
             "wait_until_answered": wait_until_answered,
         }
-        # So that no frame of an error's traceback holds a secret.
+        # Tracebacks can show local variables: keep no secret in this frame.
         del request, whatsapp_api_key, sdp
         return self._call(_ACCEPT_WHATSAPP_CALL, _arguments, timeout, retry, extra_headers)
 
@@ -718,10 +718,10 @@ class ConnectorClient(ServiceClient):
         Errors: `invalid_argument` for a missing field; `resource_exhausted` if LiveKit is
         busy; `permission_denied` without the grant.
 
-        Takes a request message, or the message's fields as keywords.
+        Pass either a request message or the message's fields as keyword arguments.
 
         Args:
-            request: the request message, in place of the fields.
+            request: The request message, as an alternative to the fields.
             twilio_call_direction: Required, since leaving it out would mean inbound. Who
                 called whom, such as "TWILIO_CALL_DIRECTION_OUTBOUND".
             room_name: Required. The room to put the call into, such as "call-CA0123"; it is
@@ -739,11 +739,11 @@ class ConnectorClient(ServiceClient):
             destination_country: Country in which the call terminates, as two letters of ISO
                 3166-1, such as "US". LiveKit routes the call by it. Default: near where this
                 request arrives.
-            timeout: seconds for the whole call, retries included; None for no limit; by
-                default the channel's.
-            retry: the retry policy of this call; None for a single attempt; by default the
-                channel's.
-            extra_headers: request headers to add.
+            timeout: Seconds for the whole call, including retries. None: no limit. Default:
+                the channel's timeout.
+            retry: Retry policy for this call. None: a single attempt. Default: the channel's
+                policy.
+            extra_headers: Additional request headers, text by name. Default: none.
 
         Returns:
             ConnectTwilioCallResponse: Where Twilio connects to.
@@ -753,12 +753,12 @@ class ConnectorClient(ServiceClient):
                     to Twilio unchanged, except for XML's escapes: `&` becomes `&amp;`.
 
         Raises:
-            TwirpError: the call failed; InvalidArgument, before anything is sent, if a
-                required field is empty.
-            TypeError: a field or extra_headers has the wrong type, or fields stand beside a
-                request.
-            ValueError: a field is out of range, timeout or retry is wrong, or a header cannot
-                be sent.
+            TwirpError: The call failed. If a required field is empty, it is an
+                InvalidArgument and nothing is sent.
+            TypeError: A field or extra_headers has the wrong type, or both a request and
+                fields were passed.
+            ValueError: A field is out of range, timeout or retry is invalid, or a header
+                cannot be sent.
         """
 
     def connect_twilio_call(
@@ -799,10 +799,10 @@ class ConnectorClient(ServiceClient):
         Errors: `invalid_argument` for a missing field; `resource_exhausted` if LiveKit is
         busy; `permission_denied` without the grant.
 
-        Takes a request message, or the message's fields as keywords.
+        Pass either a request message or the message's fields as keyword arguments.
 
         Args:
-            request: the request message, in place of the fields.
+            request: The request message, as an alternative to the fields.
             twilio_call_direction: Required, since leaving it out would mean inbound. Who
                 called whom, such as "TWILIO_CALL_DIRECTION_OUTBOUND".
             room_name: Required. The room to put the call into, such as "call-CA0123"; it is
@@ -820,11 +820,11 @@ class ConnectorClient(ServiceClient):
             destination_country: Country in which the call terminates, as two letters of ISO
                 3166-1, such as "US". LiveKit routes the call by it. Default: near where this
                 request arrives.
-            timeout: seconds for the whole call, retries included; None for no limit; by
-                default the channel's.
-            retry: the retry policy of this call; None for a single attempt; by default the
-                channel's.
-            extra_headers: request headers to add.
+            timeout: Seconds for the whole call, including retries. None: no limit. Default:
+                the channel's timeout.
+            retry: Retry policy for this call. None: a single attempt. Default: the channel's
+                policy.
+            extra_headers: Additional request headers, text by name. Default: none.
 
         Returns:
             ConnectTwilioCallResponse: Where Twilio connects to.
@@ -834,12 +834,12 @@ class ConnectorClient(ServiceClient):
                     to Twilio unchanged, except for XML's escapes: `&` becomes `&amp;`.
 
         Raises:
-            TwirpError: the call failed; InvalidArgument, before anything is sent, if a
-                required field is empty.
-            TypeError: a field or extra_headers has the wrong type, or fields stand beside a
-                request.
-            ValueError: a field is out of range, timeout or retry is wrong, or a header cannot
-                be sent.
+            TwirpError: The call failed. If a required field is empty, it is an
+                InvalidArgument and nothing is sent.
+            TypeError: A field or extra_headers has the wrong type, or both a request and
+                fields were passed.
+            ValueError: A field is out of range, timeout or retry is invalid, or a header
+                cannot be sent.
         """
         _arguments = {
             "request": request,
