@@ -8,7 +8,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Optional
+from typing import Callable, Optional
 
 from . import overlay
 from .compile import compile_protos, files_of_services, generate_messages
@@ -43,13 +43,6 @@ def generate(
 ) -> Package:
     """Write the generated package into an empty folder.
 
-    Args:
-        proto_dir: the folder of the protos.
-        services: the services, by simple or full name.
-        overlay_dir: the folder of overlay.toml and grants.toml.
-        import_path: how the package will be imported.
-        out: the empty folder.
-
     Raises:
         CodegenError: something is wrong with the protos, the overlay or the names.
     """
@@ -74,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
     if not args.proto_dir.is_dir():
         raise CodegenError(f"--proto-dir {args.proto_dir} is not a folder")
     if out == _OUT.resolve() and "Connector" not in [s.rpartition(".")[2] for s in args.service]:
-        raise CodegenError(f"{_OUT} is our own client's: name another folder with --out")
+        raise CodegenError(f"{_OUT} is for the Connector: name another folder with --out")
     import_path = args.package or import_path_of(out)
     if not is_import_path(import_path):
         raise CodegenError(f"{import_path} cannot be imported: name the package with --package")
@@ -82,19 +75,7 @@ def run(args: argparse.Namespace) -> int:
         generate, args.proto_dir, args.service, args.overlay_dir, import_path
     )
     if args.check:
-        with tempfile.TemporaryDirectory() as scratch:
-            generate_into(Path(scratch))
-            diff = differences(read_tree(out), read_tree(Path(scratch)), str(args.out))
-        if diff:
-            print(diff)
-            print(
-                f"codegen: {args.out} differs from what {args.proto_dir} generates:"
-                " run `make codegen`",
-                file=sys.stderr,
-            )
-            return 1
-        print(f"{args.out} is what {args.proto_dir} generates")
-        return 0
+        return check(out, str(args.out), generate_into)
     packages: list[Package] = []
     replace(out, GENERATED, lambda folder: packages.append(generate_into(folder)))
     clients = [f"{s.name}Client" for file in packages[0].files for s in file.services]
@@ -103,33 +84,32 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def check(out: Path, name: str, generate_into: Callable[[Path], Package]) -> int:
+    """Print how a folder differs from what is generated now; return the exit code."""
+    with tempfile.TemporaryDirectory() as scratch:
+        generate_into(Path(scratch))
+        diff = differences(read_tree(out), read_tree(Path(scratch)), name)
+    if diff:
+        print(diff)
+        print(f"codegen: {name} is not up to date: run `make codegen`", file=sys.stderr)
+        return 1
+    print(f"{name} is up to date")
+    return 0
+
+
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Run codegen; return the exit code: 0, 1 for a --check that differs, 2 for an error."""
     parser = argparse.ArgumentParser(prog="python -m codegen", description=__doc__)
-    parser.add_argument(
-        "--proto-dir", type=Path, default=Path("proto"), help="the protos (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--service",
-        action="append",
-        metavar="NAME",
-        help="a service to generate, by simple or full name; repeatable (default: Connector)",
-    )
-    parser.add_argument(
-        "--out", type=Path, default=_OUT, help="the folder to replace (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--overlay-dir",
-        type=Path,
-        default=Path(__file__).parent,
-        help="the folder of overlay.toml and grants.toml (default: codegen's own)",
-    )
-    parser.add_argument(
-        "--package", help="how the folder is imported (default: as its place on disk says)"
-    )
-    parser.add_argument(
-        "--check", action="store_true", help="write nothing; fail with a diff if --out is stale"
-    )
+    option = functools.partial(parser.add_argument, metavar="NAME")
+    folder = functools.partial(parser.add_argument, metavar="FOLDER", type=Path)
+    folder("--proto-dir", default=Path("proto"), help="the protos; default: %(default)s")
+    option("--service", action="append", help="a service, repeatable; default: Connector")
+    folder("--out", default=_OUT, help="the folder to replace; default: %(default)s")
+    tables = "the folder of overlay.toml and grants.toml; default: %(default)s"
+    folder("--overlay-dir", default=Path(__file__).parent, help=tables)
+    option("--package", help="how the folder is imported; default: from its place on disk")
+    check = "write nothing; print a diff and exit with 1 if --out is not up to date"
+    parser.add_argument("--check", action="store_true", help=check)
     args = parser.parse_args(argv)
     args.service = args.service or ["Connector"]
     try:

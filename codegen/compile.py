@@ -10,8 +10,8 @@ from pathlib import Path
 
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
+from .descriptors import with_custom_options
 from .errors import CodegenError
-from .options import with_custom_options
 from .tools import run_tool
 
 _NO_CODE = re.compile(r"//[^\n]*|/\*.*?\*/|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'", re.DOTALL)
@@ -24,9 +24,6 @@ def declared_services(text: str) -> list[str]:
 
     Reads the text without compiling it: a folder may hold files that do not compile and that
     nobody asked for, such as those under rpc/ in livekit/protocol.
-
-    Args:
-        text: the file's content.
     """
     bare = _NO_CODE.sub(" ", text)
     package = _PACKAGE.search(bare)
@@ -65,11 +62,7 @@ def files_of_services(proto_dir: Path, wanted: Iterable[str]) -> dict[str, str]:
 
 
 def compile_protos(proto_dir: Path, files: Iterable[str]) -> FileDescriptorSet:
-    """Return the descriptors of .proto files and of their imports, with comments.
-
-    Args:
-        proto_dir: the folder that imports are relative to.
-        files: the files, relative to the folder.
+    """Return the descriptors of files of a folder and of their imports, with comments.
 
     Raises:
         CodegenError: protoc refuses a file; its message has file and line.

@@ -59,6 +59,11 @@ def read(type_: ast.expr, value: object, where: str) -> Any:
     return tuple(read(kind, item, f"{where}[{i}]") for i, (kind, item) in pairs)
 
 
+def texts(value: object, where: str) -> tuple[str, ...]:
+    """Return a list of strings in a TOML file; raises what `read` raises."""
+    return tuple(read(ast.parse("tuple[str, ...]", mode="eval").body, value, where))
+
+
 def codes() -> Sequence[str]:
     """Return Twirp's error codes."""
     members = getattr(_declaration("errors.py", "StatusCode"), "body", [])

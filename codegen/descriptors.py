@@ -1,16 +1,18 @@
-"""Messages and enums of descriptors with their full names; every step looks them up this way."""
+"""What every step needs to read descriptors: full names, type names, custom options."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Generic, TypeVar, Union
+from typing import Any, Generic, Optional, TypeVar, Union, cast
 
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.descriptor_pb2 import (
     DescriptorProto,
     EnumDescriptorProto,
     FieldDescriptorProto,
     FileDescriptorProto,
+    FileDescriptorSet,
 )
 
 Item = TypeVar("Item", DescriptorProto, EnumDescriptorProto)
@@ -44,18 +46,16 @@ class Declared(Generic[Item]):
 AnyDeclared = Union[Declared[DescriptorProto], Declared[EnumDescriptorProto]]
 
 
-def messages_of(file: FileDescriptorProto) -> Iterator[Declared[DescriptorProto]]:
-    """Yield all messages of a file, an outer one before those nested in it."""
-
-    def walk(
-        messages: Iterable[DescriptorProto], prefix: str, location: tuple[int, ...]
-    ) -> Iterator[Declared[DescriptorProto]]:
-        for i, message in enumerate(messages):
-            found = Declared(file, message, prefix + message.name, (*location, i))
-            yield found
-            yield from walk(message.nested_type, f"{found.path}.", (*found.location, 3))
-
-    return walk(file.message_type, "", (4,))
+def messages_of(
+    file: FileDescriptorProto, outer: Optional[Declared[DescriptorProto]] = None
+) -> Iterator[Declared[DescriptorProto]]:
+    """Yield all messages of a file, or all that are nested in one, an outer one before its own."""
+    messages = outer.item.nested_type if outer else file.message_type
+    prefix, location = (f"{outer.path}.", (*outer.location, 3)) if outer else ("", (4,))
+    for i, message in enumerate(messages):
+        found = Declared(file, message, prefix + message.name, (*location, i))
+        yield found
+        yield from messages_of(file, found)
 
 
 def enums_of(file: FileDescriptorProto) -> Iterator[Declared[EnumDescriptorProto]]:
@@ -87,3 +87,24 @@ def default_json_name(field: str) -> str:
     """Return the JSON name of a field for which the proto does not set one."""
     head, *rest = field.split("_")
     return head + "".join(word[:1].upper() + word[1:] for word in rest)
+
+
+def with_custom_options(files: FileDescriptorSet) -> FileDescriptorSet:
+    """Return a copy of a set whose custom options are extensions instead of unknown fields.
+
+    The copy's classes live in a pool of its own, so that nothing here meets the options that
+    another package registered in protobuf's default pool.
+
+    Args:
+        files: a complete set, the files before those that import them.
+    """
+    pool: Any = descriptor_pool.DescriptorPool()
+    own = descriptor_pb2.DESCRIPTOR
+    if own.name not in {file.name for file in files.file}:
+        pool.AddSerializedFile(own.serialized_pb)
+    for file in files.file:
+        pool.AddSerializedFile(file.SerializeToString())
+    set_type = pool.FindMessageTypeByName("google.protobuf.FileDescriptorSet")
+    message = message_factory.GetMessageClass(set_type)()
+    message.ParseFromString(files.SerializeToString())
+    return cast(FileDescriptorSet, message)

@@ -27,43 +27,45 @@ def check_facts(
 ) -> None:
     """Check that the fields that the facts name exist and have the right type.
 
-    Args:
-        where: the file and the RPC, for the error.
-        facts: the facts about the RPC.
-        request: the RPC's request.
-        response: the RPC's response.
-        enums: all enums by full name.
+    `where` is the file and the RPC, for the error; `enums` are all enums by full name.
 
     Raises:
         CodegenError: a field is missing or has another type.
     """
+    for mistake in _mistakes(facts, request, response, enums):
+        raise CodegenError(f"{where}: {mistake}")
+
+
+def _mistakes(
+    facts: Facts,
+    request: DescriptorProto,
+    response: DescriptorProto,
+    enums: Mapping[str, Declared[EnumDescriptorProto]],
+) -> Iterator[str]:
+    """Yield what is wrong; after a mistake nothing else is certain."""
     fields = {field.name: field for field in request.field}
     for fact, name, wanted in _named_fields(facts):
         if name not in fields:
-            raise CodegenError(f"{where}: {fact} names {name}, which {request.name} does not have")
+            yield f"{fact} names {name}, which {request.name} does not have"
         if wanted not in ("", _kind(fields[name])):
-            words = wanted.rpartition(".")[2]
-            raise CodegenError(f"{where}: {fact} names {name}, which is not a {words}")
+            yield f"{fact} names {name}, which is not a {wanted.rpartition('.')[2]}"
     for name in facts.get("required", ()):
-        if not _can_be_missing(fields[name]):
-            raise CodegenError(
-                f"{where}: required names {name}, but zero looks the same as a missing value:"
-                " list it in no_default"
+        kind, optional = _kind(fields[name]), fields[name].HasField("oneof_index")
+        if not optional and kind not in ("list", "string", "bytes") and kind[0] != ".":
+            yield (
+                f"required names {name}, but its zero looks the same as a missing value: list it"
+                " in no_default"
             )
     for _, name, constant in facts.get("required_unless", ()):
         enum = enums[fields[name].type_name].item
         if constant not in [value.name for value in enum.value]:
-            raise CodegenError(
-                f"{where}: required_unless names {constant}, which {enum.name} does not have"
-            )
+            yield f"required_unless names {constant}, which {enum.name} does not have"
+    types = {field.name: (field.label, type_name(field)) for field in response.field}
     for name in facts.get("repeat_echo", ()):
-        if _shape(fields[name]) not in [_shape(f) for f in response.field if f.name == name]:
-            raise CodegenError(
-                f"{where}: repeat_echo names {name}, which {response.name} does not have with the"
-                " same type"
-            )
+        if types.get(name) != (fields[name].label, type_name(fields[name])):
+            yield f"repeat_echo names {name}, which {response.name} does not have with its type"
     if "wait_timeout_field" in facts and "wait_field" not in facts:
-        raise CodegenError(f"{where}: wait_timeout_field needs a wait_field")
+        yield "wait_timeout_field needs a wait_field"
 
 
 def _named_fields(facts: Facts) -> Iterator[tuple[str, str, str]]:
@@ -85,15 +87,3 @@ def _kind(field: FieldDescriptorProto) -> str:
     if field.label == _REPEATED:
         return "list"
     return "enum" if field.type == field.TYPE_ENUM else type_name(field)
-
-
-def _can_be_missing(field: FieldDescriptorProto) -> bool:
-    """Say whether a missing field and one with its type's zero can be told apart, or need not."""
-    text_or_message = (field.TYPE_STRING, field.TYPE_BYTES, field.TYPE_MESSAGE)
-    return (
-        field.label == _REPEATED or field.HasField("oneof_index") or field.type in text_or_message
-    )
-
-
-def _shape(field: FieldDescriptorProto) -> tuple[int, str]:
-    return field.label, type_name(field)

@@ -19,30 +19,27 @@ _VERSION = re.compile(
 def format_folder(folder: Path, import_path: str) -> None:
     """Remove unused imports, sort the rest and `__all__`, and format a folder of Python files.
 
-    Args:
-        folder: the folder.
-        import_path: how the package will be imported; decides which imports are its own.
+    `import_path` is how the package will be imported; it decides which imports are its own.
 
     Raises:
         CodegenError: ruff is missing, or a file is not valid Python.
     """
     own = import_path.partition(".")[0]
     libraries = [name for name in ("google", "livekit_connector_sync") if name != own]
-    options = [
-        "--isolated",
-        "--no-cache",
-        "--quiet",
-        *("--config", "line-length = 100", "--config", 'target-version = "py39"'),
-    ]
-    sections = [
-        *("--config", "lint.isort.split-on-trailing-comma = false"),
-        *("--config", f"lint.isort.known-first-party = {[own]}"),
-        *("--config", f"lint.isort.known-third-party = {libraries}"),
-    ]
+    settings = {
+        "line-length": 100,
+        "target-version": '"py39"',
+        "lint.select": ["F401", "I", "RUF022"],
+        "lint.isort.split-on-trailing-comma": "false",
+        "lint.isort.known-first-party": [own],
+        "lint.isort.known-third-party": libraries,
+    }
+    options = ["--isolated", "--no-cache", "--quiet"]
+    for name, value in settings.items():
+        options += ["--config", f"{name} = {value}"]
     # In the folder: ruff takes the packages around it for our own otherwise.
-    rules = ("--fix", "--output-format", "concise", "--select", "F401,I,RUF022")
-    run_tool("ruff", "check", *options, *sections, *rules, ".", cwd=folder)
-    run_tool("ruff", "format", *options, ".", cwd=folder)
+    run_tool("ruff", "check", *options, "--fix", "--output-format", "concise", cwd=folder)
+    run_tool("ruff", "format", *options, cwd=folder)
 
 
 def finish_message(text: str) -> str:

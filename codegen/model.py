@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Optional
+from typing import Optional
 
 from google.protobuf.descriptor_pb2 import (
     DescriptorProto,
@@ -18,7 +18,7 @@ from google.protobuf.descriptor_pb2 import (
 )
 
 from . import names
-from .descriptors import Declared, absolute, enums_of, is_well_known, messages_of
+from .descriptors import Declared, absolute, declared, enums_of, is_well_known, messages_of
 from .errors import CodegenError
 from .facts import check_facts
 from .overlay import Facts, Overlay
@@ -141,12 +141,7 @@ class Package:
 
 
 def build(files: FileDescriptorSet, import_path: str, overlay: Overlay) -> Package:
-    """Return the model of a package.
-
-    Args:
-        files: what `rewrite.prune` returned, custom options readable.
-        import_path: the package's import path.
-        overlay: the facts about RPCs.
+    """Return the model of a package, given what `rewrite.prune` returned.
 
     Raises:
         CodegenError: something in the protos cannot be generated, or the overlay does not fit.
@@ -207,29 +202,28 @@ class _Builder:
         Raises:
             CodegenError: the flat namespace cannot have one of them.
         """
-        owners = {name: [f"the package's own {name}"] for name in _OWN_EXPORTS}
-        paths: dict[str, tuple[str, ...]] = {}
-        words: dict[str, str] = {}
+        entries: list[tuple[tuple[str, ...], str, str]]
+        entries = [((name,), "", f"the package's own {name}") for name in _OWN_EXPORTS]
         for file in self.files:
             for service in file.service:
                 for kind in ("Client", "Servicer", "Stub"):
-                    what = f"{kind.lower()} of {service.name} in {file.name}"
-                    names.check_name("service class", service.name + kind, f"the {what}")
-                    owners.setdefault(service.name + kind, []).append(what)
-            inside = [part.title() for part in file.package.split(".")[1:]]
-            declared: list[tuple[str, Declared[Any]]] = [("enum", e) for e in enums_of(file)]
-            for kind, found in [*(("message", m) for m in messages_of(file)), *declared]:
+                    words = f"{kind.lower()} of {service.name} in {file.name}"
+                    names.check_name("service class", service.name + kind, f"the {words}")
+                    entries.append(((service.name + kind,), "", words))
+            outer = [part.title() for part in file.package.split(".")[1:]]
+            for full_name, found in declared(file).items():
+                kind = "message" if full_name in self.messages else "enum"
                 names.check_name("class", found.path, f"{file.name}: {kind} {found.path}")
                 if kind == "enum" or "." not in found.path:
-                    paths[found.full_name] = (*inside, *found.path.split("."))
-                    words[found.full_name] = f"{kind} {found.path} in {file.name}"
-        exports = names.export_names(paths.values(), owners)
-        for name, path in paths.items():
-            owners.setdefault(exports[path], []).append(words[name])
-        for export, users in owners.items():
-            if len(users) > 1:
-                raise CodegenError(f"{' and '.join(users)} would both be exported as {export}")
-        return {name: exports[path] for name, path in paths.items()}
+                    path = (*outer, *found.path.split("."))
+                    entries.append((path, full_name, f"{kind} {found.path} in {file.name}"))
+        exports = names.export_names(path for path, _, _ in entries)
+        owners: dict[str, str] = {}
+        for path, _, words in entries:
+            other = owners.setdefault(exports[path], words)
+            if other != words:
+                raise CodegenError(f"{other} and {words} would both be exported as {exports[path]}")
+        return {full_name: exports[path] for path, full_name, _ in entries if full_name}
 
     def _check_sensitivity(self) -> None:
         generated = {absolute(file, s.name)[1:] for file in self.files for s in file.service}

@@ -51,28 +51,21 @@ def is_import_path(text: str) -> bool:
     return all(part.isidentifier() and not keyword.iskeyword(part) for part in text.split("."))
 
 
-def export_names(
-    paths: Iterable[tuple[str, ...]], taken: Iterable[str]
-) -> dict[tuple[str, ...], str]:
-    """Give messages and enums names in a package's flat namespace.
+def export_names(paths: Iterable[tuple[str, ...]]) -> dict[tuple[str, ...], str]:
+    """Return names in a package's flat namespace, by path.
 
     Each has its simple name. If another has the same, the names of what it is nested in come
-    before it, as many as needed: Request in message Dial is DialRequest.
+    before it, as many as needed: Request in message Dial is DialRequest. Names that no prefix can
+    distinguish stay equal.
 
     Args:
         paths: the names of what each is nested in, from the outside in, and its own.
-        taken: names that are used already.
-
-    Returns:
-        The names by path. Those that no prefix can distinguish stay equal.
     """
-    paths = sorted(paths)
-    others = Counter(list(taken))
-    depth = dict.fromkeys(paths, 1)
+    depth = dict.fromkeys(sorted(paths), 1)
     while True:
-        names = {path: "".join(path[-depth[path] :]) for path in paths}
-        uses = Counter(names.values()) + others
-        shared = [p for p in paths if uses[names[p]] > 1 and depth[p] < len(p)]
+        names = {path: "".join(path[-depth[path] :]) for path in depth}
+        uses = Counter(names.values())
+        shared = [p for p in depth if uses[names[p]] > 1 and depth[p] < len(p)]
         if not shared:
             return names
         for path in shared:

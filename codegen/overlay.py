@@ -32,12 +32,7 @@ class Overlay:
     sensitivity: Mapping[str, Mapping[str, str]]  # "SECRET" or "PII" by message and field
 
     def facts(self, file: str, service: str, rpcs: Iterable[str]) -> dict[str, Facts]:
-        """Return the facts about all RPCs of a service, by RPC.
-
-        Args:
-            file: the .proto file, for the error.
-            service: the service's full name.
-            rpcs: the names of its RPCs.
+        """Return the facts about all RPCs of a service, by RPC; the errors name the file.
 
         Raises:
             CodegenError: an entry is missing, or the grant of one of LiveKit's RPCs; or an entry's
@@ -76,7 +71,7 @@ def load(folder: Path) -> Overlay:
     grants = _read(folder / "grants.toml", _GRANTS)
     for key in overlay:
         _one_of(key, ("complete", "methods", "sensitivity"), f"{_OVERLAY}: key")
-    complete = _texts(overlay.get("complete", []), f"{_OVERLAY}: complete")
+    complete = contract.texts(overlay.get("complete", []), f"{_OVERLAY}: complete")
     sensitivity = _tables(overlay.get("sensitivity", {}), f"{_OVERLAY}: sensitivity")
     for message, marks in sensitivity.items():
         for field, mark in marks.items():
@@ -141,12 +136,6 @@ def _tables(value: object, where: str) -> dict[str, dict[str, Any]]:
     return {name: _table(item, f"{where}: {name}") for name, item in _table(value, where).items()}
 
 
-def _texts(value: object, where: str) -> list[str]:
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise CodegenError(f"{where} must be a list of strings")
-    return value
-
-
 def _one_of(value: object, known: Collection[str], where: str) -> None:
     if value not in known:
         raise CodegenError(f"{where}: {value!r} is not one of {', '.join(sorted(known))}")
@@ -172,7 +161,7 @@ def _claims_by_rpc(
     where = f'{_GRANTS}: ["{service}"]'
     result: dict[str, tuple[Claim, ...]] = {}
     for name, rpcs in table.items():
-        for rpc in _texts(rpcs, f"{where}: {name}"):
+        for rpc in contract.texts(rpcs, f"{where}: {name}"):
             if rpc in result:
                 raise CodegenError(f"{where} has two grants of {rpc}")
             result[rpc] = _claims(sets, name, where)

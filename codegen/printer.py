@@ -26,9 +26,8 @@ from google.protobuf.descriptor_pb2 import (
     ServiceDescriptorProto,
 )
 
-from .descriptors import default_json_name, type_name
+from .descriptors import default_json_name, type_name, with_custom_options
 from .errors import CodegenError
-from .options import with_custom_options
 
 
 def installed_files(package: str) -> FileDescriptorSet:

@@ -46,11 +46,7 @@ _ERROR_DOCS = {
 
 
 def render(package: Package) -> dict[str, str]:
-    """Return the package's rendered files, by name.
-
-    Args:
-        package: the model.
-    """
+    """Return the package's files, by name."""
     files = {f"{file.module}.py": _service_module(package, file) for file in package.files}
     files["enums.py"] = _enums_module(package.enums)
     files["__init__.py"] = _init_module(package)

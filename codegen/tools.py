@@ -11,12 +11,7 @@ from .errors import CodegenError
 
 
 def run_tool(module: str, *args: object, cwd: Optional[Path] = None) -> None:
-    """Run a tool with the Python that runs codegen.
-
-    Args:
-        module: the tool's module, such as "grpc_tools.protoc".
-        args: its arguments.
-        cwd: the folder to run it in.
+    """Run a tool, by its module's name, with the Python that runs codegen.
 
     Raises:
         CodegenError: the tool is not installed, or reports an error.

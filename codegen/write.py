@@ -67,10 +67,7 @@ def replace(out: Path, marker: str, build: Callable[[Path], None]) -> None:
 def differences(old: Mapping[str, bytes], new: Mapping[str, bytes], label: str) -> str:
     """Return a unified diff of two trees; empty if they are the same to the byte.
 
-    Args:
-        old: content by relative path.
-        new: content by relative path.
-        label: the folder's name in the diff's headings.
+    Both are content by relative path; `label` is the folder's name in the diff's headings.
     """
     lines: list[str] = []
     for name in sorted({*old, *new}):

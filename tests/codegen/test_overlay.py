@@ -30,7 +30,7 @@ ENTRY = 'complete = ["shop.Tills"]\n[methods."shop.Tills".Pay]\ngrant = "room_cr
         ("", GRANTS + 'none = []\n["shop.Tills"]\nnone = ["*"]', ""),
         ("complete = [", GRANTS, "codegen/overlay.toml is not TOML"),
         ("complet = []", GRANTS, "key: 'complet' is not one of complete"),
-        ("complete = 'shop.Tills'", GRANTS, "complete must be a list of strings"),
+        ("complete = 'shop.Tills'", GRANTS, "complete must be a list"),
         ("sensitivity = 7", GRANTS, "sensitivity must be a table"),
         ('[sensitivity."shop.Card"]\npin = "SECRT"', GRANTS, "shop.Card.pin: 'SECRT' is not one"),
         (ENTRY.replace("complete", "#"), GRANTS, "has entries of shop.Tills, which is neither"),

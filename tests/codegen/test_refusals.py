@@ -122,7 +122,7 @@ def with_field(name: str) -> tuple[str, str, str]:
         ),
         pytest.param(
             (WHATSAPP, "message WhatsAppCall {", "message ConnectorStub {"),
-            f"stub of Connector in {CONNECTOR} and message ConnectorStub in {WHATSAPP} would both"
+            f"message ConnectorStub in {WHATSAPP} and stub of Connector in {CONNECTOR} would both"
             " be exported as ConnectorStub",
             id="one export for two things",
         ),
@@ -258,7 +258,7 @@ def test_a_service_without_a_grant_is_refused(run: Run, tmp_path: Path) -> None:
         (["--out", "{tmp}/class"], "class cannot be imported: name the package"),
         (["--out", "{tmp}/precious"], "precious is not a generated package"),
         (["--proto-dir", "{tmp}/nowhere"], "nowhere is not a folder"),
-        (["--service", "A", "--out", "livekit_connector_sync/_gen"], "is our own client's"),
+        (["--service", "A", "--out", "livekit_connector_sync/_gen"], "_gen is for the Connector"),
     ],
 )
 def test_arguments_are_refused(run: Run, tmp_path: Path, arguments: list[str], words: str) -> None:
