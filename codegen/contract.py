@@ -1,8 +1,12 @@
-"""What the package declares about RPCs, read from its source: codegen never imports it."""
+"""What the package declares about RPCs.
+
+It is read from the package's source, because codegen and the package never import each other.
+"""
 
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Union
@@ -14,26 +18,21 @@ _METHOD = "_runtime/method.py"
 
 
 def facts() -> Mapping[str, ast.expr]:
-    """Return the facts that MethodInfo holds about an RPC, grants aside: type by name."""
-    fields = _fields("MethodInfo")  # those without a default are the RPC's identity
+    """Return the fields of MethodInfo that the overlay may set, except grants: type by name."""
+    fields = _fields("MethodInfo")  # those without a default identify the RPC
     return {n: f.annotation for n, f in fields.items() if f.value is not None and n != "grants"}
 
 
 def claim_keys() -> Mapping[str, ast.expr]:
-    """Return the parts of a claim, which is a Grant: type by name."""
+    """Return the fields of Grant: type by name."""
     return {name: field.annotation for name, field in _fields("Grant").items()}
 
 
 def read(type_: ast.expr, value: object, where: str) -> Any:
     """Return a value of a TOML file as the package holds it: tables and lists become tuples.
 
-    Args:
-        type_: the value's type in the package.
-        value: the value.
-        where: its place in the file, for the error.
-
     Raises:
-        CodegenError: it has another type.
+        CodegenError: the value does not have the type; `where` is its place in the file.
     """
     if not isinstance(type_, ast.Subscript):
         if type(value).__name__ != ast.unparse(type_):  # not isinstance(): a bool is not an int
@@ -47,11 +46,13 @@ def read(type_: ast.expr, value: object, where: str) -> Any:
         if value not in choices:
             raise CodegenError(f"{where}: {value!r} is not one of {', '.join(choices)}")
         return value
+    if outer != "tuple":
+        raise CodegenError(f"codegen/contract.py cannot read a {ast.unparse(type_)}")
     items = list(map(list, value.items())) if isinstance(value, dict) else value
-    types = type_.slice.elts if isinstance(type_.slice, ast.Tuple) else []
+    types = type_.slice.elts if isinstance(type_.slice, ast.Tuple) else [type_.slice]
     if not isinstance(items, list):
         raise CodegenError(f"{where} must be a list or a table")
-    if isinstance(types[-1], ast.Constant):  # an ellipsis
+    if ast.unparse(types[-1]) == "...":
         types = types[:1] * len(items)
     if len(items) != len(types):
         raise CodegenError(f"{where}: {value} must have {len(types)} items")
@@ -84,6 +85,7 @@ def _fields(name: str) -> dict[str, ast.AnnAssign]:
     return {ast.unparse(n.target): n for n in body if isinstance(n, ast.AnnAssign)}
 
 
+@functools.cache
 def _declaration(module: str, name: str) -> Union[ast.ClassDef, ast.AnnAssign]:
     """Return the class or the annotated variable that a module of the package declares."""
     for node in ast.parse((_PACKAGE / module).read_text(encoding="utf-8")).body:

@@ -1,4 +1,4 @@
-"""How things are called in the generated code, and which names it cannot have."""
+"""The names in the generated code, and the names that it cannot have."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 
 from .errors import CodegenError
 
-# Words that the official SDK writes as one, where the rule for capitals would make two.
+# Words that the official SDK writes as one; the rule for capitals would make two.
 _BRANDS = {"WhatsApp": "Whatsapp"}
 
 _ENUM_ATTRIBUTES = ("mro", "name", "value", "Name", "Value", "keys", "values", "items", *dir(int))
@@ -18,14 +18,14 @@ _METHOD_ARGUMENTS = ("self", "_fields", "request", "timeout", "retry", "extra_he
 # Names that a kind of thing cannot have, and why.
 _TAKEN: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "class": {},
-    "service class": {"that of its base": ("ServiceClient",)},
-    "RPC": {"a name of the servicer's own": ("METHODS", "unimplemented")},
+    "service class": {"that of its base class": ("ServiceClient",)},
+    "RPC": {"an attribute of the servicer": ("METHODS", "unimplemented")},
     "method": {
-        "a name of the client's own": ("close", "channel", "from_channel"),
+        "an attribute of the client": ("close", "channel", "from_channel"),
         "a Python type": _TYPES,
     },
-    "field": {"a name of the method's own": _METHOD_ARGUMENTS},
-    "constant": {"a name of the enum's own": _ENUM_ATTRIBUTES},
+    "field": {"an argument of the method": _METHOD_ARGUMENTS},
+    "constant": {"an attribute of the enum": _ENUM_ATTRIBUTES},
 }
 
 
@@ -38,11 +38,7 @@ def client_method(rpc: str) -> str:
 
 
 def file_name(proto: str) -> str:
-    """Return the name, without suffix, of a .proto file in the one folder of a package.
-
-    Args:
-        proto: the file's path, such as "agent/livekit_agent_session.proto".
-    """
+    """Return the flat name of a .proto file: agent/session.proto is agent_session."""
     return re.sub(r"[/.-]", "_", proto[: -len(".proto")])
 
 
@@ -73,21 +69,21 @@ def export_names(paths: Iterable[tuple[str, ...]]) -> dict[tuple[str, ...], str]
 
 
 def check_name(kind: str, name: str, what: str, subject: str = "its name") -> None:
-    """Refuse a name that the generated code cannot have.
+    """Reject a name that the generated code cannot have.
 
     Args:
         kind: a key of _TAKEN.
         name: the name; dotted for a nested class.
         what: what cannot be generated, for the error.
-        subject: how the error calls the name.
+        subject: what the error calls the name.
 
     Raises:
-        CodegenError: it is taken, or hidden, or a keyword.
+        CodegenError: the name is taken, starts with an underscore, or is a keyword.
     """
     reasons = [reason for reason, taken in _TAKEN[kind].items() if name in taken]
     if any(map(keyword.iskeyword, name.split("."))):
         reasons = ["a Python keyword"]
     elif kind in ("RPC", "constant") and name.startswith("_"):
-        reasons = ["hidden by its underscore"]
+        reasons = ["private, because it starts with an underscore"]
     if reasons:
         raise CodegenError(f"{what} cannot be generated: {subject} is {reasons[0]}")

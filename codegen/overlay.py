@@ -1,4 +1,4 @@
-"""Reads overlay.toml and grants.toml: the facts about RPCs that the protos do not hold."""
+"""Reads overlay.toml and grants.toml: facts about RPCs that the protos do not contain."""
 
 from __future__ import annotations
 
@@ -24,19 +24,18 @@ Facts = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Overlay:
-    """The two tables; services and messages go by their full names."""
+    """The two tables; services and messages have their full names."""
 
     complete: frozenset[str]  # services of which every RPC must have an entry
     methods: Mapping[str, Mapping[str, Facts]]  # by service and RPC
-    claims: Mapping[str, Mapping[str, tuple[Claim, ...]]]  # the RPC "*" is all others of a service
+    claims: Mapping[str, Mapping[str, tuple[Claim, ...]]]  # the RPC "*" means all others
     sensitivity: Mapping[str, Mapping[str, str]]  # "SECRET" or "PII" by message and field
 
     def facts(self, file: str, service: str, rpcs: Iterable[str]) -> dict[str, Facts]:
-        """Return the facts about all RPCs of a service, by RPC; the errors name the file.
+        """Return the facts about all RPCs of a service, by RPC; errors name the file.
 
         Raises:
-            CodegenError: an entry is missing, or the grant of one of LiveKit's RPCs; or an entry's
-                RPC no longer exists.
+            CodegenError: an RPC has no entry or no grant, or an entry has no RPC.
         """
         entries = self.methods.get(service, {})
         for rpc in set(entries).difference(rpcs):
@@ -137,7 +136,7 @@ def _tables(value: object, where: str) -> dict[str, dict[str, Any]]:
 
 
 def _one_of(value: object, known: Collection[str], where: str) -> None:
-    if value not in known:
+    if value not in list(known):  # a dict cannot be asked for what is unhashable
         raise CodegenError(f"{where}: {value!r} is not one of {', '.join(sorted(known))}")
 
 

@@ -1,7 +1,7 @@
 """Prints the descriptors of a published livekit-protocol as .proto files.
 
-Its wheels hold no .proto files, and no library turns descriptors back into text. Comments are not
-in published wheels, so the result has none.
+Its wheels contain no .proto files, and no library turns descriptors back into text. Published
+descriptors have no comments, so the result has none.
 
     python -m codegen.printer --out build/protos [--package livekit.protocol]
 """
@@ -31,13 +31,10 @@ from .errors import CodegenError
 
 
 def installed_files(package: str) -> FileDescriptorSet:
-    """Return the descriptors of all generated modules of an installed package.
+    """Return the descriptors of all generated modules of a package, such as "livekit.protocol".
 
-    Args:
-        package: the package's import path, such as "livekit.protocol".
-
-    Returns:
-        The files and all that they import, each after those it imports, custom options readable.
+    The set contains the files and everything that they import, each after the files it imports.
+    Custom options are readable.
 
     Raises:
         CodegenError: the package cannot be imported or holds no generated module.
@@ -66,10 +63,7 @@ def installed_files(package: str) -> FileDescriptorSet:
 
 
 def print_file(file: FileDescriptorProto) -> str:
-    """Return a file's descriptor as .proto text.
-
-    Args:
-        file: a proto3 file, from a set that went through `with_custom_options`.
+    """Return a file of `installed_files` as .proto text.
 
     Raises:
         CodegenError: the file is not proto3.

@@ -28,15 +28,10 @@ _BREAKING = ("number", "type", "request", "response", "streaming")
 
 
 def compare(ours: FileDescriptorSet, theirs: FileDescriptorSet) -> list[tuple[bool, str]]:
-    """Return how the second of two sets differs from the first.
+    """Return how the second of two pruned sets differs from the first.
 
-    Args:
-        ours: pruned descriptors, custom options readable.
-        theirs: the same of the other side.
-
-    Returns:
-        For each difference: True if it breaks code or servers that know only our protos, and a
-        text such as "added field livekit.WhatsAppCall.state = 3".
+    For each difference: True if it breaks code or servers that know only our protos, and a text
+    such as "added field livekit.WhatsAppCall.state = 3".
     """
     before, after = _elements(ours), _elements(theirs)
     changes = [(True, f"removed {name}") for name in before if name not in after]
@@ -54,7 +49,7 @@ def compare(ours: FileDescriptorSet, theirs: FileDescriptorSet) -> list[tuple[bo
 
 
 def _elements(files: FileDescriptorSet) -> dict[str, dict[str, str]]:
-    """Return the facts that are compared, by kind and name of the element that they describe."""
+    """Return what is compared, by kind and name of the element."""
     result: dict[str, dict[str, str]] = {}
     for file in files.file:
         if is_well_known(file.name):

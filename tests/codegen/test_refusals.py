@@ -13,7 +13,6 @@ WHATSAPP = "livekit_connector_whatsapp.proto"
 TWILIO = "livekit_connector_twilio.proto"
 DIAL_RPC = "rpc DialWhatsAppCall(DialWhatsAppCallRequest) returns (DialWhatsAppCallResponse);"
 TWILIO_RPC = "rpc ConnectTwilioCall(ConnectTwilioCallRequest) returns (ConnectTwilioCallResponse);"
-WAIT = "  // True to return only once audio flows"
 
 
 def with_rpc(name: str, answer: str = "DialWhatsAppCallResponse") -> tuple[str, str, str]:
@@ -66,14 +65,14 @@ def with_field(name: str) -> tuple[str, str, str]:
         ),
         pytest.param(
             with_rpc("Close"),
-            f"{CONNECTOR}: RPC livekit.Connector.Close cannot be generated: its name is a name of"
-            " the client's own",
+            f"{CONNECTOR}: RPC livekit.Connector.Close cannot be generated: its name is an"
+            " attribute of the client",
             id="a method of the client's",
         ),
         pytest.param(
             with_field("extra_headers"),
             f"{CONNECTOR}: RPC livekit.Connector.DialWhatsAppCall cannot be generated: field"
-            " DialWhatsAppCallRequest.extra_headers is a name of the method's own",
+            " DialWhatsAppCallRequest.extra_headers is an argument of the method",
             id="a field called as an option",
         ),
         pytest.param(
@@ -89,8 +88,8 @@ def with_field(name: str) -> tuple[str, str, str]:
         ),
         pytest.param(
             (WHATSAPP, "  WHATSAPP_CALL_DIRECTION_INBOUND = 0;", "  real = 0;"),
-            f"{WHATSAPP}: WhatsAppCallDirection.real cannot be generated: its name is a name of"
-            " the enum's own",
+            f"{WHATSAPP}: WhatsAppCallDirection.real cannot be generated: its name is an attribute"
+            " of the enum",
             id="a constant called as an attribute of numbers",
         ),
         pytest.param(
@@ -101,8 +100,8 @@ def with_field(name: str) -> tuple[str, str, str]:
         ),
         pytest.param(
             with_rpc("_Hold"),
-            f"{CONNECTOR}: RPC livekit.Connector._Hold cannot be generated: its name is hidden by"
-            " its underscore",
+            f"{CONNECTOR}: RPC livekit.Connector._Hold cannot be generated: its name is private,"
+            " because it starts with an underscore",
             id="a hidden RPC",
         ),
         pytest.param(
@@ -188,7 +187,7 @@ PAGER = "service Pager { rpc Page(Note) returns (Note); }"
     [
         (
             {"a.proto": f"{HEAD} message Note {{}} {PAGER} service Service {{}}"},
-            "the client of Service in a.proto cannot be generated: its name is that of its base",
+            "the client of Service in a.proto cannot be generated: its name is that of its base class",
         ),
         (
             {
