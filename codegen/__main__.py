@@ -24,12 +24,7 @@ _OUT = Path("livekit_connector_sync", "_gen")
 
 
 def import_path_of(folder: Path) -> str:
-    """Return the path that Python imports a folder by, given where packages begin on disk.
-
-    Args:
-        folder: the folder, which need not exist; its parents up to the first without an
-            `__init__.py` are packages.
-    """
+    """Return the import path of a folder; its parents that have an `__init__.py` are packages."""
     parts = [folder.name]
     parent = folder.parent
     while (parent / "__init__.py").exists():
@@ -44,7 +39,7 @@ def generate(
     """Write the generated package into an empty folder.
 
     Raises:
-        CodegenError: something is wrong with the protos, the overlay or the names.
+        CodegenError: the protos, the overlay, or a name cannot be used.
     """
     files = files_of_services(proto_dir, services)
     pruned = prune(compile_protos(proto_dir, files.values()), files)
@@ -62,7 +57,7 @@ def generate(
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do what the command line asks; return the exit code."""
+    """Generate or check as the arguments say; return the exit code."""
     out = args.out.resolve()
     if not args.proto_dir.is_dir():
         raise CodegenError(f"--proto-dir {args.proto_dir} is not a folder")
@@ -85,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def check(out: Path, name: str, generate_into: Callable[[Path], Package]) -> int:
-    """Print how a folder differs from what is generated now; return the exit code."""
+    """Print how a folder differs from newly generated code; return the exit code."""
     with tempfile.TemporaryDirectory() as scratch:
         generate_into(Path(scratch))
         diff = differences(read_tree(out), read_tree(Path(scratch)), name)
@@ -98,7 +93,7 @@ def check(out: Path, name: str, generate_into: Callable[[Path], Package]) -> int
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
-    """Run codegen; return the exit code: 0, 1 for a --check that differs, 2 for an error."""
+    """Run codegen; return the exit code: 0, 1 if --check finds differences, 2 for an error."""
     parser = argparse.ArgumentParser(prog="python -m codegen", description=__doc__)
     option = functools.partial(parser.add_argument, metavar="NAME")
     folder = functools.partial(parser.add_argument, metavar="FOLDER", type=Path)

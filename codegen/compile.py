@@ -1,4 +1,4 @@
-"""Runs protoc: .proto files to descriptors, and descriptors to message classes with stubs."""
+"""Runs protoc, from .proto files to descriptors, and from descriptors to messages with stubs."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _SERVICE = re.compile(r"(?<![\w.])service\s+(\w+)\s*\{")
 def declared_services(text: str) -> list[str]:
     """Return the full names of the services that a .proto file declares.
 
-    Reads the text without compiling it: a folder may hold files that do not compile and that
-    nobody asked for, such as those under rpc/ in livekit/protocol.
+    This does not compile the file: a folder may contain files that do not compile and are not
+    needed, such as those under rpc/ in livekit/protocol.
     """
     bare = _NO_CODE.sub(" ", text)
     package = _PACKAGE.search(bare)
@@ -39,10 +39,10 @@ def files_of_services(proto_dir: Path, wanted: Iterable[str]) -> dict[str, str]:
         wanted: services, by full name ("livekit.Connector") or simple name ("Connector").
 
     Returns:
-        The file of each service by the service's full name, in the order wanted.
+        The file of each service, by the service's full name.
 
     Raises:
-        CodegenError: a service is declared nowhere, or in several files.
+        CodegenError: no file declares a service, or several do.
     """
     found: dict[str, list[str]] = {}
     for path in sorted(proto_dir.rglob("*.proto")):
@@ -65,7 +65,7 @@ def compile_protos(proto_dir: Path, files: Iterable[str]) -> FileDescriptorSet:
     """Return the descriptors of files of a folder and of their imports, with comments.
 
     Raises:
-        CodegenError: protoc refuses a file; its message has file and line.
+        CodegenError: protoc rejects a file; the text has the file and the line.
     """
     with tempfile.TemporaryDirectory() as scratch:
         target = Path(scratch, "protos.binpb")
@@ -89,7 +89,7 @@ def generate_messages(files: FileDescriptorSet, names: Sequence[str], out: Path)
         out: the folder that the files' names are relative to.
 
     Raises:
-        CodegenError: protoc or mypy-protobuf refuses.
+        CodegenError: protoc or mypy-protobuf fails.
     """
     plugin = Path(sysconfig.get_path("scripts"), "protoc-gen-mypy")
     with tempfile.TemporaryDirectory() as scratch:

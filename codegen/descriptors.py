@@ -1,4 +1,4 @@
-"""What every step needs to read descriptors: full names, type names, custom options."""
+"""Helpers to read descriptors: full names, type names, custom options."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Declared(Generic[Item]):
 
     @property
     def top(self) -> str:
-        """The full name of the outermost message or enum that holds it, which may be itself."""
+        """The full name of the outermost message or enum that contains it, possibly itself."""
         return absolute(self.file, self.path.partition(".")[0])
 
 
@@ -49,7 +49,7 @@ AnyDeclared = Union[Declared[DescriptorProto], Declared[EnumDescriptorProto]]
 def messages_of(
     file: FileDescriptorProto, outer: Optional[Declared[DescriptorProto]] = None
 ) -> Iterator[Declared[DescriptorProto]]:
-    """Yield all messages of a file, or all that are nested in one, an outer one before its own."""
+    """Yield the messages of a file, or those nested in one of them, outer messages first."""
     messages = outer.item.nested_type if outer else file.message_type
     prefix, location = (f"{outer.path}.", (*outer.location, 3)) if outer else ("", (4,))
     for i, message in enumerate(messages):

@@ -1,4 +1,4 @@
-"""Makes docstrings of the comments in the protos."""
+"""Turns the comments of the protos into docstrings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _BREAK = re.compile(rf"\n\s*\n|\n(?=\s*(?:{_ITEM.pattern}))")
 
 
 def docstring(text: str, indent: str) -> str:
-    """Return a docstring; the text is wrapped already, its lines without indent."""
+    """Return a docstring of a text whose lines are wrapped and not yet indented."""
     safe = text.replace("\\", "\\\\").replace(_QUOTES, '\\"\\"\\"')
     end = "\n" if "\n" in safe else " " if safe.endswith('"') else ""
     return textwrap.indent(f"{_QUOTES}{safe}{end}{_QUOTES}", indent)
@@ -22,11 +22,11 @@ def wrap(text: str, indent: str, first: str = "", hanging: str = "") -> str:
     """Wrap a comment for a docstring.
 
     Args:
-        text: the comment; empty lines separate paragraphs, lines that begin with "-", "*" or a
-            digit and a dot are items of a list.
-        indent: the docstring's indent, which makes the lines narrower and is not added to them.
+        text: the comment. Empty lines separate paragraphs; lines that begin with "-", "*", or a
+            digit and a dot are list items.
+        indent: the docstring's indent. It makes the lines shorter but is not added to them.
         first: the beginning of the first line.
-        hanging: the indent of all further lines.
+        hanging: the indent of all other lines.
     """
     result = ""
     for i, block in enumerate(_BREAK.split(text.strip())):

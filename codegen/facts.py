@@ -42,13 +42,13 @@ def _mistakes(
     response: DescriptorProto,
     enums: Mapping[str, Declared[EnumDescriptorProto]],
 ) -> Iterator[str]:
-    """Yield what is wrong; after a mistake nothing else is certain."""
+    """Yield what is wrong; do not go on after the first mistake."""
     fields = {field.name: field for field in request.field}
     for fact, name, wanted in _named_fields(facts):
         if name not in fields:
             yield f"{fact} names {name}, which {request.name} does not have"
         if wanted not in ("", _kind(fields[name])):
-            yield f"{fact} names {name}, which is not a {wanted.rpartition('.')[2]}"
+            yield f"{fact} names {name}, which is not of type {wanted.rpartition('.')[2]}"
     for name in facts.get("required", ()):
         kind, optional = _kind(fields[name]), fields[name].HasField("oneof_index")
         if not optional and kind not in ("list", "string", "bytes") and kind[0] != ".":
@@ -69,7 +69,7 @@ def _mistakes(
 
 
 def _named_fields(facts: Facts) -> Iterator[tuple[str, str, str]]:
-    """Yield each fact that names a field of the request, the field, and the type it must have."""
+    """Yield each fact that names a field of the request, the field, and its required type."""
     for claim in facts["grants"]:
         if claim.get("field"):
             yield f"the grant {claim['name']}", claim["field"], "string"

@@ -1,4 +1,7 @@
-"""Finishes generated files: ruff sorts and formats ours, protoc's lose what differs by version."""
+"""Finishes generated files.
+
+ruff sorts and formats what we render. What depends on the version of protoc is removed.
+"""
 
 from __future__ import annotations
 
@@ -27,6 +30,8 @@ def format_folder(folder: Path, import_path: str) -> None:
     own = import_path.partition(".")[0]
     libraries = [name for name in ("google", "livekit_connector_sync") if name != own]
     settings = {
+        "exclude": [],
+        "respect-gitignore": "false",
         "line-length": 100,
         "target-version": '"py39"',
         "lint.select": ["F401", "I", "RUF022"],
@@ -37,16 +42,16 @@ def format_folder(folder: Path, import_path: str) -> None:
     options = ["--isolated", "--no-cache", "--quiet"]
     for name, value in settings.items():
         options += ["--config", f"{name} = {value}"]
-    # In the folder: ruff takes the packages around it for our own otherwise.
+    # With the folder as cwd, ruff takes no package around it for first-party.
     run_tool("ruff", "check", *options, "--fix", "--output-format", "concise", cwd=folder)
     run_tool("ruff", "format", *options, cwd=folder)
 
 
 def finish_message(text: str) -> str:
-    """Return a `_pb2.py` without protoc's version and the check of protobuf's version.
+    """Return a `_pb2.py` without the version of protoc and the check of the protobuf runtime.
 
-    All else is the same for every protoc from 26.1 on and works on every protobuf that the package
-    supports, but the check would refuse runtimes that are older than protoc.
+    The rest is the same for every protoc from 26.1 on, and works on every protobuf that the package
+    supports. The check would reject runtimes that are older than protoc.
     """
     return _VERSION.sub("", text)
 
@@ -54,8 +59,9 @@ def finish_message(text: str) -> str:
 def finish_stub(text: str) -> str:
     """Return a `.pyi` of mypy-protobuf as it goes into the package.
 
-    Its DESCRIPTORs are narrower than those in protobuf's own stubs, which pyright reports. Its enum
-    values have a type of their own, but messages take any int, such as the constants of `enums.py`.
+    The types of its DESCRIPTORs are narrower than those in protobuf's own stubs, which pyright
+    reports. Its enum values have a type of their own, but messages accept any int, such as the
+    constants of `enums.py`.
     """
     text = text.replace(
         'ValueType = typing.NewType("ValueType", builtins.int)',

@@ -1,6 +1,6 @@
 """What the generated code says, as plain values: descriptors and overlay in, dataclasses out.
 
-Pure. Everything that can be wrong with names is refused here, before a file is written.
+Pure. Names that cannot be generated are rejected here, before a file is written.
 """
 
 from __future__ import annotations
@@ -150,7 +150,7 @@ def build(files: FileDescriptorSet, import_path: str, overlay: Overlay) -> Packa
 
 
 class _Builder:
-    """Holds what is looked up by name while the descriptors are walked."""
+    """Looks things up by name while it turns descriptors into the model."""
 
     def __init__(self, files: FileDescriptorSet, import_path: str, overlay: Overlay) -> None:
         self.import_path = import_path
@@ -182,7 +182,7 @@ class _Builder:
         )
 
     def _check_files(self) -> None:
-        """Refuse files that the runtime does not read as written, or Python cannot import."""
+        """Reject files that are not proto3 or that Python cannot import."""
         modules: dict[str, str] = {}
         for file in self.files:
             if file.syntax != "proto3":
@@ -200,7 +200,7 @@ class _Builder:
         """Return the exported names of top-level messages and of all enums, by full name.
 
         Raises:
-            CodegenError: the flat namespace cannot have one of them.
+            CodegenError: a name is taken or not possible.
         """
         entries: list[tuple[tuple[str, ...], str, str]]
         entries = [((name,), "", f"the package's own {name}") for name in _OWN_EXPORTS]
@@ -268,7 +268,7 @@ class _Builder:
         return Service(service.name, full_name, self._doc(file, (6, index)), tuple(methods))
 
     def _check_rpcs(self, file: FileDescriptorProto, service: ServiceDescriptorProto) -> None:
-        """Refuse RPCs that cannot be generated."""
+        """Reject RPCs that cannot be generated."""
         methods: dict[str, str] = {}
         for rpc in service.method:
             where = f"{file.name}: RPC {absolute(file, service.name)[1:]}.{rpc.name}"
@@ -316,11 +316,11 @@ class _Builder:
         return {**marks, **self.overlay.sensitivity.get(message.full_name[1:], {})}
 
     def _secret_fields(self, name: str, outer: frozenset[str] = frozenset()) -> tuple[str, ...]:
-        """Return the fields of a message that are secret, or hold a message with a secret.
+        """Return the fields of a message that are secret or contain a secret.
 
         Args:
             name: the message.
-            outer: the messages that hold it, as messages may hold themselves.
+            outer: the messages that contain it, because messages may contain themselves.
         """
         marks = self._marks(self.messages[name])
         inner = {
@@ -372,7 +372,7 @@ def _module(file: FileDescriptorProto) -> str:
 
 
 def _comments(file: FileDescriptorProto) -> Mapping[tuple[int, ...], str]:
-    """Return the comments before and behind each element, by the element's location."""
+    """Return the comments of each element, by its location."""
     comments = {}
     for location in file.source_code_info.location:
         texts = [

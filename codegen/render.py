@@ -1,6 +1,6 @@
 """Turns the model into flat Python text, which ruff formats afterwards. Pure.
 
-A module of services imports all that one may need: ruff removes what it does not use.
+A module of services imports everything that it might use; ruff removes the rest.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from .model import Enum, Field, FieldType, Message, Method, Package, Service, Se
 from .overlay import Claim
 
 GENERATED = "Generated from the protos by codegen. DO NOT EDIT."
-"""Stands in every rendered file; write.py replaces no folder that lacks it."""
+"""Part of every rendered file; write.py replaces only folders with this text."""
 
 _CONTRACT = "livekit_connector_sync.service"
 _IMPORTS = f"""from collections.abc import Iterable, Mapping
@@ -69,7 +69,7 @@ def _service_module(package: Package, file: ServiceFile) -> str:
     ]
     infos, classes = [], []
     for service in file.services:
-        # Two underscores, as Foo.BarBaz and FooBar.Baz must not share one.
+        # Two underscores, because Foo.BarBaz and FooBar.Baz must have different constants.
         prefix = f"{names.client_method(service.name)}__" if len(file.services) > 1 else ""
         members = [(m, f"_{prefix}{m.client_name}".upper()) for m in service.methods]
         infos += [_method_info(service, method, constant) for method, constant in members]

@@ -1,7 +1,7 @@
-"""Changes descriptors: prunes them to what services need, and moves them into our namespace.
+"""Prunes descriptors to what services need, and moves them to our own namespace.
 
-Pure: descriptors in, descriptors out. Why they move: two copies of one file, or of one message,
-in protobuf's default pool crash at import, and users have livekit-protocol beside us.
+Pure: descriptors in, descriptors out. They move because two copies of the same file or message in
+protobuf's default pool crash at import, and users have livekit-protocol in the same process.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ _SYNTAX, _PACKAGE = [12], [2]
 def prune(files: FileDescriptorSet, services: Mapping[str, str]) -> FileDescriptorSet:
     """Return a set with only what some services need.
 
-    Kept are, whole, with their nested types: the messages and enums that the services' own files
-    declare, and all that those and the services' requests and responses refer to. A service's
-    own files are the file that declares it and those that this file imports and whose names go
-    on where its name ends: livekit_connector_whatsapp.proto belongs to livekit_connector.proto.
+    It keeps the messages and enums that the services' own files declare, and everything that they
+    and the services' requests and responses refer to, with all nested types. A service's own files
+    are the file that declares it and the imported files whose names continue its name:
+    livekit_connector_whatsapp.proto belongs to livekit_connector.proto.
 
     Args:
         files: a complete set.
         services: the file of each service by the service's full name.
 
     Returns:
-        The remaining files, with comments, each after those it imports. Files of google.protobuf
-        are kept as they are.
+        The remaining files, with comments, each after the files that it imports. Files of
+        google.protobuf stay as they are.
     """
     by_name = {file.name: file for file in files.file}
     types = {name: item for file in files.file for name, item in declared(file).items()}
@@ -59,22 +59,22 @@ def prune(files: FileDescriptorSet, services: Mapping[str, str]) -> FileDescript
 
 
 def relocate(files: FileDescriptorSet, package: str) -> tuple[FileDescriptorSet, list[str]]:
-    """Return a pruned set moved into the namespace of a Python package.
+    """Return a pruned set in the namespace of a Python package.
 
-    A file's path becomes the import path of its module, so that protoc's imports are right as
-    they are and messages pickle; a proto package's first part ("livekit") becomes the Python
-    package. Options that are not descriptor.proto's own, and those for other languages, go.
+    A file's path becomes the import path of its module, so that the imports that protoc writes are
+    right and messages can be pickled. The first part of a proto package ("livekit") becomes the
+    Python package. Custom options and options of files are removed.
 
     Args:
         files: what `prune` returned.
         package: the import path of the generated package.
 
     Returns:
-        The set, and the new names of the files to generate code for.
+        The set, and the new names of the files that need generated code.
     """
     result = FileDescriptorSet.FromString(files.SerializeToString())
     untyped: Any = result  # types-protobuf does not know the method
-    untyped.DiscardUnknownFields()  # custom options: nothing here knows their extensions
+    untyped.DiscardUnknownFields()  # custom options, whose extensions are not registered
     moved = [file for file in result.file if not is_well_known(file.name)]
     new_files = {f.name: f"{package.replace('.', '/')}/{file_name(f.name)}.proto" for f in moved}
     packages = {f.name: ".".join([package, *f.package.split(".")[1:]]) for f in moved}
@@ -117,7 +117,7 @@ def _roots(
 def _pruned(
     file: FileDescriptorProto, needed: set[str], homes: Mapping[str, str]
 ) -> FileDescriptorProto:
-    """Return a file with what is needed of it, its comments under their new indexes.
+    """Return a file with only what is needed, and its comments under their new indexes.
 
     Args:
         file: the file.

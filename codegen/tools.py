@@ -11,10 +11,10 @@ from .errors import CodegenError
 
 
 def run_tool(module: str, *args: object, cwd: Optional[Path] = None) -> None:
-    """Run a tool, by its module's name, with the Python that runs codegen.
+    """Run a tool as `python -m module`, with the Python that runs codegen.
 
     Raises:
-        CodegenError: the tool is not installed, or reports an error.
+        CodegenError: the tool is not installed, or it fails.
     """
     run = subprocess.run(
         [sys.executable, "-m", module, *map(str, args)],

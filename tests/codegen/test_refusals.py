@@ -134,8 +134,32 @@ def with_field(name: str) -> tuple[str, str, str]:
         pytest.param(
             (WHATSAPP, "bool wait_until_answered = 3;", "string wait_until_answered = 3;"),
             f"{CONNECTOR}: RPC livekit.Connector.ConnectWhatsAppCall: wait_field names"
-            " wait_until_answered, which is not a bool",
+            " wait_until_answered, which is not of type bool",
             id="a fact about another type",
+        ),
+        pytest.param(
+            (
+                WHATSAPP,
+                "google.protobuf.Duration ringing_timeout = 14;",
+                "bool ringing_timeout = 14;",
+            ),
+            "wait_timeout_field names ringing_timeout, which is not of type Duration",
+            id="a fact about another message",
+        ),
+        pytest.param(
+            (WHATSAPP, "  DisconnectReason disconnect_reason", "  string disconnect_reason"),
+            "required_unless names disconnect_reason, which is not of type enum",
+            id="a fact about no enum",
+        ),
+        pytest.param(
+            (TWILIO, "string room_name = 2;", "int32 room_name = 2;"),
+            "required names room_name, but its zero looks the same as a missing value",
+            id="a required number",
+        ),
+        pytest.param(
+            (WHATSAPP, "string room_name = 1;", "bytes room_name = 1;"),
+            "repeat_echo names room_name, which AcceptWhatsAppCallResponse does not have with its",
+            id="an echo of another type",
         ),
         pytest.param(
             (WHATSAPP, "USER_INITIATED = 1;", "USER_ENDED = 1;"),
@@ -187,7 +211,7 @@ PAGER = "service Pager { rpc Page(Note) returns (Note); }"
     [
         (
             {"a.proto": f"{HEAD} message Note {{}} {PAGER} service Service {{}}"},
-            "the client of Service in a.proto cannot be generated: its name is that of its base class",
+            "client of Service in a.proto cannot be generated: its name is that of its base class",
         ),
         (
             {
