@@ -90,5 +90,5 @@ clean:  ## Remove what the targets made
 
 .venv-codegen/.ready: requirements-codegen.txt
 	@$(PYTHON) -m venv .venv-codegen
-	@$(CODEGEN_PIP) -r $<
+	@$(CODEGEN_PIP) --no-deps -r $<
 	@touch $@

@@ -81,12 +81,7 @@ def compile_protos(proto_dir: Path, files: Iterable[str]) -> FileDescriptorSet:
 
 
 def generate_messages(files: FileDescriptorSet, names: Sequence[str], out: Path) -> None:
-    """Write `_pb2.py` and `_pb2.pyi` files.
-
-    Args:
-        files: a complete set of descriptors.
-        names: the files of the set to write for.
-        out: the folder that the files' names are relative to.
+    """Write `_pb2.py` and `_pb2.pyi` for the named files of a complete set of descriptors.
 
     Raises:
         CodegenError: protoc or mypy-protobuf fails.

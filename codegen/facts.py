@@ -15,7 +15,6 @@ from .errors import CodegenError
 from .overlay import Facts
 
 _DURATION = ".google.protobuf.Duration"
-_REPEATED = FieldDescriptorProto.LABEL_REPEATED
 
 
 def check_facts(
@@ -49,9 +48,11 @@ def _mistakes(
             yield f"{fact} names {name}, which {request.name} does not have"
         if wanted not in ("", _kind(fields[name])):
             yield f"{fact} names {name}, which is not of type {wanted.rpartition('.')[2]}"
+    for name, format_name in facts.get("formats", ()):
+        if not _can_be_empty(fields[name]):
+            yield f"{name} is neither a text, a list, nor a message, so it has no {format_name}"
     for name in facts.get("required", ()):
-        kind, optional = _kind(fields[name]), fields[name].HasField("oneof_index")
-        if not optional and kind not in ("list", "string", "bytes") and kind[0] != ".":
+        if not (_can_be_empty(fields[name]) or fields[name].HasField("oneof_index")):
             yield (
                 f"required names {name}, but its zero looks the same as a missing value: list it"
                 " in no_default"
@@ -77,13 +78,19 @@ def _named_fields(facts: Facts) -> Iterator[tuple[str, str, str]]:
         yield from ((fact, name, "") for name in facts.get(fact, ()))
     for name, enum_field, _ in facts.get("required_unless", ()):
         yield from (("required_unless", name, ""), ("required_unless", enum_field, "enum"))
-    yield from (("formats", name, "string") for name, _ in facts.get("formats", ()))
+    yield from (("formats", name, "") for name, _ in facts.get("formats", ()))
     for fact, wanted in (("wait_field", "bool"), ("wait_timeout_field", _DURATION)):
         if fact in facts:
             yield fact, facts[fact], wanted
 
 
 def _kind(field: FieldDescriptorProto) -> str:
-    if field.label == _REPEATED:
+    if field.label == field.LABEL_REPEATED:
         return "list"
     return "enum" if field.type == field.TYPE_ENUM else type_name(field)
+
+
+def _can_be_empty(field: FieldDescriptorProto) -> bool:
+    """Return True for text, bytes, lists and messages: numbers and enums have zero instead."""
+    kind = _kind(field)
+    return kind in ("list", "string", "bytes") or kind.startswith(".")

@@ -65,10 +65,6 @@ def relocate(files: FileDescriptorSet, package: str) -> tuple[FileDescriptorSet,
     right and messages can be pickled. The first part of a proto package ("livekit") becomes the
     Python package. Custom options and options of files are removed.
 
-    Args:
-        files: what `prune` returned.
-        package: the import path of the generated package.
-
     Returns:
         The set, and the new names of the files that need generated code.
     """

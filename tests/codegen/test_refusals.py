@@ -157,6 +157,15 @@ def with_field(name: str) -> tuple[str, str, str]:
             id="a required number",
         ),
         pytest.param(
+            (
+                WHATSAPP,
+                "string whatsapp_cloud_api_version = 13",
+                "uint32 whatsapp_cloud_api_version = 13",
+            ),
+            "whatsapp_cloud_api_version is neither a text, a list, nor a message",
+            id="a format of a number",
+        ),
+        pytest.param(
             (WHATSAPP, "string room_name = 1;", "bytes room_name = 1;"),
             "repeat_echo names room_name, which AcceptWhatsAppCallResponse does not have with its",
             id="an echo of another type",
