@@ -231,7 +231,7 @@ class _Builder:
             gives = f"codegen/overlay.toml gives {name}"
             message = self.messages.get(f".{name}")
             if message is not None:
-                for field in set(marks).difference(f.name for f in message.item.field):
+                for field in sorted(set(marks).difference(f.name for f in message.item.field)):
                     raise CodegenError(
                         f"{message.file.name}: {gives}.{field} a sensitivity, but there is no such"
                         " field"

@@ -38,7 +38,7 @@ class Overlay:
             CodegenError: an RPC has no entry or no grant, or an entry has no RPC.
         """
         entries = self.methods.get(service, {})
-        for rpc in set(entries).difference(rpcs):
+        for rpc in sorted(set(entries).difference(rpcs)):
             raise CodegenError(
                 f"{file} has no RPC {service}.{rpc}: remove its entry from {_OVERLAY}"
             )

@@ -122,6 +122,6 @@ def test_it_works(odd: Path) -> None:
     asked, noted, refusal, methods, doc = json.loads(use(odd, USE))
     assert asked == ["livekit.Foo/BarBaz", 'dict: "d"\nby_land: "a"\nsure: false\nkind: HARD\n']
     assert noted == ["livekit.FooBar/Baz", 'text: "t"\n']
-    assert refusal == "by_land and by_sea exclude each other: pass one of them"
+    assert refusal == "pass by_land or by_sea, not both"
     assert methods == ["livekit.Foo/BarBaz", "livekit.FooBar/Baz", "livekit.FooBar/List"]
     assert "by_land: The street. Mutually exclusive with by_sea." in doc

@@ -55,7 +55,7 @@ ENTRY = 'complete = ["shop.Tills"]\n[methods."shop.Tills".Pay]\ngrant = "room_cr
         ),
         ("", GRANTS + 'bad = "roomCreate"', "the claims bad must be a list of tables"),
         ("", GRANTS + 'bad = [{ nam = "x" }]', "bad: each must have a name"),
-        (ENTRY + 'formats = { a = "phone" }', GRANTS, "formats: 'phone' is not one of cloud_api"),
+        (ENTRY + 'formats = { a = "phone" }', GRANTS, "formats: 'phone' is not one of agents,"),
         (ENTRY + 'repeat_done = ["gone"]', GRANTS, "repeat_done: 'gone' is not one of aborted,"),
         ("", GRANTS + 'bad = [{ name = "x", fields = "y" }]', "bad: key: 'fields' is not one of"),
         ("", GRANTS + "bad = [{ name = 1 }]", "bad: name must be a str"),
