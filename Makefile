@@ -1,19 +1,13 @@
 # Everything a developer runs. Environments are made on first use: .venv for the package, its tests
-# and its checks, .venv-codegen for the generator, whose pinned tools have wheels for 3.9 to 3.12.
+# and its checks, .venv-codegen for the generator, whose tools need a protobuf of their own.
 
 PYTHON ?= python3
-FITS = import sys; sys.exit(not (3, 9) <= sys.version_info < (3, 13))
-CODEGEN_PYTHON_BIN ?= $(firstword $(foreach p,python3.12 python3.11 python3.10 python3.9 python3,\
-	$(shell $(p) -c '$(FITS)' 2>/dev/null && echo $(p))))
-CODEGEN_PYTHON_BIN := $(CODEGEN_PYTHON_BIN)
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 CODEGEN_PYTHON := .venv-codegen/bin/python
 CODEGEN_PIP := $(CODEGEN_PYTHON) -m pip install -qq --disable-pip-version-check
 LIVEKIT_PROTOCOL ?= 1.1.29
-# The protobuf that reads published descriptors: newer than the generator's own, as theirs may be.
-READABLE := 'protobuf<7'
 # Tests with these marks need programs that are not Python packages: `make test-all` runs them.
 APART := redis or browser or node or nginx
 
@@ -27,14 +21,8 @@ help:  ## Print the targets
 demo: .venv/.package  ## Place, connect and end a WhatsApp call against the emulator
 	@$(BIN)/python examples/demo.py
 
-ifneq ($(CODEGEN_PYTHON_BIN),)
 test: .venv/.dev .venv-codegen/.ready  ## Run the tests
 	@CODEGEN_PYTHON=$(CODEGEN_PYTHON) $(BIN)/pytest --no-header -m "not ($(APART))"
-else
-test: .venv/.dev
-	@echo "*** NO PYTHON 3.9 TO 3.12 FOUND: the tests of the generator are left out." >&2
-	@$(BIN)/pytest --no-header -m "not ($(APART) or codegen)"
-endif
 
 example: .venv/.dev  ## Run the example site with the emulator (needs redis-server)
 	@$(BIN)/python examples/site/run.py
@@ -64,14 +52,14 @@ codegen: .venv-codegen/.ready  ## Regenerate the code [PROTO_DIR= SERVICES= OUT=
 check-codegen: .venv-codegen/.ready  ## Fail with a diff if the generated code is not what codegen writes
 	@$(CODEGEN_PYTHON) -m codegen --check
 
-protos: .venv/.package .venv-codegen/.ready  ## Print a release's protos to build/protos-VERSION [LIVEKIT_PROTOCOL=]
-	@$(PIP) --upgrade --no-deps --target build/livekit-protocol \
-		livekit-protocol==$(LIVEKIT_PROTOCOL) $(READABLE)
+protos: .venv-codegen/.ready  ## Print a release's protos to build/protos-VERSION [LIVEKIT_PROTOCOL=]
+	@$(CODEGEN_PIP) --upgrade --no-deps --target build/livekit-protocol \
+		livekit-protocol==$(LIVEKIT_PROTOCOL)
 	@PYTHONPATH=build/livekit-protocol $(CODEGEN_PYTHON) -m codegen.printer \
 		--out build/protos-$(LIVEKIT_PROTOCOL)
 
-check-upstream: .venv/.package .venv-codegen/.ready  ## Compare proto/ with the newest livekit-protocol
-	@$(PIP) --upgrade --no-deps --target build/livekit-protocol livekit-protocol $(READABLE)
+check-upstream: .venv-codegen/.ready  ## Compare proto/ with the newest livekit-protocol
+	@$(CODEGEN_PIP) --upgrade --no-deps --target build/livekit-protocol livekit-protocol
 	@PYTHONPATH=build/livekit-protocol $(CODEGEN_PYTHON) -m codegen.upstream
 
 matrix: .venv/.dev  ## Run tox: Python 3.9 to 3.13, lowest dependencies, livekit-protocol beside us
@@ -101,8 +89,6 @@ clean:  ## Remove what the targets made
 	@touch $@
 
 .venv-codegen/.ready: requirements-codegen.txt
-	@test -n "$(CODEGEN_PYTHON_BIN)" || { echo "codegen needs Python 3.9 to 3.12 (its pinned tools have no\
-	 wheels for others); name one with CODEGEN_PYTHON_BIN=/path/to/python3.12" >&2; exit 1; }
-	@$(CODEGEN_PYTHON_BIN) -m venv .venv-codegen
-	@$(CODEGEN_PIP) -r $<
+	@$(PYTHON) -m venv .venv-codegen
+	@$(CODEGEN_PIP) --no-deps -r $<
 	@touch $@

@@ -1,5 +1,5 @@
-"""Turns the protos into the package's generated code; used at build time only.
+"""Generates the package's code from the protos, at build time.
 
-Data flows one way: compile -> rewrite -> (overlay, names) -> model -> render -> write. The steps
-between compile and write are pure. `python -m codegen --help` lists the options.
+Data flows one way: compile -> rewrite -> model (with overlay, facts, names) -> render -> finish ->
+write. The steps from rewrite to render are pure. `python -m codegen --help` lists the options.
 """

@@ -8,15 +8,15 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Optional
+from typing import Callable, Optional
 
 from . import overlay
 from .compile import compile_protos, files_of_services, generate_messages
 from .errors import CodegenError
+from .finish import finish_message, finish_stub, format_folder
 from .model import Package, build
 from .names import is_import_path
-from .options import with_custom_options
-from .render import GENERATED, finish_stub, render
+from .render import GENERATED, render
 from .rewrite import prune, relocate
 from .write import differences, read_tree, replace
 
@@ -24,12 +24,7 @@ _OUT = Path("livekit_connector_sync", "_gen")
 
 
 def import_path_of(folder: Path) -> str:
-    """Return the path that Python imports a folder by, given where packages begin on disk.
-
-    Args:
-        folder: the folder, which need not exist; its parents up to the first without an
-            `__init__.py` are packages.
-    """
+    """Return the import path of a folder; its parents that have an `__init__.py` are packages."""
     parts = [folder.name]
     parent = folder.parent
     while (parent / "__init__.py").exists():
@@ -43,39 +38,31 @@ def generate(
 ) -> Package:
     """Write the generated package into an empty folder.
 
-    Args:
-        proto_dir: the folder of the protos.
-        services: the services, by simple or full name.
-        overlay_dir: the folder of overlay.toml and grants.toml.
-        import_path: how the package will be imported.
-        out: the empty folder.
-
     Raises:
-        CodegenError: something is wrong with the protos, the overlay or the names.
+        CodegenError: the protos, the overlay, or a name cannot be used.
     """
     files = files_of_services(proto_dir, services)
-    compiled = with_custom_options(compile_protos(proto_dir, sorted(set(files.values()))))
-    pruned = prune(compiled, files)
+    pruned = prune(compile_protos(proto_dir, files.values()), files)
     package = build(pruned, import_path, overlay.load(overlay_dir))
-    texts = render(package)
+    for name, text in render(package).items():
+        (out / name).write_bytes(text.encode())
+    format_folder(out, import_path)
     relocated, to_generate = relocate(pruned, import_path)
     with tempfile.TemporaryDirectory() as scratch:
         generate_messages(relocated, to_generate, Path(scratch))
         for name, content in read_tree(Path(scratch, *import_path.split("."))).items():
-            text = content.decode()
-            texts[name] = finish_stub(text) if name.endswith(".pyi") else text
-    for name, text in texts.items():
-        (out / name).write_bytes(text.encode())
+            finish = finish_stub if name.endswith(".pyi") else finish_message
+            (out / name).write_bytes(finish(content.decode()).encode())
     return package
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do what the command line asks; return the exit code."""
+    """Generate or check as the arguments say; return the exit code."""
     out = args.out.resolve()
     if not args.proto_dir.is_dir():
         raise CodegenError(f"--proto-dir {args.proto_dir} is not a folder")
     if out == _OUT.resolve() and "Connector" not in [s.rpartition(".")[2] for s in args.service]:
-        raise CodegenError(f"{_OUT} is our own client's: name another folder with --out")
+        raise CodegenError(f"{_OUT} is for the Connector: name another folder with --out")
     import_path = args.package or import_path_of(out)
     if not is_import_path(import_path):
         raise CodegenError(f"{import_path} cannot be imported: name the package with --package")
@@ -83,19 +70,7 @@ def run(args: argparse.Namespace) -> int:
         generate, args.proto_dir, args.service, args.overlay_dir, import_path
     )
     if args.check:
-        with tempfile.TemporaryDirectory() as scratch:
-            generate_into(Path(scratch))
-            diff = differences(read_tree(out), read_tree(Path(scratch)), str(args.out))
-        if diff:
-            print(diff)
-            print(
-                f"codegen: {args.out} differs from what {args.proto_dir} generates:"
-                " run `make codegen`",
-                file=sys.stderr,
-            )
-            return 1
-        print(f"{args.out} is what {args.proto_dir} generates")
-        return 0
+        return check(out, str(args.out), generate_into)
     packages: list[Package] = []
     replace(out, GENERATED, lambda folder: packages.append(generate_into(folder)))
     clients = [f"{s.name}Client" for file in packages[0].files for s in file.services]
@@ -104,33 +79,32 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def check(out: Path, name: str, generate_into: Callable[[Path], Package]) -> int:
+    """Print how a folder differs from newly generated code; return the exit code."""
+    with tempfile.TemporaryDirectory() as scratch:
+        generate_into(Path(scratch))
+        diff = differences(read_tree(out), read_tree(Path(scratch)), name)
+    if diff:
+        print(diff)
+        print(f"codegen: {name} is not up to date: run `make codegen`", file=sys.stderr)
+        return 1
+    print(f"{name} is up to date")
+    return 0
+
+
 def main(argv: Optional[Sequence[str]] = None) -> int:
-    """Run codegen; return the exit code: 0, 1 for a --check that differs, 2 for an error."""
+    """Run codegen; return the exit code: 0, 1 if --check finds differences, 2 for an error."""
     parser = argparse.ArgumentParser(prog="python -m codegen", description=__doc__)
-    parser.add_argument(
-        "--proto-dir", type=Path, default=Path("proto"), help="the protos (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--service",
-        action="append",
-        metavar="NAME",
-        help="a service to generate, by simple or full name; repeatable (default: Connector)",
-    )
-    parser.add_argument(
-        "--out", type=Path, default=_OUT, help="the folder to replace (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--overlay-dir",
-        type=Path,
-        default=Path(__file__).parent,
-        help="the folder of overlay.toml and grants.toml (default: codegen's own)",
-    )
-    parser.add_argument(
-        "--package", help="how the folder is imported (default: as its place on disk says)"
-    )
-    parser.add_argument(
-        "--check", action="store_true", help="write nothing; fail with a diff if --out is stale"
-    )
+    option = functools.partial(parser.add_argument, metavar="NAME")
+    folder = functools.partial(parser.add_argument, metavar="FOLDER", type=Path)
+    folder("--proto-dir", default=Path("proto"), help="the protos; default: %(default)s")
+    option("--service", action="append", help="a service, repeatable; default: Connector")
+    folder("--out", default=_OUT, help="the folder to replace; default: %(default)s")
+    tables = "the folder of overlay.toml and grants.toml; default: %(default)s"
+    folder("--overlay-dir", default=Path(__file__).parent, help=tables)
+    option("--package", help="how the folder is imported; default: from its place on disk")
+    check = "write nothing; print a diff and exit with 1 if --out is not up to date"
+    parser.add_argument("--check", action="store_true", help=check)
     args = parser.parse_args(argv)
     args.service = args.service or ["Connector"]
     try:

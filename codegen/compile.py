@@ -1,13 +1,8 @@
-"""Runs protoc: .proto files to descriptors, and descriptors to message classes with stubs.
-
-The tools are those of requirements-codegen.txt, in the environment that runs this.
-"""
+"""Runs protoc, from .proto files to descriptors, and from descriptors to messages with stubs."""
 
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 import sysconfig
 import tempfile
 from collections.abc import Iterable, Sequence
@@ -15,9 +10,9 @@ from pathlib import Path
 
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
+from .descriptors import with_custom_options
 from .errors import CodegenError
-
-__all__ = ["compile_protos", "declared_services", "files_of_services", "generate_messages"]
+from .tools import run_tool
 
 _NO_CODE = re.compile(r"//[^\n]*|/\*.*?\*/|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'", re.DOTALL)
 _PACKAGE = re.compile(r"(?<![\w.])package\s+([\w.]+)\s*;")
@@ -27,11 +22,8 @@ _SERVICE = re.compile(r"(?<![\w.])service\s+(\w+)\s*\{")
 def declared_services(text: str) -> list[str]:
     """Return the full names of the services that a .proto file declares.
 
-    Reads the text without compiling it: a folder may hold files that do not compile and that
-    nobody asked for, such as those under rpc/ in livekit/protocol.
-
-    Args:
-        text: the file's content.
+    This does not compile the file: a folder may contain files that do not compile and are not
+    needed, such as those under rpc/ in livekit/protocol.
     """
     bare = _NO_CODE.sub(" ", text)
     package = _PACKAGE.search(bare)
@@ -47,10 +39,10 @@ def files_of_services(proto_dir: Path, wanted: Iterable[str]) -> dict[str, str]:
         wanted: services, by full name ("livekit.Connector") or simple name ("Connector").
 
     Returns:
-        The file of each service by the service's full name, in the order wanted.
+        The file of each service, by the service's full name.
 
     Raises:
-        CodegenError: a service is declared nowhere, or in several files.
+        CodegenError: no file declares a service, or several do.
     """
     found: dict[str, list[str]] = {}
     for path in sorted(proto_dir.rglob("*.proto")):
@@ -69,63 +61,40 @@ def files_of_services(proto_dir: Path, wanted: Iterable[str]) -> dict[str, str]:
     return result
 
 
-def compile_protos(proto_dir: Path, files: Sequence[str]) -> FileDescriptorSet:
-    """Return the descriptors of .proto files and of all that they import, with comments.
-
-    Args:
-        proto_dir: the folder that imports are relative to.
-        files: the files, relative to the folder.
+def compile_protos(proto_dir: Path, files: Iterable[str]) -> FileDescriptorSet:
+    """Return the descriptors of files of a folder and of their imports, with comments.
 
     Raises:
-        CodegenError: protoc refuses a file; its message has file and line.
+        CodegenError: protoc rejects a file; the text has the file and the line.
     """
     with tempfile.TemporaryDirectory() as scratch:
         target = Path(scratch, "protos.binpb")
-        _protoc(
+        run_tool(
+            "grpc_tools.protoc",
             f"--proto_path={proto_dir}",
             "--include_imports",
             "--include_source_info",
             f"--descriptor_set_out={target}",
-            *files,
+            *sorted(set(files)),
         )
-        return FileDescriptorSet.FromString(target.read_bytes())
+        return with_custom_options(FileDescriptorSet.FromString(target.read_bytes()))
 
 
 def generate_messages(files: FileDescriptorSet, names: Sequence[str], out: Path) -> None:
-    """Write `_pb2.py` and `_pb2.pyi` files.
-
-    Args:
-        files: a complete set of descriptors.
-        names: the files of the set to write for.
-        out: the folder that the files' names are relative to.
+    """Write `_pb2.py` and `_pb2.pyi` for the named files of a complete set of descriptors.
 
     Raises:
-        CodegenError: protoc or mypy-protobuf refuses.
+        CodegenError: protoc or mypy-protobuf fails.
     """
     plugin = Path(sysconfig.get_path("scripts"), "protoc-gen-mypy")
     with tempfile.TemporaryDirectory() as scratch:
         source = Path(scratch, "protos.binpb")
         source.write_bytes(files.SerializeToString(deterministic=True))
-        _protoc(
+        run_tool(
+            "grpc_tools.protoc",
             f"--descriptor_set_in={source}",
             f"--plugin=protoc-gen-mypy={plugin}",
             f"--python_out={out}",
             f"--mypy_out=quiet:{out}",
             *names,
         )
-
-
-def _protoc(*args: str) -> None:
-    run = subprocess.run(
-        [sys.executable, "-m", "grpc_tools.protoc", *args],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-        errors="replace",
-    )
-    if run.returncode != 0:
-        if "No module named" in run.stdout and "grpc_tools" in run.stdout:
-            raise CodegenError(
-                f"{sys.executable} has no grpcio-tools: install requirements-codegen.txt"
-            )
-        raise CodegenError("protoc: " + "; ".join(run.stdout.strip().splitlines()))

@@ -1,12 +1,10 @@
-"""The one error of the code generator."""
+"""The error of the code generator."""
 
 from __future__ import annotations
 
-__all__ = ["CodegenError"]
-
 
 class CodegenError(Exception):
-    """Something in the protos, the overlay or the arguments that a person has to change.
+    """The protos, the overlay, or the arguments need a change.
 
-    Its text is one line that names the file and the RPC, field or argument.
+    The text is one line that names the file and the RPC, field, or argument.
     """

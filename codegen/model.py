@@ -1,48 +1,28 @@
 """What the generated code says, as plain values: descriptors and overlay in, dataclasses out.
 
-Pure. Everything that can be wrong with names is refused here, before a file is written.
+Pure. Names that cannot be generated are rejected here, before a file is written.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Optional, Union
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Optional
 
 from google.protobuf.descriptor_pb2 import (
     DescriptorProto,
-    EnumDescriptorProto,
     FieldDescriptorProto,
     FileDescriptorProto,
     FileDescriptorSet,
-    MethodDescriptorProto,
     ServiceDescriptorProto,
 )
 
 from . import names
+from .descriptors import Declared, absolute, declared, enums_of, is_well_known, messages_of
 from .errors import CodegenError
-from .overlay import MethodFacts, Overlay, check_facts
+from .facts import check_facts
+from .overlay import Facts, Overlay
 
-__all__ = [
-    "Constant",
-    "Enum",
-    "EnumType",
-    "Field",
-    "MapType",
-    "Message",
-    "MessageType",
-    "Method",
-    "Package",
-    "RepeatedType",
-    "ScalarType",
-    "Service",
-    "ServiceFile",
-    "SingularType",
-    "build",
-]
-
-_WELL_KNOWN = "google/protobuf/"
-_SENSITIVITY = "logger.sensitivity"
 _KIND = FieldDescriptorProto
 _SCALARS = {
     _KIND.TYPE_BOOL: "bool",
@@ -51,91 +31,50 @@ _SCALARS = {
     _KIND.TYPE_FLOAT: "float",
     _KIND.TYPE_STRING: "str",
 }
+# Names in the package's flat namespace that are not the protos'.
+_OWN_EXPORTS = ("ProtoEnum", "annotations", "enums", "mark_sensitive")
 
 
 @dataclass(frozen=True)
-class ScalarType:
-    """A number, text, bytes or bool, by its Python type: "str"."""
+class FieldType:
+    """What a field holds."""
 
-    name: str
-
-
-@dataclass(frozen=True)
-class MessageType:
-    """A message's class.
-
-    Args:
-        full_name: the name in the protos, "livekit.SessionDescription".
-        package: where the module is imported from, "livekit_connector_sync._gen".
-        module: the module, "livekit_rtc_pb2".
-        path: the class in the module, dotted if nested.
-    """
-
-    full_name: str
-    package: str
-    module: str
-    path: str
-
-
-@dataclass(frozen=True)
-class EnumType:
-    """An enum: its class of protobuf's, as MessageType has it, and the plain one in enums.py."""
-
-    package: str
-    module: str
-    path: str
-    export: str
-    constants: tuple[str, ...]
-
-
-SingularType = Union[ScalarType, MessageType, EnumType]
-
-
-@dataclass(frozen=True)
-class RepeatedType:
-    """A list."""
-
-    item: SingularType
-
-
-@dataclass(frozen=True)
-class MapType:
-    """A mapping."""
-
-    key: ScalarType
-    value: SingularType
+    python: str  # one value's type, as generated code names it: "str", "livekit_rtc_pb2.Room"
+    full_name: str = ""  # a message's or enum's name in the protos, ".livekit.Room"
+    enum: str = ""  # an enum's name in enums.py; google.protobuf's enums have none
+    constants: tuple[str, ...] = ()  # of an enum
+    repeated: bool = False
+    key: str = ""  # the type of a map's keys
 
 
 @dataclass(frozen=True)
 class Field:
-    """A field of a message; `excludes` are the others of its oneof."""
+    """A field of a message."""
 
     name: str
     doc: str
-    type: Union[SingularType, RepeatedType, MapType]
-    excludes: tuple[str, ...] = ()
-    deprecated: bool = False
+    type: FieldType
+    excludes: tuple[str, ...]  # the others of its oneof
+    deprecated: bool
 
 
 @dataclass(frozen=True)
 class Message:
-    """A message.
+    """A message."""
 
-    Args:
-        type: its class.
-        export: its name in the package's flat namespace, dotted if nested.
-        doc: its comment.
-        fields: its fields.
-        secret: its fields that must never be shown.
-        pii: its fields with personal data.
-    """
-
-    type: MessageType
-    export: str
+    full_name: str  # in the protos, ".livekit.Room.Kind"
+    module: str  # of its class
+    path: str  # of its class in the module, dotted if nested
+    export: str  # its name in the package's flat namespace, dotted if nested
     doc: str
     fields: tuple[Field, ...]
-    secret: tuple[str, ...]
-    pii: tuple[str, ...]
+    secret: tuple[str, ...]  # fields that must never be shown
+    pii: tuple[str, ...]  # fields with personal data
+
+    @property
+    def python(self) -> str:
+        """Its class, as generated code names it."""
+        return f"{self.module}.{self.path}"
 
 
 @dataclass(frozen=True)
@@ -149,7 +88,7 @@ class Constant:
 
 @dataclass(frozen=True)
 class Enum:
-    """An enum under its name in the package's flat namespace."""
+    """An enum; `name` is the one in the package's flat namespace."""
 
     name: str
     full_name: str
@@ -159,16 +98,16 @@ class Enum:
 
 @dataclass(frozen=True)
 class Method:
-    """An RPC; `secret_fields` are those of its request's that hold a secret, however deep."""
+    """An RPC."""
 
     name: str
     client_name: str
     doc: str
     request: Message
     response: Message
-    facts: MethodFacts
-    secret_fields: tuple[str, ...] = ()
-    deprecated: bool = False
+    facts: Facts
+    secret_fields: tuple[str, ...]  # of the request: those that hold a secret, however deep
+    deprecated: bool
 
 
 @dataclass(frozen=True)
@@ -195,18 +134,14 @@ class Package:
     """A package to generate."""
 
     import_path: str
+    modules: tuple[str, ...]  # of all messages and enums, google.protobuf's included
     files: tuple[ServiceFile, ...]
     messages: tuple[Message, ...]
     enums: tuple[Enum, ...]
 
 
 def build(files: FileDescriptorSet, import_path: str, overlay: Overlay) -> Package:
-    """Return the model of a package.
-
-    Args:
-        files: what `rewrite.prune` returned, custom options readable.
-        import_path: the package's import path.
-        overlay: the facts about RPCs.
+    """Return the model of a package, given what `rewrite.prune` returned.
 
     Raises:
         CodegenError: something in the protos cannot be generated, or the overlay does not fit.
@@ -215,321 +150,238 @@ def build(files: FileDescriptorSet, import_path: str, overlay: Overlay) -> Packa
 
 
 class _Builder:
-    """Holds what is looked up by name while the descriptors are walked."""
+    """Looks things up by name while it turns descriptors into the model."""
 
     def __init__(self, files: FileDescriptorSet, import_path: str, overlay: Overlay) -> None:
         self.import_path = import_path
         self.overlay = overlay
-        self.files = [file for file in files.file if not file.name.startswith(_WELL_KNOWN)]
-        self.descriptors: dict[str, tuple[FileDescriptorProto, DescriptorProto, str]] = {}
-        self.enum_descriptors: dict[str, tuple[FileDescriptorProto, EnumDescriptorProto, str]] = {}
-        self.comments: dict[str, Mapping[tuple[int, ...], str]] = {}
-        self.paths: dict[str, tuple[int, ...]] = {}
-        for file in files.file:
-            self.comments[file.name] = _comments(file)
-            prefix = f".{file.package}." if file.package else "."
-            for full, message, path in _walk(file.message_type, prefix, (4,)):
-                self.descriptors[full] = (file, message, full[len(prefix) :])
-                self.paths[full] = path
-                for i, enum in enumerate(message.enum_type):
-                    name = f"{full}.{enum.name}"
-                    self.enum_descriptors[name] = (file, enum, name[len(prefix) :])
-                    self.paths[name] = (*path, 4, i)
-            for i, enum in enumerate(file.enum_type):
-                name = prefix + enum.name
-                self.enum_descriptors[name] = (file, enum, enum.name)
-                self.paths[name] = (5, i)
+        self.files = [file for file in files.file if not is_well_known(file.name)]
+        self.modules = tuple(
+            f"{'google.protobuf' if is_well_known(file.name) else import_path}.{_module(file)}"
+            for file in files.file
+        )
+        self.messages = {m.full_name: m for file in files.file for m in messages_of(file)}
+        self.enums = {e.full_name: e for file in files.file for e in enums_of(file)}
+        self.comments = {file.name: _comments(file) for file in self.files}
         self._check_files()
         self.exports = self._exports()
 
     def package(self) -> Package:
         self._check_sensitivity()
+        own = {file.name for file in self.files}
         return Package(
             import_path=self.import_path,
+            modules=self.modules,
             files=tuple(self._service_file(file) for file in self.files if file.service),
             messages=tuple(
-                self._message(name)
-                for name, (file, message, _) in self.descriptors.items()
-                if not file.name.startswith(_WELL_KNOWN) and not message.options.map_entry
+                self._message(message)
+                for message in self.messages.values()
+                if message.file.name in own and not message.item.options.map_entry
             ),
-            enums=tuple(
-                self._enum(name)
-                for name, (file, _, _) in self.enum_descriptors.items()
-                if not file.name.startswith(_WELL_KNOWN)
-            ),
+            enums=tuple(self._enum(name) for name, e in self.enums.items() if e.file.name in own),
         )
 
     def _check_files(self) -> None:
-        """Refuse files that the runtime does not read as they say, or Python cannot import."""
+        """Reject files that are not proto3 or that Python cannot import."""
         modules: dict[str, str] = {}
         for file in self.files:
             if file.syntax != "proto3":
-                raise CodegenError(f"{file.name} is not proto3: nothing else can be generated")
+                raise CodegenError(f"{file.name}: only proto3 is supported")
             module = names.file_name(file.name)
-            reason = names.unusable_module(module)
-            if reason:
-                raise CodegenError(f"{file.name}: the module's name {module} is {reason}")
+            if not module.isidentifier():
+                raise CodegenError(
+                    f"{file.name}: the module's name {module} is not a Python identifier"
+                )
             other = modules.setdefault(module, file.name)
             if other != file.name:
                 raise CodegenError(f"{other} and {file.name} would both be the module {module}")
 
     def _exports(self) -> dict[str, str]:
-        """Return the exported names of top-level messages and of all enums.
+        """Return the exported names of top-level messages and of all enums, by full name.
 
         Raises:
-            CodegenError: the flat namespace cannot have one of them.
+            CodegenError: a name is taken or not possible.
         """
-        own = ("ProtoEnum", "annotations", "enums", "mark_sensitive")
-        owners = {name: [f"the package's own {name}"] for name in own}
+        entries: list[tuple[tuple[str, ...], str, str]]
+        entries = [((name,), "", f"the package's own {name}") for name in _OWN_EXPORTS]
         for file in self.files:
             for service in file.service:
                 for kind in ("Client", "Servicer", "Stub"):
                     words = f"{kind.lower()} of {service.name} in {file.name}"
-                    reason = names.unusable_service_class(service.name + kind)
-                    if reason:
-                        raise CodegenError(f"the {words} cannot be generated: its name is {reason}")
-                    owners.setdefault(service.name + kind, []).append(words)
-        paths = {}
-        for kind, found in (("message", self.descriptors), ("enum", self.enum_descriptors)):
-            for name, (file, _, path) in found.items():
-                reason = names.unusable_class(path)
-                if reason:
-                    raise CodegenError(
-                        f"{file.name}: {kind} {path} cannot be generated: its name is {reason}"
-                    )
-                nested = kind == "message" and "." in path
-                if not nested and not file.name.startswith(_WELL_KNOWN):
-                    inside = [part.title() for part in file.package.split(".")[1:]]
-                    paths[name] = ((*inside, *path.split(".")), f"{kind} {path} in {file.name}")
-        exports = names.export_names((path for path, _ in paths.values()), owners)
-        for export_path, words in paths.values():
-            owners.setdefault(exports[export_path], []).append(words)
-        for name, users in owners.items():
-            if len(users) > 1:
-                raise CodegenError(f"{' and '.join(users)} would both be exported as {name}")
-        return {name: exports[export_path] for name, (export_path, _) in paths.items()}
+                    names.check_name("service class", service.name + kind, f"the {words}")
+                    entries.append(((service.name + kind,), "", words))
+            outer = [part.title() for part in file.package.split(".")[1:]]
+            for full_name, found in declared(file).items():
+                kind = "message" if full_name in self.messages else "enum"
+                names.check_name("class", found.path, f"{file.name}: {kind} {found.path}")
+                if kind == "enum" or "." not in found.path:
+                    path = (*outer, *found.path.split("."))
+                    entries.append((path, full_name, f"{kind} {found.path} in {file.name}"))
+        exports = names.export_names(path for path, _, _ in entries)
+        owners: dict[str, str] = {}
+        for path, _, words in entries:
+            other = owners.setdefault(exports[path], words)
+            if other != words:
+                raise CodegenError(f"{other} and {words} would both be exported as {exports[path]}")
+        return {full_name: exports[path] for path, full_name, _ in entries if full_name}
 
     def _check_sensitivity(self) -> None:
-        for message, marks in self.overlay.sensitivity.items():
-            if f".{message}" not in self.descriptors:
-                if self.overlay.complete <= self._services():
+        generated = {absolute(file, s.name)[1:] for file in self.files for s in file.service}
+        for name, marks in self.overlay.sensitivity.items():
+            gives = f"codegen/overlay.toml gives {name}"
+            message = self.messages.get(f".{name}")
+            if message is not None:
+                for field in sorted(set(marks).difference(f.name for f in message.item.field)):
                     raise CodegenError(
-                        f"codegen/overlay.toml gives {message} a sensitivity, but there is no"
-                        " such message"
+                        f"{message.file.name}: {gives}.{field} a sensitivity, but there is no such"
+                        " field"
                     )
-                continue  # it belongs to a service that is not generated here
-            file, descriptor, _ = self.descriptors[f".{message}"]
-            for field in marks:
-                if field not in [f.name for f in descriptor.field]:
-                    raise CodegenError(
-                        f"{file.name}: codegen/overlay.toml gives {message}.{field} a"
-                        " sensitivity, but there is no such field"
-                    )
-
-    def _services(self) -> set[str]:
-        return {
-            f"{file.package}.{service.name}" if file.package else service.name
-            for file in self.files
-            for service in file.service
-        }
+            elif self.overlay.complete <= generated:  # else it may be another service's
+                raise CodegenError(f"{gives} a sensitivity, but there is no such message")
 
     def _service_file(self, file: FileDescriptorProto) -> ServiceFile:
-        base = names.file_name(file.name)
-        return ServiceFile(
-            name=file.name,
-            module=f"{base}_twirp",
-            services=tuple(self._service(file, i, s) for i, s in enumerate(file.service)),
-        )
+        services = tuple(self._service(file, i, s) for i, s in enumerate(file.service))
+        return ServiceFile(file.name, f"{names.file_name(file.name)}_twirp", services)
 
     def _service(
         self, file: FileDescriptorProto, index: int, service: ServiceDescriptorProto
     ) -> Service:
-        full_name = f"{file.package}.{service.name}" if file.package else service.name
-        rpcs = [method.name for method in service.method]
-        self.overlay.check_entries(file.name, full_name, rpcs)
-        by_client_name: dict[str, str] = {}
-        for rpc in rpcs:
-            other = by_client_name.setdefault(names.client_method(rpc), rpc)
-            if other != rpc:
-                raise CodegenError(
-                    f"{file.name}: RPCs {service.name}.{other} and {service.name}.{rpc} would both"
-                    f" be the method {names.client_method(rpc)}"
-                )
-        return Service(
-            name=service.name,
-            full_name=full_name,
-            doc=self._doc(file, (6, index)),
-            methods=tuple(
-                self._method(file, full_name, method, (6, index, 2, i))
-                for i, method in enumerate(service.method)
-            ),
-        )
+        full_name = absolute(file, service.name)[1:]
+        self._check_rpcs(file, service)
+        facts = self.overlay.facts(file.name, full_name, [rpc.name for rpc in service.method])
+        methods = []
+        for i, rpc in enumerate(service.method):
+            request, response = self.messages[rpc.input_type], self.messages[rpc.output_type]
+            where = f"{file.name}: RPC {full_name}.{rpc.name}"
+            check_facts(where, facts[rpc.name], request.item, response.item, self.enums)
+            method = Method(
+                name=rpc.name,
+                client_name=names.client_method(rpc.name),
+                doc=self._doc(file, (6, index, 2, i)),
+                request=self._message(request),
+                response=self._message(response),
+                facts=facts[rpc.name],
+                secret_fields=self._secret_fields(rpc.input_type),
+                deprecated=rpc.options.deprecated,
+            )
+            methods.append(method)
+        return Service(service.name, full_name, self._doc(file, (6, index)), tuple(methods))
 
-    def _method(
-        self,
-        file: FileDescriptorProto,
-        service: str,
-        method: MethodDescriptorProto,
-        path: tuple[int, ...],
-    ) -> Method:
-        where = f"{file.name}: RPC {service}.{method.name}"
-        if method.client_streaming or method.server_streaming:
-            raise CodegenError(f"{where} is streaming, which Twirp does not have")
-        client_name = names.client_method(method.name)
-        reason = names.unusable_rpc(method.name) or names.unusable_method(client_name)
-        if reason:
-            raise CodegenError(f"{where} cannot be generated: its name is {reason}")
-        request = self.descriptors[method.input_type][1]
-        response = self.descriptors[method.output_type][1]
-        for field in request.field:
-            reason = names.unusable_field(field.name)
-            if reason:
+    def _check_rpcs(self, file: FileDescriptorProto, service: ServiceDescriptorProto) -> None:
+        """Reject RPCs that cannot be generated."""
+        methods: dict[str, str] = {}
+        for rpc in service.method:
+            where = f"{file.name}: RPC {absolute(file, service.name)[1:]}.{rpc.name}"
+            if rpc.client_streaming or rpc.server_streaming:
+                raise CodegenError(f"{where} is streaming, which Twirp does not support")
+            method = names.client_method(rpc.name)
+            names.check_name("RPC", rpc.name, where)
+            names.check_name("method", method, where)
+            request = self.messages[rpc.input_type]
+            for field in request.item.field:
+                names.check_name("field", field.name, where, f"field {request.path}.{field.name}")
+            if method in methods:
                 raise CodegenError(
-                    f"{where} cannot be generated: field {request.name}.{field.name} is {reason}"
+                    f"{file.name}: RPCs {service.name}.{methods[method]} and"
+                    f" {service.name}.{rpc.name} would both be the method {method}"
                 )
-        facts = self.overlay.facts(file.name, service, method.name)
-        enums = {name: enum for name, (_, enum, _) in self.enum_descriptors.items()}
-        check_facts(where, facts, request, response, enums)
-        return Method(
-            name=method.name,
-            client_name=client_name,
-            doc=self._doc(file, path),
-            request=self._message(method.input_type),
-            response=self._message(method.output_type),
-            facts=facts,
-            secret_fields=self._secret_fields(method.input_type, ()),
-            deprecated=method.options.deprecated,
-        )
+            methods[method] = rpc.name
 
-    def _message(self, name: str) -> Message:
-        file, message, _ = self.descriptors[name]
-        path = self.paths[name]
-        marks = {f.name: _sensitivity(f) for f in message.field}
-        marks.update(self.overlay.sensitivity.get(name[1:], {}))
+    def _message(self, message: Declared[DescriptorProto]) -> Message:
+        marks = self._marks(message)
+        top, dot, nested = message.path.partition(".")
         return Message(
-            type=self._message_type(name),
-            export=self._message_export(name),
-            doc=self._doc(file, path),
+            full_name=message.full_name,
+            module=_module(message.file),
+            path=message.path,
+            export=self.exports.get(message.top, top) + dot + nested,
+            doc=self._doc(message.file, message.location),
             fields=tuple(
                 Field(
                     name=field.name,
-                    doc=self._doc(file, (*path, 2, i)),
+                    doc=self._doc(message.file, (*message.location, 2, i)),
                     type=self._field_type(field),
-                    excludes=_excludes(message, field),
+                    excludes=_excludes(message.item, field),
                     deprecated=field.options.deprecated,
                 )
-                for i, field in enumerate(message.field)
+                for i, field in enumerate(message.item.field)
             ),
             secret=tuple(name for name, mark in marks.items() if mark == "SECRET"),
             pii=tuple(name for name, mark in marks.items() if mark == "PII"),
         )
 
-    def _secret_fields(self, name: str, outer: tuple[str, ...]) -> tuple[str, ...]:
-        """Return the fields of a message that hold a secret, themselves or in a message of theirs.
+    def _marks(self, message: Declared[DescriptorProto]) -> dict[str, Optional[str]]:
+        """Return the sensitivity of a message's fields, by name."""
+        marks = {field.name: _sensitivity(field) for field in message.item.field}
+        return {**marks, **self.overlay.sensitivity.get(message.full_name[1:], {})}
+
+    def _secret_fields(self, name: str, outer: frozenset[str] = frozenset()) -> tuple[str, ...]:
+        """Return the fields of a message that are secret or contain a secret.
 
         Args:
             name: the message.
-            outer: the messages that it is in, as messages may hold themselves.
+            outer: the messages that contain it, because messages may contain themselves.
         """
-        secret = self._message(name).secret
-        return tuple(
-            field.name
-            for field in self.descriptors[name][1].field
-            if field.name in secret
-            or (
-                field.type == _KIND.TYPE_MESSAGE
-                and field.type_name not in outer
-                and self._secret_fields(field.type_name, (*outer, name))
-            )
-        )
-
-    def _message_export(self, name: str) -> str:
-        file, _, path = self.descriptors[name]
-        if file.name.startswith(_WELL_KNOWN):
-            return ""
-        top, dot, nested = path.partition(".")
-        return self.exports[f"{name[: -len(path)]}{top}"] + dot + nested
+        marks = self._marks(self.messages[name])
+        inner = {
+            field.name: self._secret_fields(field.type_name, outer | {name})
+            for field in self.messages[name].item.field
+            if field.type == _KIND.TYPE_MESSAGE and field.type_name not in outer
+        }
+        return tuple(f for f, mark in marks.items() if mark == "SECRET" or inner.get(f))
 
     def _enum(self, name: str) -> Enum:
-        file, enum, path = self.enum_descriptors[name]
-        for value in enum.value:
-            reason = names.unusable_constant(value.name)
-            if reason:
-                raise CodegenError(
-                    f"{file.name}: {path}.{value.name} cannot be generated: its name is {reason}"
-                )
-        return Enum(
-            name=self.exports[name],
-            full_name=name[1:],
-            doc=self._doc(file, self.paths[name]),
-            constants=tuple(
-                Constant(value.name, value.number, self._doc(file, (*self.paths[name], 2, i)))
-                for i, value in enumerate(enum.value)
-            ),
-        )
+        enum = self.enums[name]
+        constants = []
+        for i, value in enumerate(enum.item.value):
+            where = f"{enum.file.name}: {enum.path}.{value.name}"
+            names.check_name("constant", value.name, where)
+            doc = self._doc(enum.file, (*enum.location, 2, i))
+            constants.append(Constant(value.name, value.number, doc))
+        doc = self._doc(enum.file, enum.location)
+        return Enum(self.exports[name], name[1:], doc, tuple(constants))
 
-    def _field_type(
-        self, field: FieldDescriptorProto
-    ) -> Union[SingularType, RepeatedType, MapType]:
-        if field.label != _KIND.LABEL_REPEATED:
-            return self._singular_type(field)
+    def _field_type(self, field: FieldDescriptorProto) -> FieldType:
+        repeated = field.label == _KIND.LABEL_REPEATED
+        name = field.type_name
         if field.type == _KIND.TYPE_MESSAGE:
-            message = self.descriptors[field.type_name][1]
-            if message.options.map_entry:
-                key, value = message.field
-                return MapType(ScalarType(_scalar(key)), self._singular_type(value))
-        return RepeatedType(self._singular_type(field))
-
-    def _singular_type(self, field: FieldDescriptorProto) -> SingularType:
-        if field.type == _KIND.TYPE_MESSAGE:
-            return self._message_type(field.type_name)
+            message = self.messages[name]
+            if message.item.options.map_entry:
+                key, value = message.item.field
+                return replace(self._field_type(value), key=_scalar(key))
+            return FieldType(f"{_module(message.file)}.{message.path}", name, repeated=repeated)
         if field.type == _KIND.TYPE_ENUM:
-            file, enum, path = self.enum_descriptors[field.type_name]
-            package, module = self._module(file)
-            constants = tuple(value.name for value in enum.value)
-            return EnumType(package, module, path, self.exports.get(field.type_name, ""), constants)
-        return ScalarType(_scalar(field))
+            enum = self.enums[name]
+            return FieldType(
+                python=f"{_module(enum.file)}.{enum.path}.ValueType",
+                full_name=name,
+                enum=self.exports.get(name, ""),
+                constants=tuple(value.name for value in enum.item.value),
+                repeated=repeated,
+            )
+        return FieldType(_scalar(field), repeated=repeated)
 
-    def _message_type(self, name: str) -> MessageType:
-        file, _, path = self.descriptors[name]
-        package, module = self._module(file)
-        return MessageType(name[1:], package, module, path)
-
-    def _module(self, file: FileDescriptorProto) -> tuple[str, str]:
-        if file.name.startswith(_WELL_KNOWN):
-            return "google.protobuf", f"{names.file_name(file.name[len(_WELL_KNOWN) :])}_pb2"
-        return self.import_path, f"{names.file_name(file.name)}_pb2"
-
-    def _doc(self, file: FileDescriptorProto, path: tuple[int, ...]) -> str:
-        # google.protobuf's comments explain its JSON form and its helpers: nothing for us.
-        if file.name.startswith(_WELL_KNOWN):
-            return ""
-        return self.comments[file.name].get(path, "")
+    def _doc(self, file: FileDescriptorProto, location: tuple[int, ...]) -> str:
+        # The comments of google.protobuf explain its JSON form and its helpers: leave them out.
+        return self.comments.get(file.name, {}).get(location, "")
 
 
-def _walk(
-    messages: Iterable[DescriptorProto], prefix: str, path: tuple[int, ...]
-) -> Iterator[tuple[str, DescriptorProto, tuple[int, ...]]]:
-    for i, message in enumerate(messages):
-        full = prefix + message.name
-        yield full, message, (*path, i)
-        yield from _walk(message.nested_type, f"{full}.", (*path, i, 3))
+def _module(file: FileDescriptorProto) -> str:
+    path = file.name.rpartition("/")[2] if is_well_known(file.name) else file.name
+    return f"{names.file_name(path)}_pb2"
 
 
 def _comments(file: FileDescriptorProto) -> Mapping[tuple[int, ...], str]:
-    """Return the comment before or behind each element, by the element's path in the file."""
-    return {
-        tuple(location.path): "\n\n".join(texts)
-        for location in file.source_code_info.location
-        for texts in [
-            [
-                "\n".join(line.strip() for line in comment.strip().splitlines())
-                for comment in (location.leading_comments, location.trailing_comments)
-                if comment.strip()
-            ]
+    """Return the comments of each element, by its location."""
+    comments = {}
+    for location in file.source_code_info.location:
+        texts = [
+            "\n".join(line.strip() for line in comment.strip().splitlines())
+            for comment in (location.leading_comments, location.trailing_comments)
+            if comment.strip()
         ]
-        if texts
-    }
+        comments[tuple(location.path)] = "\n\n".join(texts)
+    return comments
 
 
 def _excludes(message: DescriptorProto, field: FieldDescriptorProto) -> tuple[str, ...]:
@@ -545,6 +397,6 @@ def _scalar(field: FieldDescriptorProto) -> str:
 
 def _sensitivity(field: FieldDescriptorProto) -> Optional[str]:
     for option, value in field.options.ListFields():
-        if option.full_name == _SENSITIVITY and option.enum_type is not None:
+        if option.full_name == "logger.sensitivity" and option.enum_type is not None:
             return str(option.enum_type.values_by_number[value].name)[len("SENSITIVITY_") :]
     return None

@@ -1,38 +1,32 @@
-"""How things are called in the generated code, and which names it cannot have."""
+"""The names in the generated code, and the names that it cannot have."""
 
 from __future__ import annotations
 
 import keyword
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-__all__ = [
-    "CALL_OPTIONS",
-    "client_method",
-    "default_json_name",
-    "export_names",
-    "file_name",
-    "is_import_path",
-    "unusable_class",
-    "unusable_constant",
-    "unusable_field",
-    "unusable_method",
-    "unusable_module",
-    "unusable_rpc",
-    "unusable_service_class",
-]
+from .errors import CodegenError
 
-# Words that the official SDK writes as one, where the rule for capitals would make two.
+# Words that the official SDK writes as one; the rule for capitals would make two.
 _BRANDS = {"WhatsApp": "Whatsapp"}
 
-CALL_OPTIONS = ("request", "timeout", "retry", "extra_headers")
-"""The parameters that every client method has beside the request's fields."""
-_CLIENT_ATTRIBUTES = ("close", "channel", "from_channel")
-_TYPES = ("bool", "bytes", "float", "int", "str")  # which the methods behind it are typed with
-_BASES = ("ServiceClient",)
-_SERVICER_ATTRIBUTES = ("METHODS", "unimplemented")
 _ENUM_ATTRIBUTES = ("mro", "name", "value", "Name", "Value", "keys", "values", "items", *dir(int))
+_TYPES = ("bool", "bytes", "float", "int", "str")  # annotations of the methods that follow
+_METHOD_ARGUMENTS = ("self", "_fields", "request", "timeout", "retry", "extra_headers")
+# Names that a kind of thing cannot have, and why.
+_TAKEN: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "class": {},
+    "service class": {"that of its base class": ("ServiceClient",)},
+    "RPC": {"an attribute of the servicer": ("METHODS", "unimplemented")},
+    "method": {
+        "an attribute of the client": ("close", "channel", "from_channel"),
+        "a Python type": _TYPES,
+    },
+    "field": {"an argument of the method": _METHOD_ARGUMENTS},
+    "constant": {"an attribute of the enum": _ENUM_ATTRIBUTES},
+}
 
 
 def client_method(rpc: str) -> str:
@@ -43,18 +37,8 @@ def client_method(rpc: str) -> str:
     return re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", words).lower()
 
 
-def default_json_name(field: str) -> str:
-    """Return the JSON name that protoc gives a field unless the proto says another."""
-    head, *rest = field.split("_")
-    return head + "".join(word[:1].upper() + word[1:] for word in rest)
-
-
 def file_name(proto: str) -> str:
-    """Return the name, without suffix, of a .proto file in the one folder of a package.
-
-    Args:
-        proto: the file's path, such as "agent/livekit_agent_session.proto".
-    """
+    """Return the flat name of a .proto file: agent/session.proto is agent_session."""
     return re.sub(r"[/.-]", "_", proto[: -len(".proto")])
 
 
@@ -63,76 +47,43 @@ def is_import_path(text: str) -> bool:
     return all(part.isidentifier() and not keyword.iskeyword(part) for part in text.split("."))
 
 
-def export_names(
-    paths: Iterable[tuple[str, ...]], taken: Iterable[str]
-) -> dict[tuple[str, ...], str]:
-    """Give messages and enums names in a package's flat namespace.
+def export_names(paths: Iterable[tuple[str, ...]]) -> dict[tuple[str, ...], str]:
+    """Return names in a package's flat namespace, by path.
 
-    Each goes by its simple name. Where that is another's too, the names of what it is in stand
-    before it, as many as it takes: Request in message Dial is DialRequest.
+    Each has its simple name. If another has the same, the names of what it is nested in come
+    before it, as many as needed: Request in message Dial is DialRequest. Names that no prefix can
+    distinguish stay equal.
 
     Args:
-        paths: the names of what each is in, from the outside in, and its own.
-        taken: names that others have already.
-
-    Returns:
-        The names by path. Those that no prefix can tell apart stay equal.
+        paths: the names of what each is nested in, from the outside in, and its own.
     """
-    paths = sorted(paths)
-    others = Counter(list(taken))
-    depth = dict.fromkeys(paths, 1)
+    depth = dict.fromkeys(sorted(paths), 1)
     while True:
-        names = {path: "".join(path[-depth[path] :]) for path in paths}
-        uses = Counter(names.values()) + others
-        shared = [p for p in paths if uses[names[p]] > 1 and depth[p] < len(p)]
+        names = {path: "".join(path[-depth[path] :]) for path in depth}
+        uses = Counter(names.values())
+        shared = [p for p in depth if uses[names[p]] > 1 and depth[p] < len(p)]
         if not shared:
             return names
         for path in shared:
             depth[path] += 1
 
 
-def unusable_module(module: str) -> str:
-    """Say why no module can have a name; empty if one can."""
-    return "" if module.isidentifier() else "no Python identifier"
+def check_name(kind: str, name: str, what: str, subject: str = "its name") -> None:
+    """Reject a name that the generated code cannot have.
 
+    Args:
+        kind: a key of _TAKEN.
+        name: the name; dotted for a nested class.
+        what: what cannot be generated, for the error.
+        subject: what the error calls the name.
 
-def unusable_class(path: str) -> str:
-    """Say why there can be no class of a dotted name; empty if there can."""
-    return "a Python keyword" if any(map(keyword.iskeyword, path.split("."))) else ""
-
-
-def unusable_service_class(name: str) -> str:
-    """Say why no stub, servicer or client can have a name; empty if one can."""
-    return "that of its base" if name in _BASES else ""
-
-
-def unusable_rpc(rpc: str) -> str:
-    """Say why no stub or servicer can have an RPC's name; empty if they can."""
-    return _unusable(rpc, _SERVICER_ATTRIBUTES, "a name of the servicer's own") or _hidden(rpc)
-
-
-def unusable_method(method: str) -> str:
-    """Say why no client can have a method of this name; empty if it can."""
-    reason = _unusable(method, _CLIENT_ATTRIBUTES, "a name of the client's own")
-    return reason or _unusable(method, _TYPES, "a Python type")
-
-
-def unusable_field(field: str) -> str:
-    """Say why no client method can have a parameter of this name; empty if it can."""
-    return _unusable(field, ("self", "_fields", *CALL_OPTIONS), "a name of the method's own")
-
-
-def unusable_constant(constant: str) -> str:
-    """Say why no Python enum can have a member of this name; empty if it can."""
-    reason = _unusable(constant, _ENUM_ATTRIBUTES, "a name of the enum's own")
-    return reason or _hidden(constant)
-
-
-def _unusable(name: str, taken: Iterable[str], reason: str) -> str:
-    if keyword.iskeyword(name):
-        return "a Python keyword"
-    return reason if name in taken else ""
-
-
-def _hidden(name: str) -> str:
-    return "hidden by its underscore" if name.startswith("_") else ""
+    Raises:
+        CodegenError: the name is taken, starts with an underscore, or is a keyword.
+    """
+    reasons = [reason for reason, taken in _TAKEN[kind].items() if name in taken]
+    if any(map(keyword.iskeyword, name.split("."))):
+        reasons = ["a Python keyword"]
+    elif kind in ("RPC", "constant") and name.startswith("_"):
+        reasons = ["private, because it starts with an underscore"]
+    if reasons:
+        raise CodegenError(f"{what} cannot be generated: {subject} is {reasons[0]}")

@@ -1,7 +1,7 @@
 """Prints the descriptors of a published livekit-protocol as .proto files.
 
-Its wheels hold no .proto files, and no library turns descriptors back into text. Comments are not
-in published wheels, so the result has none.
+Its wheels contain no .proto files, and no library turns descriptors back into text. Published
+descriptors have no comments, so the result has none.
 
     python -m codegen.printer --out build/protos [--package livekit.protocol]
 """
@@ -26,25 +26,15 @@ from google.protobuf.descriptor_pb2 import (
     ServiceDescriptorProto,
 )
 
+from .descriptors import default_json_name, type_name, with_custom_options
 from .errors import CodegenError
-from .names import default_json_name
-from .options import with_custom_options
-
-__all__ = ["installed_files", "main", "print_file"]
-
-_INDENT = "  "
-_MAX_FIELD = 536870912
-_MAX_ENUM = 2147483647
 
 
 def installed_files(package: str) -> FileDescriptorSet:
-    """Return the descriptors of all generated modules of an installed package.
+    """Return the descriptors of all generated modules of a package, such as "livekit.protocol".
 
-    Args:
-        package: the package's import path, such as "livekit.protocol".
-
-    Returns:
-        The files and all that they import, each after those it imports.
+    The set contains the files and everything that they import, each after the files it imports.
+    Custom options are readable.
 
     Raises:
         CodegenError: the package cannot be imported or holds no generated module.
@@ -59,50 +49,65 @@ def installed_files(package: str) -> FileDescriptorSet:
     files = [file for file in found if isinstance(file, descriptor.FileDescriptor)]
     if not files:
         raise CodegenError(f"{package} has no modules generated from protos")
-    result = FileDescriptorSet()
-    done: set[str] = set()
+    result: dict[str, FileDescriptorProto] = {}
 
     def add(file: descriptor.FileDescriptor) -> None:
-        if file.name not in done:
-            done.add(file.name)
+        if file.name not in result:
             for dependency in file.dependencies:
                 add(dependency)
-            result.file.add().ParseFromString(file.serialized_pb)
+            result[file.name] = FileDescriptorProto.FromString(file.serialized_pb)
 
     for file in sorted(files, key=lambda file: file.name):
         add(file)
-    return result
+    return with_custom_options(FileDescriptorSet(file=result.values()))
 
 
 def print_file(file: FileDescriptorProto) -> str:
-    """Return a file's descriptor as .proto text.
-
-    Args:
-        file: a proto3 file, from a set that went through `with_custom_options`.
+    """Return a file of `installed_files` as .proto text.
 
     Raises:
         CodegenError: the file is not proto3.
     """
     if file.syntax != "proto3":
-        raise CodegenError(f"{file.name} is not proto3: the printer knows nothing else")
-    blocks = [['syntax = "proto3";'], [f"package {file.package};"] if file.package else []]
-    blocks.append(
-        [
-            f'import {"public " if i in file.public_dependency else ""}"{name}";'
-            for i, name in enumerate(file.dependency)
-        ]
-    )
-    blocks.append([f"option {text};" for text in _options(file.options)])
-    blocks += [list(_extend(file.extension))] if file.extension else []
-    blocks += [list(_service(service)) for service in file.service]
-    blocks += [list(_enum(enum)) for enum in file.enum_type]
-    blocks += [list(_message(message)) for message in file.message_type]
-    return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
+        raise CodegenError(f"{file.name}: only proto3 is supported")
+    public = [i in file.public_dependency for i in range(len(file.dependency))]
+    imports = [f"{'public ' * p}{_quoted(name)}" for p, name in zip(public, file.dependency)]
+    blocks: list[Iterable[str]] = [['syntax = "proto3";']]
+    blocks += [[f"package {file.package};"]] if file.package else []
+    blocks += [[f"import {name};" for name in imports], _option_lines(file)]
+    blocks += [_extensions(file)]
+    blocks += [_service(service) for service in file.service]
+    blocks += [_enum(enum) for enum in file.enum_type]
+    blocks += [_message(message) for message in file.message_type]
+    texts = ["\n".join(block) for block in blocks]
+    return "\n\n".join(text for text in texts if text) + "\n"
+
+
+def option_texts(options: Any) -> list[str]:
+    """Return the options that are set, as "deprecated = true"."""
+    texts = []
+    for field, value in options.ListFields():
+        if field.name != "map_entry" or field.is_extension:
+            name = f"({field.full_name})" if field.is_extension else field.name
+            values = value if isinstance(value, MutableSequence) else [value]
+            texts += [f"{name} = {_value(field, item)}" for item in values]
+    return texts
+
+
+def field_type(message: DescriptorProto, field: FieldDescriptorProto) -> str:
+    """Return a field's type with its label: "repeated string", or "map<string, .livekit.Room>"."""
+    if field.label != FieldDescriptorProto.LABEL_REPEATED:
+        return type_name(field)
+    name = field.type_name.rpartition(".")[2]
+    for entry in message.nested_type:
+        if entry.name == name and entry.options.map_entry:
+            return f"map<{type_name(entry.field[0])}, {type_name(entry.field[1])}>"
+    return f"repeated {type_name(field)}"
 
 
 def _block(head: str, body: Iterable[str]) -> Iterator[str]:
     yield f"{head} {{"
-    yield from (f"{_INDENT}{line}" for line in body)
+    yield from (f"  {line}" for line in body)
     yield "}"
 
 
@@ -111,122 +116,93 @@ def _message(message: DescriptorProto) -> Iterator[str]:
 
 
 def _message_body(message: DescriptorProto) -> Iterator[str]:
-    yield from (f"option {text};" for text in _options(message.options))
-    yield from _reserved(message, _MAX_FIELD, 1)
+    yield from _option_lines(message)
+    yield from _reserved(message, last=-1, maximum=2**29 - 1)
     for enum in message.enum_type:
         yield from _enum(enum)
     # protoc adds a map's entry type where it meets the field, so fields and nested messages must
     # come in the order that gives the same list again.
-    entries = {n.name: n for n in message.nested_type if n.options.map_entry}
     fields = list(message.field)
     for nested in message.nested_type:
         if nested.options.map_entry:
-            end = 1 + next(
-                i for i, f in enumerate(fields) if f.type_name.rpartition(".")[2] == nested.name
-            )
-            yield from _fields(message, fields[:end], entries)
+            names = [field.type_name.rpartition(".")[2] for field in fields]
+            end = names.index(nested.name) + 1
+            yield from _fields(message, fields[:end])
             del fields[:end]
         else:
             yield from _message(nested)
-    yield from _fields(message, fields, entries)
-    if message.extension:
-        yield from _extend(message.extension)
+    yield from _fields(message, fields)
+    yield from _extensions(message)
 
 
-def _fields(
-    message: DescriptorProto,
-    fields: list[FieldDescriptorProto],
-    entries: dict[str, DescriptorProto],
-) -> Iterator[str]:
-    printed: set[int] = set()
-    for field in fields:
-        if not field.HasField("oneof_index") or field.proto3_optional:
-            yield _field(field, entries)
-        elif field.oneof_index not in printed:
-            printed.add(field.oneof_index)
-            members = [
-                f
-                for f in fields
-                if f.HasField("oneof_index") and f.oneof_index == field.oneof_index
-            ]
-            oneof = message.oneof_decl[field.oneof_index]
-            body = [f"option {text};" for text in _options(oneof.options)]
-            yield from _block(f"oneof {oneof.name}", body + [_field(f, entries) for f in members])
+def _fields(message: DescriptorProto, fields: list[FieldDescriptorProto]) -> Iterator[str]:
+    groups: dict[int, list[str]] = {}  # the fields of each oneof, those outside one by themselves
+    for position, field in enumerate(fields):
+        alone = not field.HasField("oneof_index") or field.proto3_optional
+        key = -1 - position if alone else field.oneof_index
+        groups.setdefault(key, []).append(_field(message, field))
+    for key, lines in groups.items():
+        if key < 0:
+            yield from lines
+        else:
+            oneof = message.oneof_decl[key]
+            yield from _block(f"oneof {oneof.name}", [*_option_lines(oneof), *lines])
 
 
-def _field(field: FieldDescriptorProto, entries: dict[str, DescriptorProto]) -> str:
-    entry = entries.get(field.type_name.rpartition(".")[2])
-    if entry is not None and field.label == FieldDescriptorProto.LABEL_REPEATED:
-        kind = f"map<{_type(entry.field[0])}, {_type(entry.field[1])}>"
-    elif field.label == FieldDescriptorProto.LABEL_REPEATED:
-        kind = f"repeated {_type(field)}"
-    elif field.proto3_optional:
-        kind = f"optional {_type(field)}"
-    else:
-        kind = _type(field)
-    options = _options(field.options)
+def _field(message: DescriptorProto, field: FieldDescriptorProto) -> str:
+    options = option_texts(field.options)
     if field.json_name not in ("", default_json_name(field.name)):
-        options = [f"json_name = {_quoted(field.json_name)}", *options]
+        options.insert(0, f"json_name = {_quoted(field.json_name)}")
+    kind = "optional " * field.proto3_optional + field_type(message, field)
     return f"{kind} {field.name} = {field.number}{_bracketed(options)};"
 
 
-def _type(field: FieldDescriptorProto) -> str:
-    if field.type_name:
-        return field.type_name
-    return FieldDescriptorProto.Type.Name(field.type)[len("TYPE_") :].lower()
-
-
-def _extend(extensions: Iterable[FieldDescriptorProto]) -> Iterator[str]:
-    by_extendee: dict[str, list[FieldDescriptorProto]] = {}
-    for extension in extensions:
-        by_extendee.setdefault(extension.extendee, []).append(extension)
-    for extendee, fields in by_extendee.items():
-        yield from _block(f"extend {extendee}", [_field(field, {}) for field in fields])
+def _extensions(owner: Union[DescriptorProto, FileDescriptorProto]) -> Iterator[str]:
+    by_extendee: dict[str, list[str]] = {}
+    for extension in owner.extension:
+        by_extendee.setdefault(extension.extendee, []).append(_field(DescriptorProto(), extension))
+    for extendee, lines in by_extendee.items():
+        yield from _block(f"extend {extendee}", lines)
 
 
 def _enum(enum: EnumDescriptorProto) -> Iterator[str]:
-    body = [f"option {text};" for text in _options(enum.options)]
-    body += _reserved(enum, _MAX_ENUM, 0)
-    body += [f"{v.name} = {v.number}{_bracketed(_options(v.options))};" for v in enum.value]
+    body = _option_lines(enum)
+    body += _reserved(enum, last=0, maximum=2**31 - 1)
+    for value in enum.value:
+        body.append(f"{value.name} = {value.number}{_bracketed(option_texts(value.options))};")
     return _block(f"enum {enum.name}", body)
 
 
 def _reserved(
-    owner: Union[DescriptorProto, EnumDescriptorProto], maximum: int, exclusive: int
+    owner: Union[DescriptorProto, EnumDescriptorProto], last: int, maximum: int
 ) -> Iterator[str]:
-    ranges = [(r.start, r.end - exclusive) for r in owner.reserved_range]
-    for start, end in ranges:
-        last = "max" if end + exclusive == maximum else str(end)
-        yield f"reserved {start};" if start == end else f"reserved {start} to {last};"
+    """Yield what is reserved; the last number of a range is its end plus `last`."""
+    for numbers in owner.reserved_range:
+        start, end = numbers.start, numbers.end + last
+        until = "max" if end == maximum else str(end)
+        yield f"reserved {start};" if start == end else f"reserved {start} to {until};"
     if owner.reserved_name:
         yield f"reserved {', '.join(_quoted(name) for name in owner.reserved_name)};"
 
 
 def _service(service: ServiceDescriptorProto) -> Iterator[str]:
-    body = [f"option {text};" for text in _options(service.options)]
+    body = _option_lines(service)
     for method in service.method:
-        request = f"{'stream ' if method.client_streaming else ''}{method.input_type}"
-        response = f"{'stream ' if method.server_streaming else ''}{method.output_type}"
-        options = [f"option {text};" for text in _options(method.options)]
+        request = "stream " * method.client_streaming + method.input_type
+        response = "stream " * method.server_streaming + method.output_type
         head = f"rpc {method.name}({request}) returns ({response})"
         # Braces with nothing in them count as options that are set.
-        body += _block(head, options) if method.HasField("options") else [f"{head};"]
+        options = _block(head, _option_lines(method))
+        body += options if method.HasField("options") else [f"{head};"]
     return _block(f"service {service.name}", body)
+
+
+def _option_lines(element: Any) -> list[str]:
+    return [f"option {text};" for text in option_texts(element.options)]
 
 
 def _bracketed(options: list[str]) -> str:
     return f" [{', '.join(options)}]" if options else ""
-
-
-def _options(options: Any) -> list[str]:
-    texts = []
-    for field, value in options.ListFields():
-        if field.name == "map_entry" and not field.is_extension:
-            continue
-        name = f"({field.full_name})" if field.is_extension else field.name
-        values = value if isinstance(value, MutableSequence) else [value]
-        texts += [f"{name} = {_value(field, item)}" for item in values]
-    return texts
 
 
 def _value(field: descriptor.FieldDescriptor, value: Any) -> str:
@@ -255,7 +231,7 @@ def main(argv: Optional[list[str]] = None) -> int:
     parser.add_argument("--out", required=True, type=Path, help="folder to write into")
     args = parser.parse_args(argv)
     try:
-        files = with_custom_options(installed_files(args.package)).file
+        files = installed_files(args.package).file
         texts = {f.name: print_file(f) for f in files if not f.name.startswith("google/")}
     except CodegenError as error:
         print(f"codegen: error: {error}", file=sys.stderr)

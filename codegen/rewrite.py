@@ -1,97 +1,83 @@
-"""Changes descriptors: prunes them to what services need, and moves them into our namespace.
+"""Prunes descriptors to what services need, and moves them to our own namespace.
 
-Pure: descriptors in, descriptors out. Why they move: two copies of one file, or of one message,
-in protobuf's default pool crash at import, and users have livekit-protocol beside us.
+Pure: descriptors in, descriptors out. They move because two copies of the same file or message in
+protobuf's default pool crash at import, and users have livekit-protocol in the same process.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
-from typing import Any, Optional
+from typing import Any, cast
 
-from google.protobuf.descriptor_pb2 import (
-    DescriptorProto,
-    FileDescriptorProto,
-    FileDescriptorSet,
-    SourceCodeInfo,
-)
+from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 
-from .names import default_json_name, file_name
+from .descriptors import absolute, declared, default_json_name, is_well_known, messages_of
+from .names import file_name
 
-__all__ = ["prune", "relocate"]
-
-_WELL_KNOWN = "google/protobuf/"
-_SHARED_PACKAGE = "google.protobuf"
-# Fields of FileDescriptorProto, as source locations number them.
-_PACKAGE, _MESSAGES, _ENUMS, _SERVICES, _SYNTAX = 2, 4, 5, 6, 12
+# The lists of a FileDescriptorProto that are pruned, by their numbers in source locations.
+_PRUNED = {4: "message_type", 5: "enum_type", 6: "service"}
+_SYNTAX, _PACKAGE = [12], [2]
 
 
 def prune(files: FileDescriptorSet, services: Mapping[str, str]) -> FileDescriptorSet:
     """Return a set with only what some services need.
 
-    Kept are, whole, with their nested types: the messages and enums that the services' own files
-    declare, and all that those and the services' requests and responses refer to. A service's
-    own files are the file that declares it and those that this file imports and whose names go
-    on where its name ends: livekit_connector_whatsapp.proto belongs to livekit_connector.proto.
+    It keeps the messages and enums that the services' own files declare, and everything that they
+    and the services' requests and responses refer to, with all nested types. A service's own files
+    are the file that declares it and the imported files whose names continue its name:
+    livekit_connector_whatsapp.proto belongs to livekit_connector.proto.
 
     Args:
         files: a complete set.
         services: the file of each service by the service's full name.
 
     Returns:
-        The remaining files, with comments, each after those it imports. Files of google.protobuf
-        are kept as they are.
+        The remaining files, with comments, each after the files that it imports. Files of
+        google.protobuf stay as they are.
     """
     by_name = {file.name: file for file in files.file}
-    home = {name: file.name for file in files.file for name in _declared(file)}
-    types = {name: item for file in files.file for name, item in _top_level(file)}
-    needed: set[str] = set()
+    types = {name: item for file in files.file for name, item in declared(file).items()}
+    references: dict[str, set[str]] = {}
+    for message in (m for file in files.file for m in messages_of(file)):
+        names = {field.type_name for field in message.item.field if field.type_name}
+        references.setdefault(message.top, set()).update(names)
+    needed = {f".{service}" for service in services}
     waiting = [name for s, f in services.items() for name in _roots(by_name, s, f)]
     while waiting:
-        name = _outermost(waiting.pop(), types)
-        if name not in needed and not home[name].startswith(_WELL_KNOWN):
+        name = types[waiting.pop()].top
+        if name not in needed:
             needed.add(name)
-            message = types[name]
-            if message is not None:
-                waiting += _references(message)
-    kept = {
-        file.name: pruned
-        for file in files.file
-        for pruned in [_pruned(file, needed, services, home, types)]
-        if pruned is not None
-    }
-    for name in _well_known_imports(kept.values(), by_name):
-        kept[name] = by_name[name]
+            waiting += references.get(name, ())
+    homes = {name: item.file.name for name, item in types.items()}
     result = type(files)()
-    result.file.extend(kept[file.name] for file in files.file if file.name in kept)
+    for file in files.file:
+        pruned = file if is_well_known(file.name) else _pruned(file, needed, homes)
+        if pruned.message_type or pruned.enum_type or pruned.service:
+            result.file.append(pruned)
     return result
 
 
 def relocate(files: FileDescriptorSet, package: str) -> tuple[FileDescriptorSet, list[str]]:
-    """Return a pruned set moved into the namespace of a Python package.
+    """Return a pruned set in the namespace of a Python package.
 
-    A file's path becomes the import path of its module, so that protoc's imports are right as
-    they are and messages pickle; a proto package's first part ("livekit") becomes the Python
-    package. Options that are not descriptor.proto's own, and those for other languages, go.
-
-    Args:
-        files: what `prune` returned.
-        package: the import path of the generated package.
+    A file's path becomes the import path of its module, so that the imports that protoc writes are
+    right and messages can be pickled. The first part of a proto package ("livekit") becomes the
+    Python package. Custom options and options of files are removed.
 
     Returns:
-        The set, and the new names of the files to generate code for.
+        The set, and the new names of the files that need generated code.
     """
     result = FileDescriptorSet.FromString(files.SerializeToString())
     untyped: Any = result  # types-protobuf does not know the method
-    untyped.DiscardUnknownFields()  # custom options: nothing here knows their extensions
-    moved = [file for file in result.file if not file.name.startswith(_WELL_KNOWN)]
+    untyped.DiscardUnknownFields()  # custom options, whose extensions are not registered
+    moved = [file for file in result.file if not is_well_known(file.name)]
     new_files = {f.name: f"{package.replace('.', '/')}/{file_name(f.name)}.proto" for f in moved}
     packages = {f.name: ".".join([package, *f.package.split(".")[1:]]) for f in moved}
     new_types = {
-        f".{name}": f".{packages[file.name]}.{name[len(_joined(file.package, '')) :]}"
+        name: f".{packages[file.name]}.{item.path}"
         for file in moved
-        for name in _declared(file)
+        for name, item in declared(file).items()
     }
     for file in moved:
         file.package = packages[file.name]
@@ -100,8 +86,9 @@ def relocate(files: FileDescriptorSet, package: str) -> tuple[FileDescriptorSet,
         dependencies = [new_files.get(name, name) for name in file.dependency]
         del file.dependency[:]
         file.dependency.extend(dependencies)
-        for message in file.message_type:
-            _rename_types(message, new_types)
+        for field in (field for message in messages_of(file) for field in message.item.field):
+            if field.type_name:
+                field.type_name = new_types.get(field.type_name, field.type_name)
         for service in file.service:
             for method in service.method:
                 method.input_type = new_types.get(method.input_type, method.input_type)
@@ -116,146 +103,50 @@ def _roots(
     stem = PurePosixPath(declared_in).with_suffix("").as_posix()
     own = [name for name in file.dependency if name.startswith(f"{stem}_")]
     for name in [declared_in, *own]:
-        yield from (top for top, _ in _top_level(files[name]))
+        yield from declared(files[name])
     for service in file.service:
-        if _joined(file.package, service.name) == service_name:
+        if absolute(file, service.name) == f".{service_name}":
             for method in service.method:
-                yield method.input_type[1:]
-                yield method.output_type[1:]
-
-
-def _top_level(file: FileDescriptorProto) -> Iterator[tuple[str, Optional[DescriptorProto]]]:
-    """Yield the full names of a file's own messages, with the message, and of its enums."""
-    for message in file.message_type:
-        yield _joined(file.package, message.name), message
-    for enum in file.enum_type:
-        yield _joined(file.package, enum.name), None
-
-
-def _declared(file: FileDescriptorProto) -> Iterator[str]:
-    """Yield the full names of all messages and enums of a file, nested ones included."""
-
-    def inside(message: DescriptorProto, name: str) -> Iterator[str]:
-        yield name
-        yield from (f"{name}.{enum.name}" for enum in message.enum_type)
-        for nested in message.nested_type:
-            yield from inside(nested, f"{name}.{nested.name}")
-
-    for message in file.message_type:
-        yield from inside(message, _joined(file.package, message.name))
-    yield from (_joined(file.package, enum.name) for enum in file.enum_type)
-
-
-def _joined(package: str, name: str) -> str:
-    return f"{package}.{name}" if package else name
-
-
-def _outermost(name: str, types: Mapping[str, Optional[DescriptorProto]]) -> str:
-    while name not in types:
-        name = name.rpartition(".")[0]
-    return name
-
-
-def _references(message: DescriptorProto) -> Iterator[str]:
-    yield from (field.type_name[1:] for field in message.field if field.type_name)
-    for nested in message.nested_type:
-        yield from _references(nested)
+                yield from (method.input_type, method.output_type)
 
 
 def _pruned(
-    file: FileDescriptorProto,
-    needed: set[str],
-    services: Mapping[str, str],
-    home: Mapping[str, str],
-    types: Mapping[str, Optional[DescriptorProto]],
-) -> Optional[FileDescriptorProto]:
-    """Return a file with what is needed of it; None if that is nothing."""
-    if file.name.startswith(_WELL_KNOWN):
-        return None
-    keep = {
-        _MESSAGES: [_joined(file.package, m.name) in needed for m in file.message_type],
-        _ENUMS: [_joined(file.package, e.name) in needed for e in file.enum_type],
-        _SERVICES: [_joined(file.package, s.name) in services for s in file.service],
-    }
-    if not any(any(flags) for flags in keep.values()):
-        return None
-    result = type(file)()
+    file: FileDescriptorProto, needed: set[str], homes: Mapping[str, str]
+) -> FileDescriptorProto:
+    """Return a file with only what is needed, and its comments under their new indexes.
+
+    Args:
+        file: the file.
+        needed: the full names of top-level messages, enums and services.
+        homes: the file of each message and enum.
+    """
+    result: Any = type(file)()
     result.CopyFrom(file)
-    _keep(result.message_type, keep[_MESSAGES])
-    _keep(result.enum_type, keep[_ENUMS])
-    _keep(result.service, keep[_SERVICES])
-    del result.extension[:], result.public_dependency[:], result.weak_dependency[:]
-    for message in result.message_type:
-        _strip(message)
-    references = {
-        home[_outermost(name, types)]
-        for message in result.message_type
-        for name in _references(message)
-    }
-    for service in result.service:
-        for method in service.method:
-            for name in (method.input_type[1:], method.output_type[1:]):
-                references.add(home[_outermost(name, types)])
-    direct = [name for name in file.dependency if name in references]
-    indirect = sorted(references.difference(direct, [file.name]))  # by way of a public import
-    del result.dependency[:]
-    result.dependency.extend(direct + indirect)
-    result.source_code_info.CopyFrom(_reindexed(file.source_code_info, keep))
-    return result
-
-
-def _keep(items: Any, flags: list[bool]) -> None:
-    for i in reversed(range(len(flags))):
-        if not flags[i]:
-            del items[i]
-
-
-def _reindexed(info: SourceCodeInfo, keep: Mapping[int, list[bool]]) -> SourceCodeInfo:
-    """Return the comments of what is kept, under its new index in the file."""
-    result = type(info)()
-    for location in info.location:
-        path = list(location.path)
-        if len(path) >= 2 and path[0] in keep:
-            flags = keep[path[0]]
-            if not flags[path[1]]:
-                continue
-            path[1] = sum(flags[: path[1]])
-        elif path not in ([], [_SYNTAX], [_PACKAGE]):
-            continue
-        copy = result.location.add()
-        copy.CopyFrom(location)
-        del copy.path[:]
-        copy.path.extend(path)
-    return result
-
-
-def _strip(message: DescriptorProto) -> None:
-    """Take custom options and default JSON names out of a message."""
-    del message.extension[:]
-    # protoc fills in the default name, and taken back in it would count as explicit.
-    for field in message.field:
-        if field.json_name == default_json_name(field.name):
-            field.ClearField("json_name")
-    for nested in message.nested_type:
-        _strip(nested)
-
-
-def _well_known_imports(
-    files: Iterable[FileDescriptorProto], by_name: Mapping[str, FileDescriptorProto]
-) -> set[str]:
-    result: set[str] = set()
-    waiting = [name for file in files for name in file.dependency]
-    while waiting:
-        name = waiting.pop()
-        if name.startswith(_WELL_KNOWN) and name not in result:
-            result.add(name)
-            waiting += by_name[name].dependency
-    return result
-
-
-def _rename_types(message: DescriptorProto, new_types: Mapping[str, str]) -> None:
-    for field in message.field:
-        if field.type_name:
-            field.type_name = new_types.get(field.type_name, field.type_name)
-    for nested in message.nested_type:
-        _rename_types(nested, new_types)
+    kept = {}
+    for number, name in _PRUNED.items():
+        items = getattr(file, name)
+        kept[number] = [i for i, item in enumerate(items) if absolute(file, item.name) in needed]
+        result.ClearField(name)
+        getattr(result, name).extend(items[i] for i in kept[number])
+    for name in ("extension", "public_dependency", "weak_dependency", "dependency"):
+        result.ClearField(name)
+    used = {n for s in result.service for m in s.method for n in (m.input_type, m.output_type)}
+    for message in messages_of(result):
+        del message.item.extension[:]
+        for field in message.item.field:
+            used.add(field.type_name)
+            # protoc sets the default JSON name, which would count as explicit when read back.
+            if field.json_name == default_json_name(field.name):
+                field.ClearField("json_name")
+    imported = {homes[name] for name in used if name} - {file.name}
+    direct = [name for name in file.dependency if name in imported]
+    result.dependency.extend(direct + sorted(imported.difference(direct)))  # via public imports
+    result.ClearField("source_code_info")
+    for location in file.source_code_info.location:
+        number, *rest = location.path or [0]
+        if number in kept and rest and rest[0] in kept[number]:
+            result.source_code_info.location.append(location)
+            result.source_code_info.location[-1].path[1] = kept[number].index(rest[0])
+        elif list(location.path) in ([], _SYNTAX, _PACKAGE):
+            result.source_code_info.location.append(location)
+    return cast(FileDescriptorProto, result)

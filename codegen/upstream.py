@@ -1,8 +1,8 @@
-"""Says how our protos differ from those of a published livekit-protocol.
+"""Compares our protos with those of a published livekit-protocol.
 
     python -m codegen.upstream [--package livekit.protocol] [--proto-dir proto]
 
-Compared is what the Connector needs, as `rewrite.prune` finds it on both sides.
+It compares what the Connector needs, as `rewrite.prune` finds it on both sides.
 """
 
 from __future__ import annotations
@@ -10,151 +10,106 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Optional
 
-from google.protobuf.descriptor_pb2 import (
-    DescriptorProto,
-    EnumDescriptorProto,
-    FieldDescriptorProto,
-    FileDescriptorProto,
-    FileDescriptorSet,
-)
+from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorProto, FileDescriptorSet
 
 from .compile import compile_protos, files_of_services
+from .descriptors import Declared, enums_of, is_well_known, messages_of
 from .errors import CodegenError
-from .options import with_custom_options
-from .printer import installed_files
+from .printer import field_type, installed_files, option_texts
 from .rewrite import prune
 
-__all__ = ["Change", "compare", "main"]
-
 _SERVICE = "livekit.Connector"
+# Changes of these break code or servers that know only our protos; other changes do not.
+_BREAKING = ("number", "type", "request", "response", "streaming")
 
 
-@dataclass(frozen=True)
-class Change:
-    """One difference.
+def compare(ours: FileDescriptorSet, theirs: FileDescriptorSet) -> list[tuple[bool, str]]:
+    """Return how the second of two pruned sets differs from the first.
 
-    Args:
-        text: what it is, such as "added field livekit.WhatsAppCall.state = 3".
-        breaks: True if code or servers that know only our protos no longer work with it.
+    For each difference: True if it breaks code or servers that know only our protos, and a text
+    such as "added field livekit.WhatsAppCall.state = 3".
     """
-
-    text: str
-    breaks: bool
-
-
-# What an element is: facts whose change breaks, and facts whose change does not.
-_Facts = tuple[Mapping[str, str], Mapping[str, str]]
-
-
-def compare(ours: FileDescriptorSet, theirs: FileDescriptorSet) -> list[Change]:
-    """Return how the second of two sets differs from the first.
-
-    Args:
-        ours: pruned descriptors, custom options readable.
-        theirs: the same of the other side.
-    """
-    before, after = dict(_elements(ours)), dict(_elements(theirs))
-    changes = [Change(f"removed {name}", True) for name in before if name not in after]
-    for name, (hard, soft) in after.items():
+    before, after = _elements(ours), _elements(theirs)
+    changes = [(True, f"removed {name}") for name in before if name not in after]
+    for name, facts in after.items():
         if name not in before:
-            number = hard.get("number")
-            changes.append(Change(f"added {name}" + (f" = {number}" if number else ""), False))
+            number = f" = {facts['number']}" if "number" in facts else ""
+            changes.append((False, f"added {name}{number}"))
             continue
-        for facts, old, breaks in ((hard, before[name][0], True), (soft, before[name][1], False)):
-            for fact, value in facts.items():
-                if value != old[fact]:
-                    word = "renumbered" if fact == "number" else f"changed {fact} of"
-                    changes.append(Change(f"{word} {name}: {old[fact]} -> {value}", breaks))
+        for fact, value in facts.items():
+            old = before[name][fact]
+            if value != old:
+                word = "renumbered" if fact == "number" else f"changed {fact} of"
+                changes.append((fact in _BREAKING, f"{word} {name}: {old} -> {value}"))
     return changes
 
 
-def _elements(files: FileDescriptorSet) -> Iterator[tuple[str, _Facts]]:
+def _elements(files: FileDescriptorSet) -> dict[str, dict[str, str]]:
+    """Return what is compared, by kind and name of the element."""
+    result: dict[str, dict[str, str]] = {}
     for file in files.file:
-        if not file.name.startswith("google/protobuf/"):
-            yield from _file_elements(file)
+        if is_well_known(file.name):
+            continue
+        result.update(_rpcs(file))
+        for enum in enums_of(file):
+            result[f"enum {enum.full_name[1:]}"] = _type_facts(enum)
+            for value in enum.item.value:
+                facts = {"number": str(value.number), "options": _options(value)}
+                result[f"value {enum.full_name[1:]}.{value.name}"] = facts
+        for message in messages_of(file):
+            if not message.item.options.map_entry:
+                result[f"message {message.full_name[1:]}"] = _type_facts(message)
+                result.update(_fields(message))
+    return result
 
 
-def _file_elements(file: FileDescriptorProto) -> Iterator[tuple[str, _Facts]]:
-    where = {"file": file.name}
+def _rpcs(file: FileDescriptorProto) -> Iterator[tuple[str, dict[str, str]]]:
     for service in file.service:
         name = f"{file.package}.{service.name}"
-        yield f"service {name}", ({}, where)
+        yield f"service {name}", {"file": file.name}
         for method in service.method:
-            streams = f"{method.client_streaming} {method.server_streaming}"
-            hard = {
-                "request": method.input_type,
-                "response": method.output_type,
-                "streaming": streams,
-            }
-            yield f"RPC {name}.{method.name}", (hard, {"options": _options(method)})
-    yield from _type_elements(file.message_type, file.enum_type, f"{file.package}.", where)
+            yield (
+                f"RPC {name}.{method.name}",
+                {
+                    "request": method.input_type,
+                    "response": method.output_type,
+                    "streaming": f"{method.client_streaming} {method.server_streaming}",
+                    "options": _options(method),
+                },
+            )
 
 
-def _type_elements(
-    messages: Iterable[DescriptorProto],
-    enums: Iterable[EnumDescriptorProto],
-    prefix: str,
-    where: Mapping[str, str],
-) -> Iterator[tuple[str, _Facts]]:
-    for message in messages:
-        name = prefix + message.name
-        entries = {n.name: n for n in message.nested_type if n.options.map_entry}
-        nested = [n for n in message.nested_type if not n.options.map_entry]
-        yield f"message {name}", ({}, {**where, "options": _options(message)})
-        for field in message.field:
-            yield f"field {name}.{field.name}", _field_facts(message, field, entries)
-        yield from _type_elements(nested, message.enum_type, f"{name}.", {})
-    for enum in enums:
-        yield from _enum_elements(enum, prefix + enum.name, where)
+def _fields(message: Declared[DescriptorProto]) -> Iterator[tuple[str, dict[str, str]]]:
+    for field in message.item.field:
+        in_oneof = field.HasField("oneof_index") and not field.proto3_optional
+        oneof = message.item.oneof_decl[field.oneof_index].name if in_oneof else "none"
+        yield (
+            f"field {message.full_name[1:]}.{field.name}",
+            {
+                "number": str(field.number),
+                "type": field_type(message.item, field),
+                "presence": "optional" if field.proto3_optional else "implicit",
+                "oneof": oneof,
+                "options": _options(field),
+            },
+        )
 
 
-def _field_facts(
-    message: DescriptorProto, field: FieldDescriptorProto, entries: Mapping[str, DescriptorProto]
-) -> _Facts:
-    entry = entries.get(field.type_name.rpartition(".")[2])
-    oneof = message.oneof_decl[field.oneof_index].name if field.HasField("oneof_index") else "none"
-    hard = {
-        "number": str(field.number),
-        "type": f"map of {' to '.join(map(_type, entry.field))}" if entry else _type(field),
-        "label": FieldDescriptorProto.Label.Name(field.label)[len("LABEL_") :].lower(),
-    }
-    soft = {
-        "presence": "optional" if field.proto3_optional else "implicit",
-        "oneof": "none" if field.proto3_optional else oneof,
-        "options": _options(field),
-    }
-    return hard, soft
-
-
-def _type(field: FieldDescriptorProto) -> str:
-    return field.type_name[1:] or FieldDescriptorProto.Type.Name(field.type)[len("TYPE_") :].lower()
-
-
-def _enum_elements(
-    enum: EnumDescriptorProto, name: str, where: Mapping[str, str]
-) -> Iterator[tuple[str, _Facts]]:
-    yield f"enum {name}", ({}, {**where, "options": _options(enum)})
-    for value in enum.value:
-        facts = {"number": str(value.number)}
-        yield f"value {name}.{value.name}", (facts, {"options": _options(value)})
+def _type_facts(declared: Declared[Any]) -> dict[str, str]:
+    file = "that of its message" if "." in declared.path else declared.file.name
+    return {"file": file, "options": _options(declared.item)}
 
 
 def _options(element: Any) -> str:
-    texts = []
-    for option, value in element.options.ListFields():
-        name = option.full_name if option.is_extension else option.name
-        enum = option.enum_type
-        texts.append(f"{name}={enum.values_by_number[value].name if enum else value}")
-    return ", ".join(texts) or "none"
+    return ", ".join(option_texts(element.options)) or "none"
 
 
-def _named(package: str) -> str:
-    """Return a package with its version, where it tells that as livekit.protocol does."""
+def _with_version(package: str) -> str:
+    """Return a package's name with its version, if it has a version module as livekit.protocol."""
     try:
         module = importlib.import_module(f"{package}.version")
     except ImportError:
@@ -173,20 +128,19 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     args = parser.parse_args(argv)
     try:
         services = files_of_services(args.proto_dir, [_SERVICE])
-        ours = compile_protos(args.proto_dir, list(services.values()))
+        ours = compile_protos(args.proto_dir, services.values())
         theirs = installed_files(args.package)
         if services[_SERVICE] not in [file.name for file in theirs.file]:
             raise CodegenError(f"{args.package} has no {services[_SERVICE]}")
-        changes = compare(
-            *(prune(with_custom_options(files), services) for files in (ours, theirs))
-        )
+        changes = compare(prune(ours, services), prune(theirs, services))
     except CodegenError as error:
         print(f"codegen: error: {error}", file=sys.stderr)
         return 2
-    for change in changes:
-        print(f"{'BREAKS ' if change.breaks else '       '}{change.text}")
-    breaking = sum(change.breaks for change in changes)
-    print(f"{len(changes)} differences, {breaking} of them breaking, from {_named(args.package)}")
+    for breaks, text in changes:
+        print(f"{'BREAKS ' if breaks else '       '}{text}")
+    breaking = sum(breaks for breaks, _ in changes)
+    package = _with_version(args.package)
+    print(f"{len(changes)} differences, {breaking} of them breaking, from {package}")
     return 1 if changes else 0
 
 

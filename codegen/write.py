@@ -1,22 +1,21 @@
-"""Puts a generated tree in place of the old one, or compares the two."""
+"""Replaces a generated folder, or compares it with new content."""
 
 from __future__ import annotations
 
 import difflib
+import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Callable, Optional
 
 from .errors import CodegenError
 
-__all__ = ["differences", "read_tree", "replace"]
-
-_LONGEST_LINE = 160
+_PIECE = re.compile(r".{1,150}?\\n|.{1,150}")
 
 
 def read_tree(folder: Path) -> dict[str, bytes]:
-    """Return the content of every file of a folder by its relative path, caches left out."""
+    """Return the content of every file in a folder, except caches, by relative path."""
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in sorted(folder.rglob("*"))
@@ -25,21 +24,21 @@ def read_tree(folder: Path) -> dict[str, bytes]:
 
 
 def replace(out: Path, marker: str, build: Callable[[Path], None]) -> None:
-    """Build a tree beside a folder and put it in the folder's place.
+    """Build a new folder next to the old one, then swap the two.
 
-    The old tree stays whole until the new one is complete: it goes by a rename, and comes back if
-    the second rename fails. Files that are not generated any more go with it.
+    The old folder stays complete until the new one is: one rename moves it away, and another moves
+    it back if the swap fails. Files that are no longer generated disappear with it.
 
     Args:
-        out: the folder to replace; it may be missing.
-        marker: text in the `__init__.py` of every generated package; a folder without it is
+        out: the folder to replace; it need not exist.
+        marker: text in the `__init__.py` of every generated package; a folder without it contains
             somebody's own work.
-        build: writes the new tree into the empty folder it is given.
+        build: writes the new content into the empty folder that it is given.
 
     Raises:
-        CodegenError: the folder holds something else than generated code.
+        CodegenError: the folder contains anything other than generated code.
     """
-    # Beside the folder, as a rename must stay on one filesystem.
+    # Next to the folder, because a rename must stay on one filesystem.
     staging = out.parent / f".{out.name}.codegen"
     new, old = staging / "new", staging / "old"
     if old.exists() and not out.exists():
@@ -48,7 +47,7 @@ def replace(out: Path, marker: str, build: Callable[[Path], None]) -> None:
     init = out / "__init__.py"
     generated = init.is_file() and marker in init.read_text(encoding="utf-8")
     if out.exists() and not generated and (not out.is_dir() or any(out.iterdir())):
-        raise CodegenError(f"{out} is not a generated package: codegen would remove what is in it")
+        raise CodegenError(f"{out} is not a generated package: codegen would delete its content")
     try:
         new.mkdir(parents=True)
         build(new)
@@ -61,17 +60,14 @@ def replace(out: Path, marker: str, build: Callable[[Path], None]) -> None:
                 old.rename(out)
             raise
     finally:
-        if out.exists() or not old.exists():  # else the next run brings the old tree back
+        if out.exists() or not old.exists():  # else the next run restores the old folder
             shutil.rmtree(staging, ignore_errors=True)
 
 
 def differences(old: Mapping[str, bytes], new: Mapping[str, bytes], label: str) -> str:
-    """Return a unified diff of two trees; empty if they are the same to the byte.
+    """Return a unified diff of two folders, given as `read_tree` returns them.
 
-    Args:
-        old: content by relative path.
-        new: content by relative path.
-        label: the folder's name in the diff's headings.
+    It is empty if they are the same to the byte; `label` is the folder's name in the headings.
     """
     lines: list[str] = []
     for name in sorted({*old, *new}):
@@ -81,36 +77,17 @@ def differences(old: Mapping[str, bytes], new: Mapping[str, bytes], label: str) 
             diff = difflib.unified_diff(
                 _lines(old.get(name)), _lines(new.get(name)), before, after, lineterm=""
             )
-            # If there is none, one of them is there, and empty.
-            lines += _readable(list(diff)) or [f"--- {before}", f"+++ {after}"]
+            # Without a diff, an empty file was added or removed.
+            lines += list(diff) or [f"--- {before}", f"+++ {after}"]
     return "\n".join(lines)
 
 
-def _readable(diff: Sequence[str]) -> list[str]:
-    """Cut long lines, as those of the descriptors in _pb2.py, around their first difference."""
-    changed = {
-        sign: [line[1:] for line in diff if line[:1] == sign and len(line) > _LONGEST_LINE]
-        for sign in "-+"
-    }
-    starts = {line: _first_difference(*pair) for pair in zip(*changed.values()) for line in pair}
-    return [line[:1] + _cut(line[1:], starts.get(line[1:], 0)) for line in diff]
-
-
-def _first_difference(one: str, other: str) -> int:
-    length = min(len(one), len(other))
-    return next((index for index in range(length) if one[index] != other[index]), length)
-
-
-def _cut(line: str, difference: int) -> str:
-    if len(line) <= _LONGEST_LINE:
-        return line
-    start = max(difference - _LONGEST_LINE // 2, 0)
-    end = start + _LONGEST_LINE
-    before, after = "... " if start else "", " ..." if end < len(line) else ""
-    return f"{before}{line[start:end]}{after}"
-
-
 def _lines(content: Optional[bytes]) -> list[str]:
-    """Return a file's lines, with all that is no plain text visible."""
+    """Return a file's lines with escapes for everything but plain text, long lines in pieces.
+
+    A long line is a descriptor, in which "\\n" comes before most names: pieces that end there stay
+    comparable.
+    """
     text = (content or b"").decode("utf-8", "backslashreplace").replace("\r", "\\r")
-    return text.split("\n") if text else []
+    lines = text.split("\n") if text else []
+    return [piece for line in lines for piece in _PIECE.findall(line) or [line]]

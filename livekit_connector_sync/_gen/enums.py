@@ -1,4 +1,4 @@
-"""The enums of the protos as Python enums, whose constants complete in a shell.
+"""The enums of the protos as Python enums, so that shells complete their constants.
 
 Generated from the protos by codegen. DO NOT EDIT.
 """
@@ -17,46 +17,46 @@ __all__ = [
 
 
 class ConnectorType(ProtoEnum):
-    """The network that a call came through."""
+    """The network of a call."""
 
     Unspecified = 0
-    """Not said."""
+    """Not specified."""
     WhatsApp = 1
-    """WhatsApp, through Meta's Cloud API."""
+    """WhatsApp, over Meta's Cloud API."""
     Twilio = 2
-    """Twilio, through a media stream."""
+    """Twilio, over a media stream."""
 
 
 class DisconnectReason(ProtoEnum):
     """Who ended the call."""
 
     BUSINESS_INITIATED = 0
-    """You hang up: LiveKit ends the call at Meta, which needs the `whatsapp_api_key`. The
-    default.
-    """
+    """You hang up. LiveKit ends the call at Meta and needs the `whatsapp_api_key`. The default."""
     USER_INITIATED = 1
-    """The user hung up, as Meta's `terminate` webhook said: LiveKit only releases the call, and
-    needs no key.
+    """The user hung up, as reported by Meta's `terminate` webhook. LiveKit only releases the
+    call and doesn't need the key.
     """
 
 
 class JobRestartPolicy(ProtoEnum):
-    """When an agent that stopped is started again."""
+    """When to restart an agent that stopped."""
 
     JRP_ON_FAILURE = 0
-    """It is started again if it failed. The default."""
+    """Restart it if it failed. The default."""
     JRP_NEVER = 1
-    """It is never started again."""
+    """Never restart it."""
 
 
 class TwilioCallDirection(ProtoEnum):
     """Who called whom."""
 
     TWILIO_CALL_DIRECTION_INBOUND = 0
-    """The call came in to your Twilio number. Zero on the wire: an unset direction means this."""
+    """A call to your Twilio number. This is zero on the wire, so an unset direction means
+    inbound.
+    """
     TWILIO_CALL_DIRECTION_OUTBOUND = 1
-    """You are about to call someone through Twilio. The participant stays hidden until they
-    answer.
+    """A call that you are about to place through Twilio. The participant is hidden until the
+    callee picks up.
     """
 
 
@@ -64,8 +64,8 @@ class WhatsAppCallDirection(ProtoEnum):
     """Who called whom."""
 
     WHATSAPP_CALL_DIRECTION_INBOUND = 0
-    """A WhatsApp user called your business number. Zero on the wire: an unset direction means
-    this.
+    """A WhatsApp user called your business number. This is zero on the wire, so an unset
+    direction means inbound.
     """
     WHATSAPP_CALL_DIRECTION_OUTBOUND = 2
-    """Your app called a WhatsApp user. Two on the wire: there is no value 1."""
+    """Your app called a WhatsApp user. This is 2 on the wire; there is no value 1."""

@@ -103,18 +103,18 @@ _CONNECT_TWILIO_CALL = MethodInfo(
 
 
 class ConnectorStub:
-    """Bridges voice calls of WhatsApp and Twilio into LiveKit rooms.
+    """Connects WhatsApp and Twilio voice calls to LiveKit rooms.
 
-    LiveKit Cloud only. Every RPC needs a token with the grant `roomCreate`.
+    Available on LiveKit Cloud only. Every RPC needs a token with the `roomCreate` grant.
 
-    Blocking, in gRPC's style: each RPC is an attribute that is called with a request.
+    A blocking stub in gRPC's style. Each RPC is an attribute: call it with a request.
     """
 
     def __init__(self, channel: UnaryUnaryChannel) -> None:
         """Bind the RPCs to a channel.
 
         Args:
-            channel: what the calls go through, a livekit_connector_sync.Channel.
+            channel: The channel that sends the calls, such as a livekit_connector_sync.Channel.
         """
         self.DialWhatsAppCall: UnaryUnaryMultiCallable[
             livekit_connector_whatsapp_pb2.DialWhatsAppCallRequest,
@@ -122,18 +122,20 @@ class ConnectorStub:
         ] = channel.unary_unary(_DIAL_WHATSAPP_CALL)
         """Call a WhatsApp user from your business number.
 
-        The user's phone rings by the time this returns. Meta then posts a `connect` webhook
-        with an SDP answer: give that to ConnectWhatsAppCall at once, or the user hears
-        silence and the call drops. Keep the `whatsapp_call_id` where your webhook finds it;
-        the webhook can be faster than this response. If the user hangs up, does not answer or
-        declines, Meta posts a `terminate` webhook: answer it with DisconnectWhatsAppCall and
-        USER_INITIATED.
+        When this returns, the user's phone is ringing. Meta then sends a `connect` webhook
+        with an SDP answer. Pass the answer to ConnectWhatsAppCall immediately; otherwise the
+        user hears silence and the call drops. The webhook can arrive before this response, so
+        store the `whatsapp_call_id` where your webhook handler can find it. If the user hangs
+        up, declines, or doesn't pick up, Meta sends a `terminate` webhook: call
+        DisconnectWhatsAppCall with USER_INITIATED.
 
-        Dialing twice rings twice, so a failure that leaves the outcome open is not repeated.
+        Dialing twice makes the phone ring twice, so the client doesn't retry a call that
+        might have been placed.
 
-        Errors: `invalid_argument` for a missing field or a refusal by Meta, whose own code
-        and text are in the message (138006: the user gave no permission to be called);
-        `resource_exhausted` if LiveKit is busy; `permission_denied` without the grant.
+        Errors: `invalid_argument` if a field is missing or Meta rejects the call (the message
+        contains Meta's own code and text; 138006 means that the user hasn't given permission
+        to be called); `resource_exhausted` if LiveKit is overloaded; `permission_denied` if
+        the token lacks the grant.
         """
         self.DisconnectWhatsAppCall: UnaryUnaryMultiCallable[
             livekit_connector_whatsapp_pb2.DisconnectWhatsAppCallRequest,
@@ -141,72 +143,74 @@ class ConnectorStub:
         ] = channel.unary_unary(_DISCONNECT_WHATSAPP_CALL)
         """End a WhatsApp call, or release it after the user ended it.
 
-        With BUSINESS_INITIATED you hang up: the user's call ends. With USER_INITIATED you
-        tell LiveKit what Meta's `terminate` webhook told you, so that the room is cleaned up
-        at once and not after 30 seconds, in which agents and recordings are still billed.
-        Meta posts `terminate` after your own hang-up as well; the second Disconnect then
-        fails and can be ignored.
+        With BUSINESS_INITIATED, you hang up and the user's call ends. With USER_INITIATED,
+        you report Meta's `terminate` webhook to LiveKit, which then cleans up the room
+        immediately. Otherwise it waits 30 seconds, and bills agents and recordings until
+        then. Meta also sends `terminate` after you hang up; a second Disconnect fails, and
+        you can ignore its error.
 
-        Errors: `not_found` or `failed_precondition` if the call is over already;
-        `invalid_argument` if Meta refuses.
+        Errors: `not_found` or `failed_precondition` if the call has already ended;
+        `invalid_argument` if Meta rejects the request.
         """
         self.ConnectWhatsAppCall: UnaryUnaryMultiCallable[
             livekit_connector_whatsapp_pb2.ConnectWhatsAppCallRequest,
             livekit_connector_whatsapp_pb2.ConnectWhatsAppCallResponse,
         ] = channel.unary_unary(_CONNECT_WHATSAPP_CALL)
-        """Finish an outbound WhatsApp call with the SDP answer of Meta's webhook.
+        """Connect an outbound WhatsApp call with the SDP answer from Meta's webhook.
 
-        Call it as soon as the `connect` webhook with direction BUSINESS_INITIATED arrives; it
-        needs no key of Meta's. From then on the two sides can hear each other. Do not wait
-        for Meta's ACCEPTED status: it comes after the media.
+        Call this as soon as the `connect` webhook with direction BUSINESS_INITIATED arrives.
+        It doesn't need Meta's access token. After it, both sides can hear each other. Don't
+        wait for Meta's ACCEPTED status, which comes after the media.
 
-        Errors: `already_exists` if the call is connected already, as after a webhook that was
-        delivered twice: ignore it; `not_found` for an unknown call; `invalid_argument` for an
-        SDP that is no answer; `deadline_exceeded` if `wait_until_answered` ran out.
+        Errors: `already_exists` if the call is already connected, for example because Meta
+        delivered the webhook twice (ignore it); `not_found` if the call is unknown;
+        `invalid_argument` if the SDP is not an answer; `deadline_exceeded` if
+        `wait_until_answered` timed out.
         """
         self.AcceptWhatsAppCall: UnaryUnaryMultiCallable[
             livekit_connector_whatsapp_pb2.AcceptWhatsAppCallRequest,
             livekit_connector_whatsapp_pb2.AcceptWhatsAppCallResponse,
         ] = channel.unary_unary(_ACCEPT_WHATSAPP_CALL)
-        """Take an inbound WhatsApp call into a room.
+        """Accept an inbound WhatsApp call and connect it to a room.
 
-        Call it when Meta's `connect` webhook with direction USER_INITIATED arrives: answer
-        the webhook with 200 first, then accept within 30 seconds, while the user hears the
-        ringing. LiveKit answers the call at Meta; your app never does. When Meta posts
+        Call this when Meta's `connect` webhook with direction USER_INITIATED arrives. Respond
+        to the webhook with 200 first, then accept within 30 seconds, while the caller hears
+        ringing. LiveKit accepts the call at Meta; your app doesn't. When Meta sends
         `terminate`, call DisconnectWhatsAppCall with USER_INITIATED.
 
-        Errors: `already_exists` if the call is accepted already, as after a webhook that was
-        delivered twice: ignore it; `not_found` or `failed_precondition` if the caller hung
-        up; `invalid_argument` for a missing field, an SDP that is no offer or a refusal by
-        Meta; `deadline_exceeded` if `wait_until_answered` is set and no one joined the room
-        in time.
+        Errors: `already_exists` if the call is already accepted, for example because Meta
+        delivered the webhook twice (ignore it); `not_found` or `failed_precondition` if the
+        caller hung up; `invalid_argument` if a field is missing, the SDP is not an offer, or
+        Meta rejects the request; `deadline_exceeded` if `wait_until_answered` is set and
+        nobody joined the room in time.
         """
         self.ConnectTwilioCall: UnaryUnaryMultiCallable[
             livekit_connector_twilio_pb2.ConnectTwilioCallRequest,
             livekit_connector_twilio_pb2.ConnectTwilioCallResponse,
         ] = channel.unary_unary(_CONNECT_TWILIO_CALL)
-        """Make a room ready for a Twilio call and get the URL that Twilio streams its audio to.
+        """Prepare a room for a Twilio call, and get the URL for Twilio's media stream.
 
-        Inbound: call it inside Twilio's voice webhook and answer with TwiML `<Connect><Stream
-        url="..."/></Connect>` holding the `connect_url`; the caller joins the room when the
-        stream opens. Outbound: call it first, then create the call at Twilio with that TwiML;
-        the participant is hidden until the callee answers. There is no RPC to disconnect: end
-        the call at Twilio, or delete the room.
+        For an inbound call, call this in your handler of Twilio's voice webhook and respond
+        with the TwiML `<Connect><Stream url="..."/></Connect>`, where `url` is the
+        `connect_url`. The caller joins the room when the stream opens. For an outbound call,
+        call this first, then create the call at Twilio with that TwiML. The participant is
+        hidden until the callee picks up. There is no RPC to disconnect: end the call at
+        Twilio, or delete the room.
 
-        Each call makes a new session and dispatches the agents again, so a failure that
-        leaves the outcome open is not repeated.
+        Each request creates a session and dispatches the agents, so the client doesn't retry
+        a request that might have succeeded.
 
-        Errors: `invalid_argument` for a missing field; `resource_exhausted` if LiveKit is
-        busy; `permission_denied` without the grant.
+        Errors: `invalid_argument` if a field is missing; `resource_exhausted` if LiveKit is
+        overloaded; `permission_denied` if the token lacks the grant.
         """
 
 
 class ConnectorServicer(Servicer):
-    """Bridges voice calls of WhatsApp and Twilio into LiveKit rooms.
+    """Connects WhatsApp and Twilio voice calls to LiveKit rooms.
 
-    LiveKit Cloud only. Every RPC needs a token with the grant `roomCreate`.
+    Available on LiveKit Cloud only. Every RPC needs a token with the `roomCreate` grant.
 
-    The server's side: subclass it and override the RPCs that you serve.
+    The base class for a server. Subclass it and override the RPCs that you serve.
     """
 
     METHODS = (
@@ -224,18 +228,20 @@ class ConnectorServicer(Servicer):
     ) -> livekit_connector_whatsapp_pb2.DialWhatsAppCallResponse:
         """Call a WhatsApp user from your business number.
 
-        The user's phone rings by the time this returns. Meta then posts a `connect` webhook
-        with an SDP answer: give that to ConnectWhatsAppCall at once, or the user hears
-        silence and the call drops. Keep the `whatsapp_call_id` where your webhook finds it;
-        the webhook can be faster than this response. If the user hangs up, does not answer or
-        declines, Meta posts a `terminate` webhook: answer it with DisconnectWhatsAppCall and
-        USER_INITIATED.
+        When this returns, the user's phone is ringing. Meta then sends a `connect` webhook
+        with an SDP answer. Pass the answer to ConnectWhatsAppCall immediately; otherwise the
+        user hears silence and the call drops. The webhook can arrive before this response, so
+        store the `whatsapp_call_id` where your webhook handler can find it. If the user hangs
+        up, declines, or doesn't pick up, Meta sends a `terminate` webhook: call
+        DisconnectWhatsAppCall with USER_INITIATED.
 
-        Dialing twice rings twice, so a failure that leaves the outcome open is not repeated.
+        Dialing twice makes the phone ring twice, so the client doesn't retry a call that
+        might have been placed.
 
-        Errors: `invalid_argument` for a missing field or a refusal by Meta, whose own code
-        and text are in the message (138006: the user gave no permission to be called);
-        `resource_exhausted` if LiveKit is busy; `permission_denied` without the grant.
+        Errors: `invalid_argument` if a field is missing or Meta rejects the call (the message
+        contains Meta's own code and text; 138006 means that the user hasn't given permission
+        to be called); `resource_exhausted` if LiveKit is overloaded; `permission_denied` if
+        the token lacks the grant.
         """
         raise self.unimplemented(_DIAL_WHATSAPP_CALL)
 
@@ -246,14 +252,14 @@ class ConnectorServicer(Servicer):
     ) -> livekit_connector_whatsapp_pb2.DisconnectWhatsAppCallResponse:
         """End a WhatsApp call, or release it after the user ended it.
 
-        With BUSINESS_INITIATED you hang up: the user's call ends. With USER_INITIATED you
-        tell LiveKit what Meta's `terminate` webhook told you, so that the room is cleaned up
-        at once and not after 30 seconds, in which agents and recordings are still billed.
-        Meta posts `terminate` after your own hang-up as well; the second Disconnect then
-        fails and can be ignored.
+        With BUSINESS_INITIATED, you hang up and the user's call ends. With USER_INITIATED,
+        you report Meta's `terminate` webhook to LiveKit, which then cleans up the room
+        immediately. Otherwise it waits 30 seconds, and bills agents and recordings until
+        then. Meta also sends `terminate` after you hang up; a second Disconnect fails, and
+        you can ignore its error.
 
-        Errors: `not_found` or `failed_precondition` if the call is over already;
-        `invalid_argument` if Meta refuses.
+        Errors: `not_found` or `failed_precondition` if the call has already ended;
+        `invalid_argument` if Meta rejects the request.
         """
         raise self.unimplemented(_DISCONNECT_WHATSAPP_CALL)
 
@@ -262,15 +268,16 @@ class ConnectorServicer(Servicer):
         request: livekit_connector_whatsapp_pb2.ConnectWhatsAppCallRequest,
         context: ServicerContext,
     ) -> livekit_connector_whatsapp_pb2.ConnectWhatsAppCallResponse:
-        """Finish an outbound WhatsApp call with the SDP answer of Meta's webhook.
+        """Connect an outbound WhatsApp call with the SDP answer from Meta's webhook.
 
-        Call it as soon as the `connect` webhook with direction BUSINESS_INITIATED arrives; it
-        needs no key of Meta's. From then on the two sides can hear each other. Do not wait
-        for Meta's ACCEPTED status: it comes after the media.
+        Call this as soon as the `connect` webhook with direction BUSINESS_INITIATED arrives.
+        It doesn't need Meta's access token. After it, both sides can hear each other. Don't
+        wait for Meta's ACCEPTED status, which comes after the media.
 
-        Errors: `already_exists` if the call is connected already, as after a webhook that was
-        delivered twice: ignore it; `not_found` for an unknown call; `invalid_argument` for an
-        SDP that is no answer; `deadline_exceeded` if `wait_until_answered` ran out.
+        Errors: `already_exists` if the call is already connected, for example because Meta
+        delivered the webhook twice (ignore it); `not_found` if the call is unknown;
+        `invalid_argument` if the SDP is not an answer; `deadline_exceeded` if
+        `wait_until_answered` timed out.
         """
         raise self.unimplemented(_CONNECT_WHATSAPP_CALL)
 
@@ -279,18 +286,18 @@ class ConnectorServicer(Servicer):
         request: livekit_connector_whatsapp_pb2.AcceptWhatsAppCallRequest,
         context: ServicerContext,
     ) -> livekit_connector_whatsapp_pb2.AcceptWhatsAppCallResponse:
-        """Take an inbound WhatsApp call into a room.
+        """Accept an inbound WhatsApp call and connect it to a room.
 
-        Call it when Meta's `connect` webhook with direction USER_INITIATED arrives: answer
-        the webhook with 200 first, then accept within 30 seconds, while the user hears the
-        ringing. LiveKit answers the call at Meta; your app never does. When Meta posts
+        Call this when Meta's `connect` webhook with direction USER_INITIATED arrives. Respond
+        to the webhook with 200 first, then accept within 30 seconds, while the caller hears
+        ringing. LiveKit accepts the call at Meta; your app doesn't. When Meta sends
         `terminate`, call DisconnectWhatsAppCall with USER_INITIATED.
 
-        Errors: `already_exists` if the call is accepted already, as after a webhook that was
-        delivered twice: ignore it; `not_found` or `failed_precondition` if the caller hung
-        up; `invalid_argument` for a missing field, an SDP that is no offer or a refusal by
-        Meta; `deadline_exceeded` if `wait_until_answered` is set and no one joined the room
-        in time.
+        Errors: `already_exists` if the call is already accepted, for example because Meta
+        delivered the webhook twice (ignore it); `not_found` or `failed_precondition` if the
+        caller hung up; `invalid_argument` if a field is missing, the SDP is not an offer, or
+        Meta rejects the request; `deadline_exceeded` if `wait_until_answered` is set and
+        nobody joined the room in time.
         """
         raise self.unimplemented(_ACCEPT_WHATSAPP_CALL)
 
@@ -299,27 +306,28 @@ class ConnectorServicer(Servicer):
         request: livekit_connector_twilio_pb2.ConnectTwilioCallRequest,
         context: ServicerContext,
     ) -> livekit_connector_twilio_pb2.ConnectTwilioCallResponse:
-        """Make a room ready for a Twilio call and get the URL that Twilio streams its audio to.
+        """Prepare a room for a Twilio call, and get the URL for Twilio's media stream.
 
-        Inbound: call it inside Twilio's voice webhook and answer with TwiML `<Connect><Stream
-        url="..."/></Connect>` holding the `connect_url`; the caller joins the room when the
-        stream opens. Outbound: call it first, then create the call at Twilio with that TwiML;
-        the participant is hidden until the callee answers. There is no RPC to disconnect: end
-        the call at Twilio, or delete the room.
+        For an inbound call, call this in your handler of Twilio's voice webhook and respond
+        with the TwiML `<Connect><Stream url="..."/></Connect>`, where `url` is the
+        `connect_url`. The caller joins the room when the stream opens. For an outbound call,
+        call this first, then create the call at Twilio with that TwiML. The participant is
+        hidden until the callee picks up. There is no RPC to disconnect: end the call at
+        Twilio, or delete the room.
 
-        Each call makes a new session and dispatches the agents again, so a failure that
-        leaves the outcome open is not repeated.
+        Each request creates a session and dispatches the agents, so the client doesn't retry
+        a request that might have succeeded.
 
-        Errors: `invalid_argument` for a missing field; `resource_exhausted` if LiveKit is
-        busy; `permission_denied` without the grant.
+        Errors: `invalid_argument` if a field is missing; `resource_exhausted` if LiveKit is
+        overloaded; `permission_denied` if the token lacks the grant.
         """
         raise self.unimplemented(_CONNECT_TWILIO_CALL)
 
 
 class ConnectorClient(ServiceClient):
-    """Bridges voice calls of WhatsApp and Twilio into LiveKit rooms.
+    """Connects WhatsApp and Twilio voice calls to LiveKit rooms.
 
-    LiveKit Cloud only. Every RPC needs a token with the grant `roomCreate`.
+    Available on LiveKit Cloud only. Every RPC needs a token with the `roomCreate` grant.
     """
 
     def dial_whatsapp_call(
@@ -347,73 +355,77 @@ class ConnectorClient(ServiceClient):
     ) -> livekit_connector_whatsapp_pb2.DialWhatsAppCallResponse:
         """Call a WhatsApp user from your business number.
 
-        The user's phone rings by the time this returns. Meta then posts a `connect` webhook
-        with an SDP answer: give that to ConnectWhatsAppCall at once, or the user hears
-        silence and the call drops. Keep the `whatsapp_call_id` where your webhook finds it;
-        the webhook can be faster than this response. If the user hangs up, does not answer or
-        declines, Meta posts a `terminate` webhook: answer it with DisconnectWhatsAppCall and
-        USER_INITIATED.
+        When this returns, the user's phone is ringing. Meta then sends a `connect` webhook
+        with an SDP answer. Pass the answer to ConnectWhatsAppCall immediately; otherwise the
+        user hears silence and the call drops. The webhook can arrive before this response, so
+        store the `whatsapp_call_id` where your webhook handler can find it. If the user hangs
+        up, declines, or doesn't pick up, Meta sends a `terminate` webhook: call
+        DisconnectWhatsAppCall with USER_INITIATED.
 
-        Dialing twice rings twice, so a failure that leaves the outcome open is not repeated.
+        Dialing twice makes the phone ring twice, so the client doesn't retry a call that
+        might have been placed.
 
-        Errors: `invalid_argument` for a missing field or a refusal by Meta, whose own code
-        and text are in the message (138006: the user gave no permission to be called);
-        `resource_exhausted` if LiveKit is busy; `permission_denied` without the grant.
+        Errors: `invalid_argument` if a field is missing or Meta rejects the call (the message
+        contains Meta's own code and text; 138006 means that the user hasn't given permission
+        to be called); `resource_exhausted` if LiveKit is overloaded; `permission_denied` if
+        the token lacks the grant.
 
-        Takes a request message, or the message's fields as keywords.
+        Pass either a request message or the message's fields as keyword arguments.
 
         Args:
-            request: the request message, in place of the fields.
-            whatsapp_phone_number_id: Required. Meta's id of the business number that calls,
-                such as "106540352242922". An id, not the phone number itself.
+            request: The request message, as an alternative to the fields.
+            whatsapp_phone_number_id: Required. Meta's ID of the business phone number that
+                places the call, such as "106540352242922". This is not the phone number
+                itself.
             whatsapp_to_phone_number: Required. The phone number to call: country code and
-                number, digits only and no "+", such as "15551234567". Personal: not logged.
-            whatsapp_api_key: Required. Meta's access token of the business that calls.
-                Secret: never logged.
-            whatsapp_cloud_api_version: Required. Version of Meta's Cloud API, without a
+                number, in digits without "+", such as "15551234567". Personal data: not
+                logged.
+            whatsapp_api_key: Required. The business's access token for Meta's API. Secret:
+                never logged.
+            whatsapp_cloud_api_version: Required. The version of Meta's Cloud API, without a
                 leading "v", such as "23.0".
-            whatsapp_biz_opaque_callback_data: Text of your own, at most 512 characters, which
-                Meta repeats in its webhooks of this call: a good place for your own id of it.
-                Every app that is subscribed to the webhooks sees it.
-            room_name: The room to put the call into, such as "support-17"; it is created if
-                need be. Default: LiveKit makes a name, which the response holds.
+            whatsapp_biz_opaque_callback_data: Your own text, at most 512 characters, such as
+                your ID of the call. Meta includes it in its webhooks about this call. Every
+                app that subscribes to the webhooks sees it.
+            room_name: The room for the call, such as "support-17". LiveKit creates it if it
+                doesn't exist. Default: a name that LiveKit generates and returns in the
+                response.
             agents: Agents to dispatch to the room. Default: none.
-            participant_identity: Identity of the user's participant in the room. It is
-                logged, so take a random one rather than the phone number. Default: LiveKit
-                makes one.
-            participant_name: Name of the participant as others in the room see it, such as
-                "Ada Lovelace". Personal: not logged.
-            participant_metadata: Text of your own attached to the participant, often JSON.
-                Personal: not logged.
-            participant_attributes: Attributes of your own attached to the participant, text
-                to text, such as `{"ticket": "4711"}`. Personal: not logged.
-            destination_country: Country in which the user is, as two letters of ISO 3166-1,
-                such as "US". LiveKit routes the call through a region near it. Default: near
-                where this request arrives.
+            participant_identity: The user's identity in the room. It is logged, so use a
+                random identity instead of a phone number. Default: LiveKit generates one.
+            participant_name: The participant's display name in the room, such as "Ada
+                Lovelace". Personal data: not logged.
+            participant_metadata: Your own text about the participant, often JSON. Personal
+                data: not logged.
+            participant_attributes: Your own attributes of the participant, such as
+                `{"ticket": "4711"}`. Personal data: not logged.
+            destination_country: The user's country, as a two-letter ISO 3166-1 code, such as
+                "US". LiveKit uses a region near it. Default: a region near where this request
+                arrives.
             ringing_timeout: How long the user's phone may ring, such as 30 seconds. Default:
-                LiveKit's. Takes seconds, a timedelta or a Duration.
-            timeout: seconds for the whole call, retries included; None for no limit; by
-                default the channel's.
-            retry: the retry policy of this call; None for a single attempt; by default the
-                channel's.
-            extra_headers: request headers to add.
+                LiveKit's default. Takes seconds, a timedelta, or a Duration.
+            timeout: Seconds for the whole call, including retries. None: no limit. Default:
+                the channel's timeout.
+            retry: Retry policy for this call. None: a single attempt. Default: the channel's
+                policy.
+            extra_headers: Additional request headers, text by name. Default: none.
 
         Returns:
-            DialWhatsAppCallResponse: A call that rings at the user's phone.
+            DialWhatsAppCallResponse: A call that is ringing.
 
-                whatsapp_call_id: Meta's id of the call, such as "wacid.HBgL...".
-                    ConnectWhatsAppCall and DisconnectWhatsAppCall ask for it, and Meta's
-                    webhooks carry it.
+                whatsapp_call_id: Meta's ID of the call, such as "wacid.HBgL...".
+                    ConnectWhatsAppCall and DisconnectWhatsAppCall take it, and Meta's
+                    webhooks contain it.
 
-                room_name: The room of the call.
+                room_name: The call's room.
 
         Raises:
-            TwirpError: the call failed; InvalidArgument, before anything is sent, if a
-                required field is empty.
-            TypeError: a field or extra_headers has the wrong type, or fields stand beside a
-                request.
-            ValueError: a field is out of range, timeout or retry is wrong, or a header cannot
-                be sent.
+            TwirpError: The call failed. If a required field is empty, it is an
+                InvalidArgument and nothing is sent.
+            TypeError: A field or extra_headers has the wrong type, or both a request and
+                fields were passed.
+            ValueError: A field is out of range, timeout or retry is invalid, or a header
+                cannot be sent.
         """
         _arguments = {
             "request": request,
@@ -431,7 +443,7 @@ class ConnectorClient(ServiceClient):
             "destination_country": destination_country,
             "ringing_timeout": ringing_timeout,
         }
-        # So that no frame of an error's traceback holds a secret.
+        # Tracebacks can show local variables: keep no secret in this frame.
         del request, whatsapp_api_key
         return self._call(_DIAL_WHATSAPP_CALL, _arguments, timeout, retry, extra_headers)
 
@@ -454,40 +466,40 @@ class ConnectorClient(ServiceClient):
     ) -> livekit_connector_whatsapp_pb2.DisconnectWhatsAppCallResponse:
         """End a WhatsApp call, or release it after the user ended it.
 
-        With BUSINESS_INITIATED you hang up: the user's call ends. With USER_INITIATED you
-        tell LiveKit what Meta's `terminate` webhook told you, so that the room is cleaned up
-        at once and not after 30 seconds, in which agents and recordings are still billed.
-        Meta posts `terminate` after your own hang-up as well; the second Disconnect then
-        fails and can be ignored.
+        With BUSINESS_INITIATED, you hang up and the user's call ends. With USER_INITIATED,
+        you report Meta's `terminate` webhook to LiveKit, which then cleans up the room
+        immediately. Otherwise it waits 30 seconds, and bills agents and recordings until
+        then. Meta also sends `terminate` after you hang up; a second Disconnect fails, and
+        you can ignore its error.
 
-        Errors: `not_found` or `failed_precondition` if the call is over already;
-        `invalid_argument` if Meta refuses.
+        Errors: `not_found` or `failed_precondition` if the call has already ended;
+        `invalid_argument` if Meta rejects the request.
 
-        Takes a request message, or the message's fields as keywords.
+        Pass either a request message or the message's fields as keyword arguments.
 
         Args:
-            request: the request message, in place of the fields.
-            whatsapp_call_id: Required. Meta's id of the call: from the Dial response or a
+            request: The request message, as an alternative to the fields.
+            whatsapp_call_id: Required. Meta's ID of the call, from the Dial response or a
                 webhook.
-            whatsapp_api_key: Meta's access token of the business. Required unless
+            whatsapp_api_key: The business's access token for Meta's API. Required unless
                 `disconnect_reason` is USER_INITIATED. Secret: never logged.
             disconnect_reason: Who ended the call. Default: BUSINESS_INITIATED.
-            timeout: seconds for the whole call, retries included; None for no limit; by
-                default the channel's.
-            retry: the retry policy of this call; None for a single attempt; by default the
-                channel's.
-            extra_headers: request headers to add.
+            timeout: Seconds for the whole call, including retries. None: no limit. Default:
+                the channel's timeout.
+            retry: Retry policy for this call. None: a single attempt. Default: the channel's
+                policy.
+            extra_headers: Additional request headers, text by name. Default: none.
 
         Returns:
-            DisconnectWhatsAppCallResponse: The call is over. Empty.
+            DisconnectWhatsAppCallResponse: An empty response: the call has ended.
 
         Raises:
-            TwirpError: the call failed; InvalidArgument, before anything is sent, if a
-                required field is empty.
-            TypeError: a field or extra_headers has the wrong type, or fields stand beside a
-                request.
-            ValueError: a field is out of range, timeout or retry is wrong, or a header cannot
-                be sent.
+            TwirpError: The call failed. If a required field is empty, it is an
+                InvalidArgument and nothing is sent.
+            TypeError: A field or extra_headers has the wrong type, or both a request and
+                fields were passed.
+            ValueError: A field is out of range, timeout or retry is invalid, or a header
+                cannot be sent.
         """
         _arguments = {
             "request": request,
@@ -495,7 +507,7 @@ class ConnectorClient(ServiceClient):
             "whatsapp_api_key": whatsapp_api_key,
             "disconnect_reason": disconnect_reason,
         }
-        # So that no frame of an error's traceback holds a secret.
+        # Tracebacks can show local variables: keep no secret in this frame.
         del request, whatsapp_api_key
         return self._call(_DISCONNECT_WHATSAPP_CALL, _arguments, timeout, retry, extra_headers)
 
@@ -510,41 +522,42 @@ class ConnectorClient(ServiceClient):
         retry: Retry = UNSET,
         extra_headers: Optional[Mapping[str, str]] = None,
     ) -> livekit_connector_whatsapp_pb2.ConnectWhatsAppCallResponse:
-        """Finish an outbound WhatsApp call with the SDP answer of Meta's webhook.
+        """Connect an outbound WhatsApp call with the SDP answer from Meta's webhook.
 
-        Call it as soon as the `connect` webhook with direction BUSINESS_INITIATED arrives; it
-        needs no key of Meta's. From then on the two sides can hear each other. Do not wait
-        for Meta's ACCEPTED status: it comes after the media.
+        Call this as soon as the `connect` webhook with direction BUSINESS_INITIATED arrives.
+        It doesn't need Meta's access token. After it, both sides can hear each other. Don't
+        wait for Meta's ACCEPTED status, which comes after the media.
 
-        Errors: `already_exists` if the call is connected already, as after a webhook that was
-        delivered twice: ignore it; `not_found` for an unknown call; `invalid_argument` for an
-        SDP that is no answer; `deadline_exceeded` if `wait_until_answered` ran out.
+        Errors: `already_exists` if the call is already connected, for example because Meta
+        delivered the webhook twice (ignore it); `not_found` if the call is unknown;
+        `invalid_argument` if the SDP is not an answer; `deadline_exceeded` if
+        `wait_until_answered` timed out.
 
-        Takes a request message, or the message's fields as keywords.
+        Pass either a request message or the message's fields as keyword arguments.
 
         Args:
-            request: the request message, in place of the fields.
-            whatsapp_call_id: Required. Meta's id of the call: from the Dial response or the
+            request: The request message, as an alternative to the fields.
+            whatsapp_call_id: Required. Meta's ID of the call, from the Dial response or the
                 `connect` webhook.
-            sdp: Required. The SDP of the `connect` webhook, of type "answer".
-            wait_until_answered: True to return only once audio flows, or with an error. The
-                call's timeout then covers the wait. Default: return at once.
-            timeout: seconds for the whole call, retries included; None for no limit; by
-                default the channel's.
-            retry: the retry policy of this call; None for a single attempt; by default the
-                channel's.
-            extra_headers: request headers to add.
+            sdp: Required. The SDP answer from the `connect` webhook.
+            wait_until_answered: Whether to wait until audio flows. The timeout of the request
+                then includes the wait. Default: return immediately.
+            timeout: Seconds for the whole call, including retries. None: no limit. Default:
+                the channel's timeout.
+            retry: Retry policy for this call. None: a single attempt. Default: the channel's
+                policy.
+            extra_headers: Additional request headers, text by name. Default: none.
 
         Returns:
-            ConnectWhatsAppCallResponse: The call is connected. Empty.
+            ConnectWhatsAppCallResponse: An empty response: the call is connected.
 
         Raises:
-            TwirpError: the call failed; InvalidArgument, before anything is sent, if a
-                required field is empty.
-            TypeError: a field or extra_headers has the wrong type, or fields stand beside a
-                request.
-            ValueError: a field is out of range, timeout or retry is wrong, or a header cannot
-                be sent.
+            TwirpError: The call failed. If a required field is empty, it is an
+                InvalidArgument and nothing is sent.
+            TypeError: A field or extra_headers has the wrong type, or both a request and
+                fields were passed.
+            ValueError: A field is out of range, timeout or retry is invalid, or a header
+                cannot be sent.
         """
         _arguments = {
             "request": request,
@@ -552,7 +565,7 @@ class ConnectorClient(ServiceClient):
             "sdp": sdp,
             "wait_until_answered": wait_until_answered,
         }
-        # So that no frame of an error's traceback holds a secret.
+        # Tracebacks can show local variables: keep no secret in this frame.
         del request, sdp
         return self._call(_CONNECT_WHATSAPP_CALL, _arguments, timeout, retry, extra_headers)
 
@@ -581,74 +594,74 @@ class ConnectorClient(ServiceClient):
         retry: Retry = UNSET,
         extra_headers: Optional[Mapping[str, str]] = None,
     ) -> livekit_connector_whatsapp_pb2.AcceptWhatsAppCallResponse:
-        """Take an inbound WhatsApp call into a room.
+        """Accept an inbound WhatsApp call and connect it to a room.
 
-        Call it when Meta's `connect` webhook with direction USER_INITIATED arrives: answer
-        the webhook with 200 first, then accept within 30 seconds, while the user hears the
-        ringing. LiveKit answers the call at Meta; your app never does. When Meta posts
+        Call this when Meta's `connect` webhook with direction USER_INITIATED arrives. Respond
+        to the webhook with 200 first, then accept within 30 seconds, while the caller hears
+        ringing. LiveKit accepts the call at Meta; your app doesn't. When Meta sends
         `terminate`, call DisconnectWhatsAppCall with USER_INITIATED.
 
-        Errors: `already_exists` if the call is accepted already, as after a webhook that was
-        delivered twice: ignore it; `not_found` or `failed_precondition` if the caller hung
-        up; `invalid_argument` for a missing field, an SDP that is no offer or a refusal by
-        Meta; `deadline_exceeded` if `wait_until_answered` is set and no one joined the room
-        in time.
+        Errors: `already_exists` if the call is already accepted, for example because Meta
+        delivered the webhook twice (ignore it); `not_found` or `failed_precondition` if the
+        caller hung up; `invalid_argument` if a field is missing, the SDP is not an offer, or
+        Meta rejects the request; `deadline_exceeded` if `wait_until_answered` is set and
+        nobody joined the room in time.
 
-        Takes a request message, or the message's fields as keywords.
+        Pass either a request message or the message's fields as keyword arguments.
 
         Args:
-            request: the request message, in place of the fields.
-            whatsapp_phone_number_id: Required. Meta's id of the business number that was
-                called: `metadata.phone_number_id` of the webhook that announced the call.
-            whatsapp_api_key: Required. Meta's access token of the business that was called.
-                Secret: never logged.
-            whatsapp_cloud_api_version: Required. Version of Meta's Cloud API, without a
+            request: The request message, as an alternative to the fields.
+            whatsapp_phone_number_id: Required. Meta's ID of the business phone number that
+                was called: `metadata.phone_number_id` in the `connect` webhook.
+            whatsapp_api_key: Required. The business's access token for Meta's API. Secret:
+                never logged.
+            whatsapp_cloud_api_version: Required. The version of Meta's Cloud API, without a
                 leading "v", such as "23.0".
-            whatsapp_call_id: Required. Meta's id of the call: `calls[].id` of the webhook,
+            whatsapp_call_id: Required. Meta's ID of the call: `calls[].id` in the webhook,
                 such as "wacid.HBgL...".
-            whatsapp_biz_opaque_callback_data: Text of your own, at most 512 characters, which
-                Meta repeats in its webhooks of this call. Every app that is subscribed to the
-                webhooks sees it.
-            sdp: Required. The SDP of the `connect` webhook, of type "offer".
-            room_name: The room to put the call into, such as "support-17"; it is created if
-                need be. Default: LiveKit makes a name, which the response holds.
+            whatsapp_biz_opaque_callback_data: Your own text, at most 512 characters, such as
+                your ID of the call. Meta includes it in its webhooks about this call. Every
+                app that subscribes to the webhooks sees it.
+            sdp: Required. The SDP offer from the `connect` webhook.
+            room_name: The room for the call, such as "support-17". LiveKit creates it if it
+                doesn't exist. Default: a name that LiveKit generates and returns in the
+                response.
             agents: Agents to dispatch to the room. Default: none.
-            participant_identity: Identity of the caller's participant in the room. It is
-                logged, so take a random one rather than the phone number. Default: LiveKit
-                makes one.
-            participant_name: Name of the participant as others in the room see it, such as
-                "Ada Lovelace". Personal: not logged.
-            participant_metadata: Text of your own attached to the participant, often JSON.
-                Personal: not logged.
-            participant_attributes: Attributes of your own attached to the participant, text
-                to text, such as `{"ticket": "4711"}`. Personal: not logged.
-            destination_country: Country in which the call terminates, as two letters of ISO
-                3166-1, such as "US". LiveKit routes the call by it. Default: near where this
-                request arrives.
-            ringing_timeout: How long to wait at most for the call to be answered, such as 30
-                seconds; with `wait_until_answered`, for the other side to join the room.
-                Default: LiveKit's. Takes seconds, a timedelta or a Duration.
-            wait_until_answered: True to return only once the other side, such as the agent,
-                has joined the room, or with an error. The call's timeout then covers the
-                wait. Default: return once the call is accepted.
-            timeout: seconds for the whole call, retries included; None for no limit; by
-                default the channel's.
-            retry: the retry policy of this call; None for a single attempt; by default the
-                channel's.
-            extra_headers: request headers to add.
+            participant_identity: The caller's identity in the room. It is logged, so use a
+                random identity instead of a phone number. Default: LiveKit generates one.
+            participant_name: The participant's display name in the room, such as "Ada
+                Lovelace". Personal data: not logged.
+            participant_metadata: Your own text about the participant, often JSON. Personal
+                data: not logged.
+            participant_attributes: Your own attributes of the participant, such as
+                `{"ticket": "4711"}`. Personal data: not logged.
+            destination_country: The country in which the call terminates, as a two-letter ISO
+                3166-1 code, such as "US". LiveKit uses a region near it. Default: a region
+                near where this request arrives.
+            ringing_timeout: The longest time to wait until the call is connected, such as 30
+                seconds; with `wait_until_answered`, until the other side joins the room.
+                Default: LiveKit's default. Takes seconds, a timedelta, or a Duration.
+            wait_until_answered: Whether to wait until the other side, such as an agent, joins
+                the room. The timeout of the request then includes the wait. Default: return
+                when the call is accepted.
+            timeout: Seconds for the whole call, including retries. None: no limit. Default:
+                the channel's timeout.
+            retry: Retry policy for this call. None: a single attempt. Default: the channel's
+                policy.
+            extra_headers: Additional request headers, text by name. Default: none.
 
         Returns:
-            AcceptWhatsAppCallResponse: The call is in its room.
+            AcceptWhatsAppCallResponse: A call that is connected to its room.
 
-                room_name: The room of the call.
+                room_name: The call's room.
 
         Raises:
-            TwirpError: the call failed; InvalidArgument, before anything is sent, if a
-                required field is empty.
-            TypeError: a field or extra_headers has the wrong type, or fields stand beside a
-                request.
-            ValueError: a field is out of range, timeout or retry is wrong, or a header cannot
-                be sent.
+            TwirpError: The call failed. If a required field is empty, it is an
+                InvalidArgument and nothing is sent.
+            TypeError: A field or extra_headers has the wrong type, or both a request and
+                fields were passed.
+            ValueError: A field is out of range, timeout or retry is invalid, or a header
+                cannot be sent.
         """
         _arguments = {
             "request": request,
@@ -668,7 +681,7 @@ class ConnectorClient(ServiceClient):
             "ringing_timeout": ringing_timeout,
             "wait_until_answered": wait_until_answered,
         }
-        # So that no frame of an error's traceback holds a secret.
+        # Tracebacks can show local variables: keep no secret in this frame.
         del request, whatsapp_api_key, sdp
         return self._call(_ACCEPT_WHATSAPP_CALL, _arguments, timeout, retry, extra_headers)
 
@@ -704,61 +717,62 @@ class ConnectorClient(ServiceClient):
         retry: Retry = UNSET,
         extra_headers: Optional[Mapping[str, str]] = None,
     ) -> livekit_connector_twilio_pb2.ConnectTwilioCallResponse:
-        """Make a room ready for a Twilio call and get the URL that Twilio streams its audio to.
+        """Prepare a room for a Twilio call, and get the URL for Twilio's media stream.
 
-        Inbound: call it inside Twilio's voice webhook and answer with TwiML `<Connect><Stream
-        url="..."/></Connect>` holding the `connect_url`; the caller joins the room when the
-        stream opens. Outbound: call it first, then create the call at Twilio with that TwiML;
-        the participant is hidden until the callee answers. There is no RPC to disconnect: end
-        the call at Twilio, or delete the room.
+        For an inbound call, call this in your handler of Twilio's voice webhook and respond
+        with the TwiML `<Connect><Stream url="..."/></Connect>`, where `url` is the
+        `connect_url`. The caller joins the room when the stream opens. For an outbound call,
+        call this first, then create the call at Twilio with that TwiML. The participant is
+        hidden until the callee picks up. There is no RPC to disconnect: end the call at
+        Twilio, or delete the room.
 
-        Each call makes a new session and dispatches the agents again, so a failure that
-        leaves the outcome open is not repeated.
+        Each request creates a session and dispatches the agents, so the client doesn't retry
+        a request that might have succeeded.
 
-        Errors: `invalid_argument` for a missing field; `resource_exhausted` if LiveKit is
-        busy; `permission_denied` without the grant.
+        Errors: `invalid_argument` if a field is missing; `resource_exhausted` if LiveKit is
+        overloaded; `permission_denied` if the token lacks the grant.
 
-        Takes a request message, or the message's fields as keywords.
+        Pass either a request message or the message's fields as keyword arguments.
 
         Args:
-            request: the request message, in place of the fields.
-            twilio_call_direction: Required, since leaving it out would mean inbound. Who
+            request: The request message, as an alternative to the fields.
+            twilio_call_direction: Required, because an unset direction means inbound. Who
                 called whom, such as "TWILIO_CALL_DIRECTION_OUTBOUND".
-            room_name: Required. The room to put the call into, such as "call-CA0123"; it is
-                created if need be.
+            room_name: Required. The room for the call, such as "call-CA0123". LiveKit creates
+                it if it doesn't exist.
             agents: Agents to dispatch to the room. Default: none.
-            participant_identity: Identity of the phone's participant in the room. It is
-                logged, so take a random one rather than the phone number. Default: LiveKit
-                makes one.
-            participant_name: Name of the participant as others in the room see it, such as
-                "Ada Lovelace". Personal: not logged.
-            participant_metadata: Text of your own attached to the participant, often JSON.
-                Personal: not logged.
-            participant_attributes: Attributes of your own attached to the participant, text
-                to text, such as `{"ticket": "4711"}`. Personal: not logged.
-            destination_country: Country in which the call terminates, as two letters of ISO
-                3166-1, such as "US". LiveKit routes the call by it. Default: near where this
-                request arrives.
-            timeout: seconds for the whole call, retries included; None for no limit; by
-                default the channel's.
-            retry: the retry policy of this call; None for a single attempt; by default the
-                channel's.
-            extra_headers: request headers to add.
+            participant_identity: The participant's identity in the room. It is logged, so use
+                a random identity instead of a phone number. Default: LiveKit generates one.
+            participant_name: The participant's display name in the room, such as "Ada
+                Lovelace". Personal data: not logged.
+            participant_metadata: Your own text about the participant, often JSON. Personal
+                data: not logged.
+            participant_attributes: Your own attributes of the participant, such as
+                `{"ticket": "4711"}`. Personal data: not logged.
+            destination_country: The country in which the call terminates, as a two-letter ISO
+                3166-1 code, such as "US". LiveKit uses a region near it. Default: a region
+                near where this request arrives.
+            timeout: Seconds for the whole call, including retries. None: no limit. Default:
+                the channel's timeout.
+            retry: Retry policy for this call. None: a single attempt. Default: the channel's
+                policy.
+            extra_headers: Additional request headers, text by name. Default: none.
 
         Returns:
-            ConnectTwilioCallResponse: Where Twilio connects to.
+            ConnectTwilioCallResponse: The URL for Twilio's media stream.
 
-                connect_url: The `wss://` URL for TwiML's `<Stream url="...">`. Whoever has it
-                    can join the call: treat it as a secret. It serves one call once. Give it
-                    to Twilio unchanged, except for XML's escapes: `&` becomes `&amp;`.
+                connect_url: The `wss://` URL for `<Stream url="...">` in TwiML. It can be
+                    used once, for one call. Anyone who has it can join the call, so treat it
+                    as a secret. Pass it to Twilio unchanged, except for XML escapes: `&`
+                    becomes `&amp;`.
 
         Raises:
-            TwirpError: the call failed; InvalidArgument, before anything is sent, if a
-                required field is empty.
-            TypeError: a field or extra_headers has the wrong type, or fields stand beside a
-                request.
-            ValueError: a field is out of range, timeout or retry is wrong, or a header cannot
-                be sent.
+            TwirpError: The call failed. If a required field is empty, it is an
+                InvalidArgument and nothing is sent.
+            TypeError: A field or extra_headers has the wrong type, or both a request and
+                fields were passed.
+            ValueError: A field is out of range, timeout or retry is invalid, or a header
+                cannot be sent.
         """
 
     def connect_twilio_call(
@@ -785,61 +799,62 @@ class ConnectorClient(ServiceClient):
         retry: Retry = UNSET,
         extra_headers: Optional[Mapping[str, str]] = None,
     ) -> livekit_connector_twilio_pb2.ConnectTwilioCallResponse:
-        """Make a room ready for a Twilio call and get the URL that Twilio streams its audio to.
+        """Prepare a room for a Twilio call, and get the URL for Twilio's media stream.
 
-        Inbound: call it inside Twilio's voice webhook and answer with TwiML `<Connect><Stream
-        url="..."/></Connect>` holding the `connect_url`; the caller joins the room when the
-        stream opens. Outbound: call it first, then create the call at Twilio with that TwiML;
-        the participant is hidden until the callee answers. There is no RPC to disconnect: end
-        the call at Twilio, or delete the room.
+        For an inbound call, call this in your handler of Twilio's voice webhook and respond
+        with the TwiML `<Connect><Stream url="..."/></Connect>`, where `url` is the
+        `connect_url`. The caller joins the room when the stream opens. For an outbound call,
+        call this first, then create the call at Twilio with that TwiML. The participant is
+        hidden until the callee picks up. There is no RPC to disconnect: end the call at
+        Twilio, or delete the room.
 
-        Each call makes a new session and dispatches the agents again, so a failure that
-        leaves the outcome open is not repeated.
+        Each request creates a session and dispatches the agents, so the client doesn't retry
+        a request that might have succeeded.
 
-        Errors: `invalid_argument` for a missing field; `resource_exhausted` if LiveKit is
-        busy; `permission_denied` without the grant.
+        Errors: `invalid_argument` if a field is missing; `resource_exhausted` if LiveKit is
+        overloaded; `permission_denied` if the token lacks the grant.
 
-        Takes a request message, or the message's fields as keywords.
+        Pass either a request message or the message's fields as keyword arguments.
 
         Args:
-            request: the request message, in place of the fields.
-            twilio_call_direction: Required, since leaving it out would mean inbound. Who
+            request: The request message, as an alternative to the fields.
+            twilio_call_direction: Required, because an unset direction means inbound. Who
                 called whom, such as "TWILIO_CALL_DIRECTION_OUTBOUND".
-            room_name: Required. The room to put the call into, such as "call-CA0123"; it is
-                created if need be.
+            room_name: Required. The room for the call, such as "call-CA0123". LiveKit creates
+                it if it doesn't exist.
             agents: Agents to dispatch to the room. Default: none.
-            participant_identity: Identity of the phone's participant in the room. It is
-                logged, so take a random one rather than the phone number. Default: LiveKit
-                makes one.
-            participant_name: Name of the participant as others in the room see it, such as
-                "Ada Lovelace". Personal: not logged.
-            participant_metadata: Text of your own attached to the participant, often JSON.
-                Personal: not logged.
-            participant_attributes: Attributes of your own attached to the participant, text
-                to text, such as `{"ticket": "4711"}`. Personal: not logged.
-            destination_country: Country in which the call terminates, as two letters of ISO
-                3166-1, such as "US". LiveKit routes the call by it. Default: near where this
-                request arrives.
-            timeout: seconds for the whole call, retries included; None for no limit; by
-                default the channel's.
-            retry: the retry policy of this call; None for a single attempt; by default the
-                channel's.
-            extra_headers: request headers to add.
+            participant_identity: The participant's identity in the room. It is logged, so use
+                a random identity instead of a phone number. Default: LiveKit generates one.
+            participant_name: The participant's display name in the room, such as "Ada
+                Lovelace". Personal data: not logged.
+            participant_metadata: Your own text about the participant, often JSON. Personal
+                data: not logged.
+            participant_attributes: Your own attributes of the participant, such as
+                `{"ticket": "4711"}`. Personal data: not logged.
+            destination_country: The country in which the call terminates, as a two-letter ISO
+                3166-1 code, such as "US". LiveKit uses a region near it. Default: a region
+                near where this request arrives.
+            timeout: Seconds for the whole call, including retries. None: no limit. Default:
+                the channel's timeout.
+            retry: Retry policy for this call. None: a single attempt. Default: the channel's
+                policy.
+            extra_headers: Additional request headers, text by name. Default: none.
 
         Returns:
-            ConnectTwilioCallResponse: Where Twilio connects to.
+            ConnectTwilioCallResponse: The URL for Twilio's media stream.
 
-                connect_url: The `wss://` URL for TwiML's `<Stream url="...">`. Whoever has it
-                    can join the call: treat it as a secret. It serves one call once. Give it
-                    to Twilio unchanged, except for XML's escapes: `&` becomes `&amp;`.
+                connect_url: The `wss://` URL for `<Stream url="...">` in TwiML. It can be
+                    used once, for one call. Anyone who has it can join the call, so treat it
+                    as a secret. Pass it to Twilio unchanged, except for XML escapes: `&`
+                    becomes `&amp;`.
 
         Raises:
-            TwirpError: the call failed; InvalidArgument, before anything is sent, if a
-                required field is empty.
-            TypeError: a field or extra_headers has the wrong type, or fields stand beside a
-                request.
-            ValueError: a field is out of range, timeout or retry is wrong, or a header cannot
-                be sent.
+            TwirpError: The call failed. If a required field is empty, it is an
+                InvalidArgument and nothing is sent.
+            TypeError: A field or extra_headers has the wrong type, or both a request and
+                fields were passed.
+            ValueError: A field is out of range, timeout or retry is invalid, or a header
+                cannot be sent.
         """
         _arguments = {
             "request": request,

@@ -7,7 +7,7 @@ about a call reads it: which grants to sign, what may be repeated, how long to w
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Generic, Optional, TypeVar
+from typing import Generic, Literal, Optional, TypeVar
 
 from google.protobuf.message import Message
 
@@ -29,7 +29,7 @@ class Grant:
     """
 
     name: str
-    section: str = "video"
+    section: Literal["video", "sip", "agent"] = "video"
     field: str = ""
 
 

@@ -1,29 +1,25 @@
-"""The generated messages are the contract's and the published livekit-protocol's."""
+"""The generated messages, enums and RPCs are those of the published livekit-protocol."""
 
 from __future__ import annotations
 
 import importlib
-import json
 import pkgutil
-import subprocess
-from pathlib import Path
 from typing import Any
 
-import livekit.protocol
 import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
+from livekit.protocol import connector, connector_twilio, connector_whatsapp
 from livekit.protocol.logger_pb import options
 
 from livekit_connector_sync import _gen
-from livekit_connector_sync._runtime.validation import FORMATS
-from livekit_connector_sync.errors import StatusCode
+from livekit_connector_sync._runtime.proto_enum import ProtoEnum
 
 from .conftest import REPO
 
-CONTRACT = Path(__file__).with_name("contract.txt").read_text(encoding="utf-8")
 OURS = "livekit_connector_sync._gen."
+POOL = descriptor_pool.Default()  # holds the messages of both packages
 
 
 def generated_files() -> list[Any]:
@@ -34,10 +30,7 @@ def generated_files() -> list[Any]:
 
 def official(name: str) -> type[Message]:
     """Return livekit-protocol's class of one of our messages."""
-    for module in pkgutil.iter_modules(livekit.protocol.__path__, "livekit.protocol."):
-        importlib.import_module(module.name)
-    pool = descriptor_pool.Default()
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"livekit.{name}"))
+    return message_factory.GetMessageClass(POOL.FindMessageTypeByName(f"livekit.{name}"))
 
 
 def messages() -> list[type[Message]]:
@@ -63,52 +56,44 @@ def test_messages_are_the_published_ones(message: type[Message]) -> None:
     assert wire_form(message) == wire_form(official(message.__name__))
 
 
-def field_line(field: FieldDescriptor, mark: str) -> str:
-    repeated = isinstance(field.default_value, list)
-    entry = field.message_type if repeated else None
-    if entry is not None and entry.GetOptions().map_entry:
-        kind = "map<string,string>"
-        assert [f.type for f in entry.fields] == [FieldDescriptor.TYPE_STRING] * 2
-    else:
-        composite = field.message_type or field.enum_type
-        scalar = descriptor_pb2.FieldDescriptorProto.Type.Name(field.type)[len("TYPE_") :].lower()
-        kind = composite.full_name.replace(OURS, "livekit.") if composite else scalar
-        kind = f"repeated {kind}" if repeated else kind
-    return f"  {field.number} {field.name} {kind}{mark}"
-
-
-def test_messages_and_enums_are_the_contracts() -> None:
-    expected = CONTRACT.partition("service ")[0].splitlines()[2:]
-    blocks = {}
+def test_enums_are_the_published_ones() -> None:
+    generated = {}
     for file in generated_files():
         enums = list(file.enum_types_by_name.values())
-        for message in file.message_types_by_name.values():
-            enums += message.enum_types
-            marks = upstream_marks(official(message.name))
-            lines = [
-                field_line(field, f" [{marks[field.name]}]" if field.name in marks else "")
-                for field in message.fields
-            ]
-            blocks[f"message livekit.{message.name}"] = lines
+        enums += [enum for m in file.message_types_by_name.values() for enum in m.enum_types]
         for enum in enums:
-            lines = [f"  {value.number} {value.name}" for value in enum.values]
-            blocks[f"enum {enum.full_name.replace(OURS, 'livekit.')}"] = lines
-    heads = [line for line in expected if not line.startswith(" ")]
-    assert sorted(blocks) == sorted(heads)
-    assert [line for head in heads for line in [head, *blocks[head]]] == expected
+            theirs = POOL.FindEnumTypeByName(enum.full_name.replace(OURS, "livekit."))
+            generated[enum.name] = {value.name: value.number for value in theirs.values}
+            assert {value.name: value.number for value in enum.values} == generated[enum.name]
+    exported = [getattr(_gen, name) for name in _gen.__all__]
+    assert generated == {
+        item.__name__: {name: member.value for name, member in item.__members__.items()}
+        for item in exported
+        if isinstance(item, type) and issubclass(item, ProtoEnum)
+    }
 
 
-def test_rpcs_are_the_contracts() -> None:
-    lines = CONTRACT.partition("service livekit.Connector\n")[2].splitlines()
-    generated = []
-    for method in _gen.ConnectorServicer.METHODS:
-        assert method.service == "livekit.Connector"
-        types = [t.DESCRIPTOR.full_name for t in (method.request_type, method.response_type)]
-        request, response = (name.replace(OURS, "livekit.") for name in types)
-        generated.append(f"  {method.name} {request} {response}")
-    assert generated == [line.rpartition(" ")[0] for line in lines]
-    for line in lines:
-        assert callable(getattr(_gen.ConnectorClient, line.rpartition(" ")[2]))
+def test_everything_that_the_connectors_files_declare_is_exported() -> None:
+    for module in (connector, connector_whatsapp, connector_twilio):
+        file = module.DESCRIPTOR
+        assert {*file.message_types_by_name, *file.enum_types_by_name} <= set(_gen.__all__)
+
+
+def test_rpcs_are_the_published_ones() -> None:
+    service = POOL.FindServiceByName("livekit.Connector")
+    assert [
+        (
+            f"{method.service}.{method.name}",
+            *(
+                message.DESCRIPTOR.full_name.replace(OURS, "livekit.")
+                for message in (method.request_type, method.response_type)
+            ),
+        )
+        for method in _gen.ConnectorServicer.METHODS
+    ] == [
+        (method.full_name, method.input_type.full_name, method.output_type.full_name)
+        for method in service.methods
+    ]
 
 
 def upstream_marks(message: type[Message]) -> dict[str, str]:
@@ -147,7 +132,7 @@ def test_repr_hides_what_upstream_and_we_mark(message: type[Message]) -> None:
     assert {name for name, value in texts.items() if value in shown} == set(texts) - set(marks)
 
 
-def test_facts_are_the_contracts() -> None:
+def test_facts_are_as_agreed() -> None:
     methods = {method.name: method for method in _gen.ConnectorServicer.METHODS}
     for method in methods.values():
         assert [(grant.section, grant.name, grant.field) for grant in method.grants] == [
@@ -177,15 +162,3 @@ def test_facts_are_the_contracts() -> None:
         "whatsapp_cloud_api_version": "cloud_api_version",
     }
     assert dict(accept.formats) == {"whatsapp_cloud_api_version": "cloud_api_version"}
-
-
-@pytest.mark.codegen
-def test_the_overlay_knows_the_formats_and_codes_of_the_runtime(codegen_python: str) -> None:
-    """Neither imports the other, so codegen has lists of its own."""
-    dump = "import json; from codegen import overlay as o; print(json.dumps([o.FORMATS, o.CODES]))"
-    result = subprocess.run(
-        [codegen_python, "-c", dump], cwd=REPO, stdout=subprocess.PIPE, check=True
-    )
-    formats, codes = json.loads(result.stdout)
-    assert set(formats) == set(FORMATS)
-    assert set(codes) == {code.value for code in StatusCode}

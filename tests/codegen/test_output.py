@@ -17,6 +17,7 @@ syntax = "proto3";
 package livekit;
 import "google/protobuf/descriptor.proto";
 import "inner.proto";
+import "kinds.proto";
 
 // Ends in a "quote"
 message Ask {
@@ -31,6 +32,7 @@ message Ask {
     string by_sea = 6;
   }
   optional bool sure = 7;
+  Kind kind = 8; // The only thing that its file declares
 }
 message Note {
   // A secret of many quotes: """"
@@ -50,6 +52,7 @@ service FooBar {
 }
 '''
 INNER = 'syntax = "proto3"; package livekit.inner; message Ask { string it = 1; }'
+KINDS = 'syntax = "proto3"; package livekit; enum Kind { SOFT = 0; HARD = 1; }'
 GRANTS = '[claims]\nadmin = [{ name = "roomAdmin" }]\n["livekit.Foo"]\nadmin = ["*"]\n'
 USE = """
 import json
@@ -63,7 +66,7 @@ try:
 except TypeError as error:
     refusal = str(error)
 print(json.dumps([
-    foo.bar_baz(by_land="a", dict="d", sure=False), foo_bar.baz(text="t"), refusal,
+    foo.bar_baz(by_land="a", dict="d", sure=False, kind="HARD"), foo_bar.baz(text="t"), refusal,
     [m.full_name for m in (*FooServicer.METHODS, *FooBarServicer.METHODS)],
     FooClient.bar_baz.__doc__,
 ]))
@@ -77,6 +80,7 @@ def odd(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "proto").mkdir()
     (folder / "proto" / "odd.proto").write_text(PROTO)
     (folder / "proto" / "inner.proto").write_text(INNER)
+    (folder / "proto" / "kinds.proto").write_text(KINDS)
     tables = folder / "tables"
     tables.mkdir()
     (tables / "overlay.toml").write_text("")
@@ -116,8 +120,8 @@ def test_it_is_typed(odd: Path) -> None:
 @pytest.mark.codegen
 def test_it_works(odd: Path) -> None:
     asked, noted, refusal, methods, doc = json.loads(use(odd, USE))
-    assert asked == ["livekit.Foo/BarBaz", 'dict: "d"\nby_land: "a"\nsure: false\n']
+    assert asked == ["livekit.Foo/BarBaz", 'dict: "d"\nby_land: "a"\nsure: false\nkind: HARD\n']
     assert noted == ["livekit.FooBar/Baz", 'text: "t"\n']
-    assert refusal == "by_land and by_sea exclude each other: pass one of them"
+    assert refusal == "pass by_land or by_sea, not both"
     assert methods == ["livekit.Foo/BarBaz", "livekit.FooBar/Baz", "livekit.FooBar/List"]
-    assert "by_land: The street. Not together with by_sea." in doc
+    assert "by_land: The street. Mutually exclusive with by_sea." in doc

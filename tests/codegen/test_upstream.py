@@ -53,11 +53,11 @@ def test_differences_are_told_with_their_consequence(
     assert told >= {
         f"       added field {dial}.ringing_timeout = 13",
         f"BREAKS renumbered field {wait}: 4 -> 3",
-        f"BREAKS changed type of field {reason}: string -> {enum}",
+        f"BREAKS changed type of field {reason}: string -> .{enum}",
         f"BREAKS removed value {direction}.WHATSAPP_CALL_DIRECTION_OUT",
         f"       added value {direction}.WHATSAPP_CALL_DIRECTION_OUTBOUND = 2",
         f"       changed options of field {dial}.whatsapp_to_phone_number:"
-        " none -> logger.sensitivity=SENSITIVITY_PII",
+        " none -> (logger.sensitivity) = SENSITIVITY_PII",
         "BREAKS removed field livekit.WhatsAppCall.way",
         "       added field livekit.WhatsAppCall.direction = 2",
         "BREAKS changed request of RPC livekit.Connector.ConnectTwilioCall:"

@@ -198,4 +198,4 @@ class TestPyright:
         position = {"line": text.count("\n"), "character": len("client.connect_twilio_call(room")}
         hover = {"textDocument": {"uri": uri}, "position": position}
         shown = server.request("textDocument/hover", hover)["contents"]["value"]
-        assert "Required. The room to put the call into" in shown
+        assert "Required. The room for the call" in shown
