@@ -47,6 +47,12 @@ _DIAL_WHATSAPP_CALL = MethodInfo(
     formats=(
         ("whatsapp_to_phone_number", "phone_number"),
         ("whatsapp_cloud_api_version", "cloud_api_version"),
+        ("whatsapp_biz_opaque_callback_data", "callback_data"),
+        ("room_name", "name"),
+        ("participant_identity", "name"),
+        ("agents", "agents"),
+        ("destination_country", "country"),
+        ("ringing_timeout", "ringing_timeout"),
     ),
 )
 _DISCONNECT_WHATSAPP_CALL = MethodInfo(
@@ -87,7 +93,15 @@ _ACCEPT_WHATSAPP_CALL = MethodInfo(
         "whatsapp_call_id",
         "sdp",
     ),
-    formats=(("whatsapp_cloud_api_version", "cloud_api_version"),),
+    formats=(
+        ("whatsapp_cloud_api_version", "cloud_api_version"),
+        ("whatsapp_biz_opaque_callback_data", "callback_data"),
+        ("room_name", "name"),
+        ("participant_identity", "name"),
+        ("agents", "agents"),
+        ("destination_country", "country"),
+        ("ringing_timeout", "ringing_timeout"),
+    ),
     wait_field="wait_until_answered",
     wait_timeout_field="ringing_timeout",
 )
@@ -99,6 +113,12 @@ _CONNECT_TWILIO_CALL = MethodInfo(
     grants=(Grant("roomCreate"),),
     required=("room_name",),
     no_default=("twilio_call_direction",),
+    formats=(
+        ("room_name", "name"),
+        ("participant_identity", "name"),
+        ("agents", "agents"),
+        ("destination_country", "country"),
+    ),
 )
 
 

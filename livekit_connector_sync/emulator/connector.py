@@ -20,7 +20,6 @@ from .sdp import make_sdp
 
 __all__ = ["Connector", "make_call_id"]
 
-_MAX_CALLBACK_DATA = 512  # characters, Meta's limit
 _METHODS = {method.full_name: method for method in gen.ConnectorServicer.METHODS}
 
 
@@ -40,7 +39,6 @@ class Connector(gen.ConnectorServicer):
     ) -> gen.DialWhatsAppCallResponse:
         """Ring a user's phone."""
         check_request(_METHODS[context.method], request)
-        _check_callback_data(request.whatsapp_biz_opaque_callback_data)
         ringing_timeout = _seconds(request.ringing_timeout)
         callee = self.callee_of(request)
         if isinstance(callee, MetaError):
@@ -77,7 +75,6 @@ class Connector(gen.ConnectorServicer):
         """Bridge an inbound call into a room."""
         check_request(_METHODS[context.method], request)
         _check_sdp(request.sdp, "offer")
-        _check_callback_data(request.whatsapp_biz_opaque_callback_data)
         limit = _seconds(request.ringing_timeout) or self.timeouts.join
         call = self.registry.get(request.whatsapp_call_id)
         self.registry.apply(
@@ -185,8 +182,3 @@ def _check_sdp(description: gen.SessionDescription, wanted: str) -> None:
         )
     if not description.sdp:
         raise InvalidArgument("sdp.sdp is empty", {"argument": "sdp"})
-
-
-def _check_callback_data(text: str) -> None:
-    if len(text) > _MAX_CALLBACK_DATA:
-        raise META_ERRORS[100].as_twirp()

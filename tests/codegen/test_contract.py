@@ -157,8 +157,18 @@ def test_facts_are_as_agreed() -> None:
         "ringing_timeout",
     )
     assert (connect.wait_field, connect.wait_timeout_field) == ("wait_until_answered", None)
-    assert dict(dial.formats) == {
-        "whatsapp_to_phone_number": "phone_number",
-        "whatsapp_cloud_api_version": "cloud_api_version",
+    shared = {
+        "room_name": "name",
+        "participant_identity": "name",
+        "agents": "agents",
+        "destination_country": "country",
     }
-    assert dict(accept.formats) == {"whatsapp_cloud_api_version": "cloud_api_version"}
+    of_whatsapp = {
+        **shared,
+        "whatsapp_cloud_api_version": "cloud_api_version",
+        "whatsapp_biz_opaque_callback_data": "callback_data",
+        "ringing_timeout": "ringing_timeout",
+    }
+    assert dict(dial.formats) == {**of_whatsapp, "whatsapp_to_phone_number": "phone_number"}
+    assert dict(accept.formats) == of_whatsapp
+    assert dict(twilio.formats) == shared

@@ -152,8 +152,8 @@ def with_field(name: str) -> tuple[str, str, str]:
             id="a fact about no enum",
         ),
         pytest.param(
-            (TWILIO, "string room_name = 2;", "int32 room_name = 2;"),
-            "required names room_name, but its zero looks the same as a missing value",
+            (WHATSAPP, "string whatsapp_call_id = 3 ", "int32 whatsapp_call_id = 3 "),
+            "required names whatsapp_call_id, but its zero looks the same as a missing value",
             id="a required number",
         ),
         pytest.param(
