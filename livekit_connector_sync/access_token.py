@@ -7,6 +7,7 @@ Source: https://docs.livekit.io/home/get-started/authentication/
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
 import re
 import time
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Optional, TypeVar
 
+from ._runtime.credentials import check_key
 from ._runtime.jws import ALGORITHM, sign, signer
 from ._runtime.redaction import HoldsSecret, hide_locals
 
@@ -31,6 +33,7 @@ _DEFAULT_TTL = timedelta(hours=6)
 _DEFAULT_LEEWAY = timedelta(minutes=1)
 
 GrantsType = TypeVar("GrantsType")
+Value = TypeVar("Value")
 
 
 @dataclass
@@ -161,57 +164,63 @@ class AccessToken(HoldsSecret):
 
     def with_ttl(self, ttl: timedelta) -> AccessToken:
         """Set the token's lifetime; 6 hours by default."""
-        self.ttl = ttl
+        self.ttl = _checked("ttl", ttl, timedelta, "timedelta(minutes=10)")
         return self
 
     def with_identity(self, identity: str) -> AccessToken:
         """Set the participant's identity."""
-        self.claims.identity = identity
+        self.claims.identity = _checked("identity", identity, str)
         return self
 
     def with_name(self, name: str) -> AccessToken:
         """Set the participant's display name."""
-        self.claims.name = name
+        self.claims.name = _checked("name", name, str)
         return self
 
     def with_kind(self, kind: str) -> AccessToken:
         """Set the participant's kind."""
-        self.claims.kind = kind
+        self.claims.kind = _checked("kind", kind, str)
         return self
 
     def with_metadata(self, metadata: str) -> AccessToken:
         """Set the participant's metadata."""
-        self.claims.metadata = metadata
+        self.claims.metadata = _checked("metadata", metadata, str)
         return self
 
     def with_attributes(self, attributes: dict[str, str]) -> AccessToken:
         """Set the participant's attributes."""
-        self.claims.attributes = attributes
+        if not isinstance(attributes, Mapping):
+            raise TypeError(f"attributes must be a dict, not {type(attributes).__name__}")
+        for text in itertools.chain.from_iterable(attributes.items()):
+            _checked("each name and value of attributes", text, str)
+        self.claims.attributes = dict(attributes)
         return self
 
     def with_grants(self, grants: VideoGrants) -> AccessToken:
         """Set the grants for rooms."""
-        self.claims.video = grants
+        self.claims.video = _checked(
+            "grants", grants, VideoGrants, 'VideoGrants(room_join=True, room="my-room")'
+        )
         return self
 
     def with_sip_grants(self, grants: SIPGrants) -> AccessToken:
         """Set the grants for SIP."""
-        self.claims.sip = grants
+        self.claims.sip = _checked("grants", grants, SIPGrants, "SIPGrants(call=True)")
         return self
 
     def with_agent_grants(self, grants: AgentGrants) -> AccessToken:
         """Set the grants for hosted agents."""
-        self.claims.agent = grants
+        self.claims.agent = _checked("grants", grants, AgentGrants, "AgentGrants(admin=True)")
         return self
 
     def with_sha256(self, sha256: str) -> AccessToken:
         """Set the SHA-256 of a body, in base64."""
-        self.claims.sha256 = sha256
+        self.claims.sha256 = _checked("sha256", sha256, str)
         return self
 
     def with_room_preset(self, preset: str) -> AccessToken:
         """Set the name of a room configuration of the project."""
-        self.claims.room_preset = preset
+        self.claims.room_preset = _checked("preset", preset, str)
         return self
 
     @hide_locals
@@ -300,6 +309,17 @@ class TokenVerifier(HoldsSecret):
         )
 
 
+def _checked(name: str, value: Value, wanted: type, example: str = "") -> Value:
+    """Return an argument; raise TypeError if it has the wrong type.
+
+    The official SDK's grants work too.
+    """
+    if not isinstance(value, wanted) and type(value).__name__ != wanted.__name__:
+        such_as = f" such as {example}" if example else ""
+        raise TypeError(f"{name} must be a {wanted.__name__}{such_as}, not {type(value).__name__}")
+    return value
+
+
 def _read_grants(grants_type: type[GrantsType], claims: Any) -> Optional[GrantsType]:
     """Return the known grants of a section of the claims; `Claims.raw` keeps unknown ones."""
     if not isinstance(claims, Mapping):
@@ -328,4 +348,6 @@ def _find_credentials(
             f"{owner} needs api_key and api_secret: pass both, or set LIVEKIT_API_KEY and "
             "LIVEKIT_API_SECRET"
         )
+    check_key("api_key", api_key)
+    check_key("api_secret", api_secret)
     return api_key, api_secret

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Optional, Union
 
 from ._gen import ConnectorClient
 from ._runtime.deadline import UNSET, Timeout
+from ._runtime.redaction import hide_locals
 from ._runtime.regions import FailoverPolicy
 from .service import ServiceClient
 
@@ -32,6 +33,7 @@ class LiveKitAPI(ServiceClient):
         return ConnectorClient.from_channel(self._channel, validate=self._validate)
 
     @classmethod
+    @hide_locals
     def with_token(
         cls,
         token: str,

@@ -6,12 +6,14 @@ servicer, and a client. All behavior is here.
 
 from __future__ import annotations
 
+import functools
+import inspect
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from types import FunctionType, TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Optional, Union
+from typing import TYPE_CHECKING, Any, ClassVar, Optional, TypeVar, Union, cast
 
 from google.protobuf.duration_pb2 import Duration
 
@@ -54,6 +56,7 @@ DurationLike: TypeAlias = Union[float, timedelta, Duration]
 MessageLike: TypeAlias = Mapping[str, Any]
 """What a message field takes besides the message: a mapping of its fields."""
 Retry: TypeAlias = Union[RetryPolicy, Unset, None]
+Init = TypeVar("Init", bound=Callable[..., None])
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,24 @@ class Servicer:
         return Unimplemented(
             f"{type(self).__name__} does not implement {method.name}", method=method.full_name
         )
+
+
+def _check_options(init: Init) -> Init:
+    """Make a constructor name an unknown keyword, the class that was called, and a likely name."""
+    names = inspect.signature(init).parameters
+
+    @functools.wraps(init)
+    def checked(self: object, *args: Any, **kwargs: Any) -> None:
+        for name in kwargs:
+            if name not in names:
+                import difflib  # at the first mistake: it is slow to import
+
+                near = difflib.get_close_matches(name, names, 1)
+                hint = f": did you mean {near[0]}?" if near else ""
+                raise TypeError(f"{type(self).__name__} has no option {name!r}{hint}")
+        init(self, *args, **kwargs)
+
+    return cast(Init, checked)
 
 
 class ServiceClient:
@@ -116,6 +137,7 @@ class ServiceClient:
                 setattr(cls, name, hide_locals(value))
 
     @hide_locals
+    @_check_options
     def __init__(
         self,
         url: Optional[str] = None,
@@ -231,6 +253,7 @@ def _request_of(
     return build(method.request_type, given)
 
 
+@hide_locals
 def from_environment(
     url: Optional[str], api_key: Optional[str], api_secret: Optional[str], token: Optional[str]
 ) -> tuple[str, Credentials]:

@@ -19,6 +19,7 @@ from ._gen import ConnectorServicer, SessionDescription
 from ._runtime.call import Call, ClientCallDetails, UnaryUnaryMultiCallable
 from ._runtime.deadline import Unset, checked_timeout
 from ._runtime.method import MethodInfo, Request, Response
+from ._runtime.redaction import hide_locals
 from ._runtime.twirp import checked_metadata
 from .emulator import Call as EmulatedCall
 from .emulator import livekit, meta, twilio
@@ -156,6 +157,7 @@ class SignedRequest:
 _STATUSES = {"ringing": Event.DIAL, "accepted": Event.CONNECT, "rejected": Event.REJECT}
 
 
+@hide_locals
 def meta_webhook(
     event: str,
     app_secret: str,
@@ -225,6 +227,7 @@ def meta_webhook(
     return SignedRequest(url, config.make_headers(body), body)
 
 
+@hide_locals
 def twilio_webhook(
     auth_token: str,
     *,
@@ -253,6 +256,7 @@ def twilio_webhook(
     return SignedRequest(url, headers, urlencode(fields).encode("ascii"))
 
 
+@hide_locals
 def livekit_webhook(
     event: str,
     api_key: str,

@@ -57,6 +57,7 @@ class Channel:
         ValueError: an option is wrong; the text names it.
     """
 
+    @hide_locals
     def __init__(
         self,
         url: str,

@@ -65,6 +65,7 @@ class ApiKeyCredentials(HoldsSecret):
     Raises:
         ValueError: the key or the secret is empty, not a str or has white space around it, or the
             lifetime is not positive.
+        TypeError: the lifetime is not a timedelta.
     """
 
     @hide_locals
@@ -78,6 +79,8 @@ class ApiKeyCredentials(HoldsSecret):
     ) -> None:
         check_key("api_key", api_key)
         check_key("api_secret", api_secret)
+        if not isinstance(ttl, timedelta):
+            raise TypeError(f"ttl must be a timedelta, not {type(ttl).__name__}")
         if ttl <= timedelta(0):
             raise ValueError(f"ttl must be positive, not {ttl}")
         self.api_key = api_key
@@ -89,6 +92,7 @@ class ApiKeyCredentials(HoldsSecret):
     def __repr__(self) -> str:
         return f"ApiKeyCredentials({self.api_key!r})"
 
+    @hide_locals
     def token(self, claims: ClaimSet) -> tuple[str, bool]:
         """Return a token with these claims, and whether it came from the cache."""
         now = self._clock()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
+import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NoReturn, Optional, TypeVar, cast
@@ -60,25 +61,32 @@ def hide_locals(function: Function) -> Function:
     """Make a function that handles secrets clear the local variables of what it raises.
 
     Crash reporters send the locals of every frame in a traceback. Of an exception that passes
-    through the function, the frames keep their lines and lose their locals.
+    through the function, the frames keep their lines and lose their locals. An exception that the
+    caller was handling keeps them: its frames are the caller's.
     """
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
+        handled = sys.exc_info()[1]
         try:
             return function(*args, **kwargs)
         except BaseException as exc:
             del args, kwargs
-            _clear_frames(exc)
+            _clear_frames(exc, handled)
             raise
 
     return cast(Function, call)
 
 
-def _clear_frames(exc: BaseException) -> None:
-    """Clear the finished frames of an exception and of those that it came from."""
+def _clear_frames(exc: BaseException, handled: Optional[BaseException]) -> None:
+    """Clear the finished frames of an exception and of those that it came from.
+
+    Args:
+        exc: the exception.
+        handled: where to stop: the exception that the caller was handling.
+    """
     pending: list[Optional[BaseException]] = [exc]
-    seen: set[int] = set()
+    seen = {id(handled)}
     while pending:
         current = pending.pop()
         if current is not None and id(current) not in seen:

@@ -11,19 +11,22 @@ import re
 from datetime import datetime, timezone
 from typing import Any, Optional
 
+from .arguments import Body, read_body
 from .errors import Reason, WebhookError
 
 _MAX_TIMESTAMP = 253_402_300_799  # the end of the year 9999, where datetime ends
 
 
-def parse_object(body: bytes) -> dict[str, Any]:
+def parse_object(body: Body) -> dict[str, Any]:
     """Parse a body that holds a JSON object.
 
     Raises:
         WebhookError: the body is not a JSON object.
+        TypeError: the body is neither bytes nor text.
     """
+    content = read_body(body)
     try:
-        document = json.loads(body.decode("utf-8"))
+        document = json.loads(content.decode("utf-8"))
     except (ValueError, RecursionError):
         raise WebhookError(Reason.MALFORMED_BODY, "the body is not JSON in UTF-8") from None
     if not isinstance(document, dict):

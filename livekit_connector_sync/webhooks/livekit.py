@@ -20,10 +20,12 @@ from typing import Any, Optional
 
 import jwt
 
+from .._runtime.redaction import hide_locals
 from ..access_token import Claims, TokenVerifier
 from . import fields
+from .arguments import Body, check_text, read_body, read_secrets
 from .errors import Reason, WebhookError
-from .signatures import require_header, require_match, require_secrets
+from .signatures import require_header, require_match
 
 __all__ = ["SIGNATURE_HEADER", "Participant", "Room", "WebhookEvent", "parse", "receive", "verify"]
 
@@ -106,7 +108,8 @@ class WebhookEvent:
         return self.id or f"{self.event}:{room}:{participant}:{self.created_at}"
 
 
-def receive(body: bytes, authorization: Optional[str], keys: Mapping[str, str]) -> WebhookEvent:
+@hide_locals
+def receive(body: Body, authorization: Optional[str], keys: Mapping[str, str]) -> WebhookEvent:
     """Verify a webhook and return its event.
 
     Args:
@@ -116,13 +119,15 @@ def receive(body: bytes, authorization: Optional[str], keys: Mapping[str, str]) 
 
     Raises:
         WebhookError: the token is missing or wrong, or the body is not an event.
-        ValueError: keys is empty or holds an empty secret.
+        ValueError: keys is empty, or holds a secret that is empty or has white space around it.
+        TypeError: an argument has the wrong type.
     """
     verify(body, authorization, keys)
     return parse(body)
 
 
-def verify(body: bytes, authorization: Optional[str], keys: Mapping[str, str]) -> str:
+@hide_locals
+def verify(body: Body, authorization: Optional[str], keys: Mapping[str, str]) -> str:
     """Verify that a webhook's token is signed with one of the secrets and matches the body.
 
     Args:
@@ -135,21 +140,27 @@ def verify(body: bytes, authorization: Optional[str], keys: Mapping[str, str]) -
 
     Raises:
         WebhookError: the token is missing or wrong.
-        ValueError: keys is empty or holds an empty secret.
+        ValueError: keys is empty, or holds a secret that is empty or has white space around it.
+        TypeError: an argument has the wrong type.
     """
-    require_secrets("keys", keys.values())
+    if not isinstance(keys, Mapping):
+        raise TypeError(f"keys must be {{api_key: api_secret}}, not {type(keys).__name__}")
+    read_secrets("keys", keys.values())
+    content = read_body(body)
+    check_text(f"the {SIGNATURE_HEADER} header", authorization, optional=True)
     token = re.sub(r"^bearer(\s+|$)", "", (authorization or "").strip(), flags=re.IGNORECASE)
     token = require_header(SIGNATURE_HEADER, token)
     api_key = _read_issuer(token)
     if api_key not in keys:
         raise WebhookError(Reason.UNKNOWN_KEY, "the token has an unknown API key")
     digest = _verify_token(token, api_key, keys[api_key]).sha256
-    expected = base64.b64encode(hashlib.sha256(body).digest()).decode("ascii")
+    expected = base64.b64encode(hashlib.sha256(content).digest()).decode("ascii")
     require_match([expected], str(digest), "the token's sha256 does not match the body")
     return api_key
 
 
-def parse(body: bytes) -> WebhookEvent:
+@hide_locals
+def parse(body: Body) -> WebhookEvent:
     """Return the event of a webhook without verifying it.
 
     Args:

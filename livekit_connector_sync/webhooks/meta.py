@@ -24,9 +24,11 @@ from datetime import datetime
 from typing import Any, ClassVar, Optional, Union
 
 from .. import _gen as gen
+from .._runtime.redaction import hide_locals
 from . import fields
+from .arguments import Body, Secrets, check_text, read_body, read_secrets
 from .errors import Reason, WebhookError
-from .signatures import is_equal, require_header, require_match, require_secrets
+from .signatures import require_header, require_match
 
 __all__ = [
     "SIGNATURE_HEADER",
@@ -198,75 +200,90 @@ class OtherUpdate(_Update):
 Event = Union[CallConnect, CallTerminate, CallStatus, OtherUpdate]
 
 
-def receive(body: bytes, signature: Optional[str], app_secret: str) -> list[Event]:
+@hide_locals
+def receive(body: Body, signature: Optional[str], app_secret: Secrets) -> list[Event]:
     """Verify a webhook and return its events.
 
     Args:
         body: the request's unchanged body.
         signature: the request's X-Hub-Signature-256 header.
-        app_secret: the Meta app's secret: neither the verify token nor the access token.
+        app_secret: the Meta app's secret: neither the verify token nor the access token. Pass
+            several texts to accept an old and a new secret.
 
     Raises:
         WebhookError: the signature is missing or wrong, or the body is not a JSON object.
-        ValueError: app_secret is empty.
+        ValueError: app_secret is empty or has white space around it.
+        TypeError: an argument has the wrong type.
     """
     verify(body, signature, app_secret)
     return parse(body)
 
 
-def verify(body: bytes, signature: Optional[str], app_secret: str) -> None:
+@hide_locals
+def verify(body: Body, signature: Optional[str], app_secret: Secrets) -> None:
     """Verify the signature of a webhook.
 
     Args:
         body: the request's unchanged body.
         signature: the request's X-Hub-Signature-256 header.
-        app_secret: the Meta app's secret.
+        app_secret: the Meta app's secret, or several.
 
     Raises:
         WebhookError: the signature is missing or wrong.
-        ValueError: app_secret is empty.
+        ValueError: app_secret is empty or has white space around it.
+        TypeError: an argument has the wrong type.
     """
-    require_secrets("app_secret", [app_secret])
+    secrets = read_secrets("app_secret", app_secret)
+    content = read_body(body)
     signature = require_header(SIGNATURE_HEADER, signature)
     if not re.fullmatch("sha256=[0-9a-fA-F]{64}", signature):
         raise WebhookError(
             Reason.MALFORMED_SIGNATURE, f"{SIGNATURE_HEADER} is not sha256= and 64 hex digits"
         )
-    expected = hmac.new(app_secret.encode(), body, hashlib.sha256).hexdigest()
+    digests = (hmac.new(each.encode(), content, hashlib.sha256) for each in secrets)
     require_match(
-        [f"sha256={expected}"],
+        [f"sha256={digest.hexdigest()}" for digest in digests],
         signature.lower(),
         f"{SIGNATURE_HEADER} does not match the body and the app secret",
     )
 
 
-def handshake(query: Mapping[str, str], verify_token: str) -> str:
+@hide_locals
+def handshake(query: Mapping[str, str], verify_token: Secrets) -> str:
     """Return the challenge of the GET request with which Meta checks a webhook's URL.
 
     Args:
         query: the query parameters: "hub.mode", "hub.verify_token", and "hub.challenge".
-        verify_token: the token that you entered at Meta beside the URL.
+        verify_token: the token that you entered at Meta beside the URL, or several.
 
     Returns:
         The challenge. Respond with 200, Content-Type text/plain, and the challenge as the body.
 
     Raises:
         WebhookError: the request is not a handshake, or its verify token does not match.
-        ValueError: verify_token is empty.
+        ValueError: verify_token is empty or has white space around it.
+        TypeError: an argument has the wrong type.
     """
-    if not verify_token:
-        raise ValueError("verify_token must not be empty: anybody could subscribe with it")
-    challenge = query.get("hub.challenge", "")
-    if query.get("hub.mode") != "subscribe" or not challenge:
+    tokens = read_secrets("verify_token", verify_token)
+    if not isinstance(query, Mapping):
+        raise TypeError(
+            "query must be a mapping of the query parameters, such as dict(parse_qsl(text)), "
+            f"not {type(query).__name__}"
+        )
+    names = ("hub.mode", "hub.challenge", "hub.verify_token")
+    mode, challenge, received = values = [query.get(name, "") for name in names]
+    for name, value in zip(names, values):
+        check_text(name, value)
+    if mode != "subscribe" or not challenge:
         raise WebhookError(
             Reason.MALFORMED_BODY, "the query needs hub.mode=subscribe and hub.challenge"
         )
-    if not is_equal(verify_token, query.get("hub.verify_token", "")):
-        raise WebhookError(Reason.WRONG_TOKEN, "hub.verify_token does not match")
+    require_match(tokens, received, "hub.verify_token does not match", Reason.WRONG_TOKEN)
     return challenge
 
 
-def parse(body: bytes) -> list[Event]:
+@hide_locals
+def parse(body: Body) -> list[Event]:
     """Return the events of a webhook without verifying it.
 
     Args:

@@ -16,15 +16,18 @@ import hmac
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Optional
+from typing import Any, Optional, Union
 from urllib.parse import SplitResult, parse_qs, urlsplit, urlunsplit
 
+from .._runtime.redaction import hide_locals
+from .arguments import Body, Secrets, check_text, read_body, read_secrets
 from .errors import Reason, WebhookError
-from .signatures import is_equal, require_header, require_match, require_secrets
+from .signatures import is_equal, require_header, require_match
 
 __all__ = [
     "SIGNATURE_HEADER",
     "SIGNATURE_SETTINGS_HEADER",
+    "Form",
     "VoiceCall",
     "compute_signature",
     "parse",
@@ -34,6 +37,8 @@ __all__ = [
 
 SIGNATURE_HEADER = "X-Twilio-Signature"
 SIGNATURE_SETTINGS_HEADER = "X-Twilio-Webhooks-Signature-Settings"
+Form = Mapping[str, Union[str, Iterable[str]]]
+"""A form that a framework parsed: each parameter with its value, or with all its values."""
 _HASHES = {"HMAC_SHA1": hashlib.sha1, "HMAC_SHA256": hashlib.sha256}
 _DEFAULT_PORTS = {"https": "443", "http": "80"}
 _MAX_PARAMETERS = 1000
@@ -78,11 +83,12 @@ class VoiceCall:
         return _first(self.raw, name)
 
 
+@hide_locals
 def receive(
     url: str,
-    body: bytes,
+    body: Union[Body, Form],
     signature: Optional[str],
-    auth_token: str,
+    auth_token: Secrets,
     *,
     signature_settings: Optional[str] = None,
 ) -> VoiceCall:
@@ -90,24 +96,27 @@ def receive(
 
     Args:
         url: the full URL that Twilio requested, with its query.
-        body: the request's unchanged body; empty for a GET.
+        body: the request's unchanged body, or the parsed form; empty for a GET.
         signature: the request's X-Twilio-Signature header.
-        auth_token: the account's primary auth token, or the secret of a shared key.
+        auth_token: the account's primary auth token, or the secret of a shared key. Pass several
+            texts to accept an old and a new token.
         signature_settings: the request's X-Twilio-Webhooks-Signature-Settings header.
 
     Raises:
         WebhookError: the signature is missing or wrong, or there is no CallSid.
-        ValueError: auth_token is empty.
+        ValueError: auth_token is empty or has white space around it.
+        TypeError: an argument has the wrong type.
     """
     verify(url, body, signature, auth_token, signature_settings=signature_settings)
     return parse(url, body)
 
 
+@hide_locals
 def verify(
     url: str,
-    body: bytes,
+    body: Union[Body, Form],
     signature: Optional[str],
-    auth_token: str,
+    auth_token: Secrets,
     *,
     signature_settings: Optional[str] = None,
 ) -> None:
@@ -117,31 +126,40 @@ def verify(
 
     Args:
         url: the full URL that Twilio requested, with its query.
-        body: the request's unchanged body.
+        body: the request's unchanged body, or the parsed form.
         signature: the request's X-Twilio-Signature header.
-        auth_token: the account's primary auth token, or the secret of a shared key.
+        auth_token: the account's primary auth token, or the secret of a shared key. Pass several
+            texts to accept an old and a new token.
         signature_settings: the request's X-Twilio-Webhooks-Signature-Settings header, which names
             the algorithm; HMAC_SHA1 without it.
 
     Raises:
         WebhookError: the signature is missing or wrong.
-        ValueError: auth_token is empty.
+        ValueError: auth_token is empty or has white space around it.
+        TypeError: an argument has the wrong type.
     """
-    require_secrets("auth_token", [auth_token])
+    secrets = read_secrets("auth_token", auth_token)
+    check_text("url", url)
+    content = body if isinstance(body, Mapping) else read_body(body)
     signature = require_header(SIGNATURE_HEADER, signature)
     algorithm = _read_algorithm(signature_settings)
-    parameters = _signed_parameters(url, body)
+    parameters = _signed_parameters(url, content)
     require_match(
-        (compute_signature(each, parameters, auth_token, algorithm) for each in _variants(url)),
+        (
+            compute_signature(each, parameters, secret, algorithm)
+            for secret in secrets
+            for each in _variants(url)
+        ),
         signature,
         f"{SIGNATURE_HEADER} does not match this URL, body, and auth token: is the URL exactly the "
         "one that Twilio requested?",
     )
 
 
+@hide_locals
 def compute_signature(
     url: str,
-    parameters: Mapping[str, Iterable[str]],
+    parameters: Form,
     auth_token: str,
     algorithm: str = "HMAC_SHA1",
 ) -> str:
@@ -152,28 +170,31 @@ def compute_signature(
 
     Args:
         url: the full URL.
-        parameters: the form's parameters, each with all its values.
+        parameters: the form's parameters, each with its value or with all its values.
         auth_token: the account's auth token, or the secret of a shared key.
         algorithm: HMAC_SHA1, or HMAC_SHA256 for a shared key.
     """
-    signed = url + "".join(
-        name + value for name in sorted(parameters) for value in sorted(set(parameters[name]))
-    )
+    check_text("auth_token", auth_token)
+    form = sorted(_read_form(parameters).items())
+    signed = url + "".join(name + value for name, values in form for value in sorted(set(values)))
     digest = hmac.new(auth_token.encode(), signed.encode("utf-8", "replace"), _HASHES[algorithm])
     return base64.b64encode(digest.digest()).decode("ascii")
 
 
-def parse(url: str, body: bytes) -> VoiceCall:
+@hide_locals
+def parse(url: str, body: Union[Body, Form]) -> VoiceCall:
     """Return the call of a webhook without verifying it.
 
     Args:
         url: the full URL; its query holds the parameters of a GET.
-        body: the form of a POST.
+        body: the form of a POST, parsed or not.
 
     Raises:
         WebhookError: there is no CallSid.
+        TypeError: an argument has the wrong type.
     """
-    parameters = _parse_form(body) or _parse_form(_split(url).query.encode("utf-8", "replace"))
+    check_text("url", url)
+    parameters = _read_form(body) or _read_form(_split(url).query)
     call = VoiceCall(
         call_sid=_first(parameters, "CallSid"),
         account_sid=_first(parameters, "AccountSid"),
@@ -193,6 +214,7 @@ def _first(parameters: Mapping[str, tuple[str, ...]], name: str) -> str:
 
 
 def _read_algorithm(settings: Optional[str]) -> str:
+    check_text(f"the {SIGNATURE_SETTINGS_HEADER} header", settings, optional=True)
     found = re.search(r"(?:^|,)\s*algorithm\s*=\s*([^,\s]+)", settings or "")
     algorithm = found[1].upper() if found else "HMAC_SHA1"
     if algorithm not in _HASHES:
@@ -202,26 +224,40 @@ def _read_algorithm(settings: Optional[str]) -> str:
     return algorithm
 
 
-def _signed_parameters(url: str, body: bytes) -> dict[str, tuple[str, ...]]:
+def _signed_parameters(url: str, body: Union[bytes, Form]) -> dict[str, tuple[str, ...]]:
     """Return the parameters that the signature covers; the URL covers other bodies."""
     digests = parse_qs(_split(url).query).get("bodySHA256")
-    if digests and is_equal(hashlib.sha256(body).hexdigest(), digests[0].lower()):
-        return {}
-    parameters = _parse_form(body)
+    if digests and not isinstance(body, Mapping):
+        body_digest = hashlib.sha256(body).hexdigest()
+        if is_equal(body_digest, digests[0].lower()):
+            return {}
+    parameters = _read_form(body)
     if (body or digests) and not parameters:
         raise WebhookError(Reason.WRONG_SIGNATURE, "the signature does not cover the body")
     return parameters
 
 
-def _parse_form(body: bytes) -> dict[str, tuple[str, ...]]:
+def _read_form(body: Union[Body, Form]) -> dict[str, tuple[str, ...]]:
     """Return a form's parameters; none if the body is not a form."""
+    if isinstance(body, Mapping):
+        # Frameworks' forms may repeat a name; their items() yield one value each.
+        values_of = getattr(body, "getlist", getattr(body, "getall", body.__getitem__))
+        return {name: _read_values(name, values_of(name)) for name in body}
+    content = read_body(body)
     try:
         form = parse_qs(
-            body.decode("utf-8"), keep_blank_values=True, max_num_fields=_MAX_PARAMETERS
+            content.decode("utf-8"), keep_blank_values=True, max_num_fields=_MAX_PARAMETERS
         )
     except ValueError:
         return {}
     return {name: tuple(values) for name, values in form.items()}
+
+
+def _read_values(name: object, value: Any) -> tuple[str, ...]:
+    values = (value,) if isinstance(value, str) or not isinstance(value, Iterable) else tuple(value)
+    if not values or not all(isinstance(each, str) for each in (name, *values)):
+        raise TypeError("body must map each parameter to a str or to a list of str")
+    return values
 
 
 def _variants(url: str) -> Iterator[str]:

@@ -5,10 +5,14 @@ Source: https://www.twilio.com/docs/voice/twiml, /stream, /say and /reject
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Mapping
 from typing import Optional
 from xml.sax.saxutils import escape, quoteattr
+
+from .._runtime.redaction import hide_locals
+from .arguments import check_text
 
 __all__ = ["CONTENT_TYPE", "connect_stream", "http_url", "reject", "say"]
 
@@ -17,6 +21,7 @@ CONTENT_TYPE = "text/xml; charset=utf-8"
 _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
+@hide_locals
 def connect_stream(connect_url: str, parameters: Optional[Mapping[str, str]] = None) -> str:
     """Connect the call to the stream of a ConnectTwilioCall.
 
@@ -26,13 +31,21 @@ def connect_stream(connect_url: str, parameters: Optional[Mapping[str, str]] = N
 
     Raises:
         ValueError: connect_url is not a WebSocket URL.
+        TypeError: an argument has the wrong type.
     """
     _require_websocket(connect_url)
+    if parameters is not None and not isinstance(parameters, Mapping):
+        raise TypeError(
+            f"parameters must be a mapping of names to texts, not {type(parameters).__name__}"
+        )
+    pairs = (parameters or {}).items()
+    for text in itertools.chain.from_iterable(pairs):
+        check_text("each name and value of parameters", text)
     inner = "".join(
-        f"<Parameter name={_attribute(name)} value={_attribute(value)}/>"
-        for name, value in (parameters or {}).items()
+        f"<Parameter{_attribute('name', name)}{_attribute('value', value)}/>"
+        for name, value in pairs
     )
-    stream = f"<Stream url={_attribute(connect_url)}>{inner}</Stream>"
+    stream = f"<Stream{_attribute('url', connect_url)}>{inner}</Stream>"
     return _response(f"<Connect>{stream}</Connect>")
 
 
@@ -43,13 +56,16 @@ def say(text: str, *, language: Optional[str] = None, voice: Optional[str] = Non
         text: the text to speak.
         language: the language, such as "en-US"; Twilio's default if omitted.
         voice: the voice, such as "Polly.Joanna"; Twilio's default if omitted.
+
+    Raises:
+        TypeError: an argument has the wrong type.
     """
     attributes = "".join(
-        f" {name}={_attribute(value)}"
+        _attribute(name, value)
         for name, value in (("language", language), ("voice", voice))
         if value
     )
-    return _response(f"<Say{attributes}>{escape(_clean(text))}</Say><Hangup/>")
+    return _response(f"<Say{attributes}>{escape(_clean('text', text))}</Say><Hangup/>")
 
 
 def reject(*, busy: bool = False) -> str:
@@ -61,6 +77,7 @@ def reject(*, busy: bool = False) -> str:
     return _response(f'<Reject reason="{"busy" if busy else "rejected"}"/>')
 
 
+@hide_locals
 def http_url(connect_url: str) -> str:
     """Return the URL that serves a stream's TwiML, for Twilio's `calls.create(url=...)`.
 
@@ -69,12 +86,14 @@ def http_url(connect_url: str) -> str:
 
     Raises:
         ValueError: connect_url is not a WebSocket URL.
+        TypeError: connect_url is not a str.
     """
     _require_websocket(connect_url)
     return f"http{connect_url[2:]}"
 
 
 def _require_websocket(connect_url: str) -> None:
+    check_text("connect_url", connect_url)
     if not connect_url.startswith(("wss://", "ws://")):  # ws on loopback, in tests
         raise ValueError("connect_url must be the wss:// URL of a ConnectTwilioCallResponse")
 
@@ -83,9 +102,10 @@ def _response(verbs: str) -> str:
     return f'<?xml version="1.0" encoding="UTF-8"?>\n<Response>{verbs}</Response>\n'
 
 
-def _attribute(value: str) -> str:
-    return quoteattr(_clean(value))
+def _attribute(name: str, value: str) -> str:
+    return f" {name}={quoteattr(_clean(name, value))}"
 
 
-def _clean(text: str) -> str:
+def _clean(name: str, text: str) -> str:
+    check_text(name, text)
     return _FORBIDDEN.sub("", text)

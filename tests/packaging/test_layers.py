@@ -24,7 +24,7 @@ LAYERS = {
         "" method deadline forking redaction validation proto_enum messages jws credentials regions
         retry call twirp transport execution channel
     """,
-    "webhooks": 'errors fields signatures twiml livekit meta twilio ""',
+    "webhooks": 'arguments errors fields signatures twiml livekit meta twilio ""',
     "emulator": """
         hub lifecycle sdp refusals calls journal http_client outbox meta livekit twilio
         webhooks http_server mock_header regions rpcs connector media_stream page emulator ""

@@ -1,0 +1,103 @@
+"""Guarantee 4: crash reporters, which send the locals of every frame, find no secret in ours."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import secrets
+import subprocess
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+import livekit_connector_sync as lk
+from livekit_connector_sync.webhooks import WebhookError, livekit, meta, twilio
+
+SECRET = secrets.token_hex(16)
+
+
+@pytest.fixture(scope="module")
+def reports() -> dict[str, dict[str, str]]:
+    """Return what each reporter sends about each scene of `crash_reports.py`."""
+    done = subprocess.run(
+        [sys.executable, str(Path(__file__).with_name("crash_reports.py"))],
+        env={**os.environ, "SECRET_OF_THE_SCENES": SECRET},
+        stdout=subprocess.PIPE,
+        check=True,
+        timeout=120,
+    )
+    loaded: dict[str, dict[str, str]] = json.loads(done.stdout)
+    return loaded
+
+
+@pytest.mark.parametrize("reporter", ["Sentry", "rich", "Django", "traceback"])
+def test_guarantee_4_crash_reporters_see_no_secret(reports, reporter) -> None:
+    # The control's own frame shows the secret, so the reporter does send what it finds.
+    shown = {scene: report[reporter] for scene, report in reports.items()}
+    assert SECRET in shown.pop("control")
+    assert len(shown) > 50
+    assert [scene for scene, text in shown.items() if SECRET in text] == []
+    assert [scene for scene, text in shown.items() if "livekit_connector_sync" not in text] == []
+
+
+def test_the_frames_of_an_exception_that_the_caller_handles_keep_their_locals() -> None:
+    def fail() -> None:
+        order_number = 4711
+        raise KeyError(order_number)
+
+    def handle() -> None:
+        try:
+            fail()
+        except KeyError:
+            meta.verify(b"{}", None, "secret")
+
+    with pytest.raises(WebhookError) as caught:
+        handle()
+    cause = caught.value.__context__
+    assert cause is not None
+    frames = traceback.TracebackException.from_exception(cause, capture_locals=True)
+    assert "4711" in "".join(frames.format())
+
+
+def test_a_generator_of_the_caller_goes_on_after_an_exception() -> None:
+    # To clear the frame of a suspended generator closes it.
+    steps = []
+
+    @contextmanager
+    def session() -> Iterator[KeyError]:
+        try:
+            raise KeyError
+        except KeyError as error:
+            yield error
+        steps.append("committed")
+
+    with session() as error:
+        try:
+            raise error
+        except KeyError:
+            with pytest.raises(WebhookError):
+                meta.verify(b"{}", None, "secret")
+    assert steps == ["committed"]
+
+
+@pytest.mark.parametrize(
+    ("function", "first", "last"),
+    [
+        (meta.receive, "body", "app_secret"),
+        (twilio.verify, "url", "signature_settings"),
+        (livekit.receive, "body", "keys"),
+        (lk.ConnectorClient, "url", "validate"),
+        (lk.LiveKitAPI, "url", "validate"),
+        (lk.LiveKitAPI.with_token, "token", "failover"),
+        (lk.Channel, "url", "proxies"),
+        (lk.AccessToken, "api_key", "api_secret"),
+    ],
+)
+def test_what_hides_its_locals_keeps_its_signature(function, first, last) -> None:
+    parameters = list(inspect.signature(function).parameters)
+    assert (parameters[0], parameters[-1]) == (first, last)
