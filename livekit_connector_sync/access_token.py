@@ -150,7 +150,7 @@ class AccessToken(HoldsSecret):
             `api_key`, as in the official SDK.
 
     Raises:
-        ValueError: the key or the secret is missing.
+        ValueError: the key or the secret is missing or malformed.
     """
 
     @hide_locals
@@ -164,7 +164,7 @@ class AccessToken(HoldsSecret):
 
     def with_ttl(self, ttl: timedelta) -> AccessToken:
         """Set the token's lifetime; 6 hours by default."""
-        self.ttl = _checked("ttl", ttl, timedelta, "timedelta(minutes=10)")
+        self.ttl = _checked("ttl", ttl, timedelta, "a timedelta, such as timedelta(minutes=10)")
         return self
 
     def with_identity(self, identity: str) -> AccessToken:
@@ -198,19 +198,20 @@ class AccessToken(HoldsSecret):
 
     def with_grants(self, grants: VideoGrants) -> AccessToken:
         """Set the grants for rooms."""
-        self.claims.video = _checked(
-            "grants", grants, VideoGrants, 'VideoGrants(room_join=True, room="my-room")'
-        )
+        example = 'VideoGrants, such as VideoGrants(room_join=True, room="my-room")'
+        self.claims.video = _checked("grants", grants, VideoGrants, example)
         return self
 
     def with_sip_grants(self, grants: SIPGrants) -> AccessToken:
         """Set the grants for SIP."""
-        self.claims.sip = _checked("grants", grants, SIPGrants, "SIPGrants(call=True)")
+        example = "SIPGrants, such as SIPGrants(call=True)"
+        self.claims.sip = _checked("grants", grants, SIPGrants, example)
         return self
 
     def with_agent_grants(self, grants: AgentGrants) -> AccessToken:
         """Set the grants for hosted agents."""
-        self.claims.agent = _checked("grants", grants, AgentGrants, "AgentGrants(admin=True)")
+        example = "AgentGrants, such as AgentGrants(admin=True)"
+        self.claims.agent = _checked("grants", grants, AgentGrants, example)
         return self
 
     def with_sha256(self, sha256: str) -> AccessToken:
@@ -253,7 +254,7 @@ class TokenVerifier(HoldsSecret):
         leeway: how much clocks may differ; one minute by default.
 
     Raises:
-        ValueError: the key or the secret is missing.
+        ValueError: the key or the secret is missing or malformed.
     """
 
     @hide_locals
@@ -309,14 +310,13 @@ class TokenVerifier(HoldsSecret):
         )
 
 
-def _checked(name: str, value: Value, wanted: type, example: str = "") -> Value:
+def _checked(name: str, value: Value, wanted: type, description: str = "a str") -> Value:
     """Return an argument; raise TypeError if it has the wrong type.
 
-    The official SDK's grants work too.
+    Classes of the same name pass, so that the official SDK's grants work too.
     """
     if not isinstance(value, wanted) and type(value).__name__ != wanted.__name__:
-        such_as = f" such as {example}" if example else ""
-        raise TypeError(f"{name} must be a {wanted.__name__}{such_as}, not {type(value).__name__}")
+        raise TypeError(f"{name} must be {description}, not {type(value).__name__}")
     return value
 
 
@@ -341,13 +341,16 @@ def _find_credentials(
     owner: str, api_key: Optional[str], api_secret: Optional[str]
 ) -> tuple[str, str]:
     """Return the key and the secret, each from the environment by default."""
-    api_key = api_key or os.environ.get("LIVEKIT_API_KEY")
-    api_secret = api_secret or os.environ.get("LIVEKIT_API_SECRET")
+    key_name, secret_name = "api_key", "api_secret"
+    if not api_key:
+        key_name, api_key = "LIVEKIT_API_KEY", os.environ.get("LIVEKIT_API_KEY")
+    if not api_secret:
+        secret_name, api_secret = "LIVEKIT_API_SECRET", os.environ.get("LIVEKIT_API_SECRET")
     if not api_key or not api_secret:
         raise ValueError(
             f"{owner} needs api_key and api_secret: pass both, or set LIVEKIT_API_KEY and "
             "LIVEKIT_API_SECRET"
         )
-    check_key("api_key", api_key)
-    check_key("api_secret", api_secret)
+    check_key(key_name, api_key)
+    check_key(secret_name, api_secret)
     return api_key, api_secret

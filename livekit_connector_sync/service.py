@@ -19,7 +19,7 @@ from google.protobuf.duration_pb2 import Duration
 
 from ._runtime.call import UnaryUnaryChannel, UnaryUnaryClientInterceptor, UnaryUnaryMultiCallable
 from ._runtime.channel import Channel
-from ._runtime.credentials import ApiKeyCredentials, Credentials, TokenCredentials
+from ._runtime.credentials import ApiKeyCredentials, Credentials, TokenCredentials, check_key
 from ._runtime.deadline import UNSET, Timeout, Unset
 from ._runtime.messages import as_message, build
 from ._runtime.method import Grant, MethodInfo, Request, Response
@@ -285,4 +285,7 @@ def from_environment(
         if not explicit:
             given, missing = (f"LIVEKIT_{name.upper()}" for name in (given, missing))
         raise ValueError(f"{missing} is missing: {given} is set without it")
+    if not explicit:
+        check_key("LIVEKIT_API_KEY", api_key)
+        check_key("LIVEKIT_API_SECRET", api_secret)
     return url, ApiKeyCredentials(api_key, api_secret)

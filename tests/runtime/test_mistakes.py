@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 import warnings
 
 import pytest
@@ -95,3 +96,85 @@ def test_hop_by_hop_headers_are_refused(name) -> None:
         client.disconnect_whatsapp_call(
             whatsapp_call_id="wacid.1", whatsapp_api_key="k", extra_headers={name: "x"}
         )
+
+
+@pytest.mark.parametrize(
+    ("make", "remedy"),
+    [
+        (
+            lambda: lk.ConnectorClient("https://x", "k", "s", foo=1),
+            "ConnectorClient has no option 'foo'",
+        ),
+        (
+            lambda: lk.LiveKitAPI("https://x", tokn="t"),
+            "LiveKitAPI has no option 'tokn': did you mean token?",
+        ),
+        (lambda: lk.ConnectorClient(time_out=1), "option 'time_out': did you mean timeout?"),
+    ],
+)
+def test_an_unknown_option_is_named_with_the_class(make, remedy) -> None:
+    with pytest.raises(TypeError) as caught:
+        make()
+    assert re.search(remedy, str(caught.value))
+
+
+@pytest.mark.parametrize(
+    ("call", "remedy"),
+    [
+        (
+            lambda token: token.with_ttl(60),
+            r"ttl must be a timedelta, such as timedelta\(minutes=10",
+        ),
+        (lambda token: token.with_identity(None), "identity must be a str, not NoneType"),
+        (lambda token: token.with_name(5), "name must be a str, not int"),
+        (lambda token: token.with_kind(b"sip"), "kind must be a str, not bytes"),
+        (lambda token: token.with_metadata({}), "metadata must be a str, not dict"),
+        (lambda token: token.with_sha256(b"x"), "sha256 must be a str, not bytes"),
+        (lambda token: token.with_room_preset(5), "preset must be a str, not int"),
+        (lambda token: token.with_attributes("a=b"), "attributes must be a dict, not str"),
+        (
+            lambda token: token.with_attributes({"a": 1}),
+            "value of attributes must be a str, not int",
+        ),
+        (
+            lambda token: token.with_attributes({1: "a"}),
+            "name and value of attributes must be a str",
+        ),
+        (lambda token: token.with_grants({}), r"grants must be VideoGrants, .*room=.*, not dict"),
+        (lambda token: token.with_grants(lk.SIPGrants()), "be VideoGrants, .*, not SIPGrants"),
+        (lambda token: token.with_sip_grants({}), r"be SIPGrants, such as SIPGrants\(call=True\)"),
+        (lambda token: token.with_agent_grants(None), r"be AgentGrants, .*, not NoneType"),
+        (lambda token: lk.ApiKeyCredentials("k", "s", ttl=60), "ttl must be a timedelta, not int"),
+    ],
+)
+def test_the_wrong_type_of_a_tokens_part_is_explained(call, remedy) -> None:
+    with pytest.raises(TypeError) as caught:
+        call(lk.AccessToken("key", SECRET))
+    assert re.search(remedy, str(caught.value))
+
+
+@pytest.mark.parametrize("make", [lk.AccessToken, lk.TokenVerifier])
+@pytest.mark.parametrize(
+    ("key", "secret", "remedy"),
+    [
+        ("key", f"{SECRET}\n", "api_secret begins or ends with white space"),
+        ("key", SECRET.encode(), "api_secret must be a str, not bytes"),
+        (5, SECRET, "api_key must be a str, not int"),
+    ],
+)
+def test_guarantee_4_a_tokens_mistyped_key_is_explained_and_not_shown(
+    make, key, secret, remedy
+) -> None:
+    with pytest.raises(ValueError, match=remedy) as caught:
+        make(key, secret)
+    assert SECRET not in str(caught.value)
+
+
+def test_a_secret_with_white_space_is_named_after_its_setting(monkeypatch) -> None:
+    monkeypatch.setenv("LIVEKIT_API_KEY", "key")
+    monkeypatch.setenv("LIVEKIT_API_SECRET", f"{SECRET}\n")
+    for make in (lk.AccessToken, lk.TokenVerifier, lambda: lk.ConnectorClient("https://x")):
+        with pytest.raises(
+            ValueError, match=r"^LIVEKIT_API_SECRET begins or ends with white space"
+        ):
+            make()
