@@ -216,3 +216,22 @@ def test_under_a_wsgi_server_with_tokens() -> None:
         finally:
             server.shutdown()
             thread.join()
+
+
+@pytest.mark.parametrize(
+    ("grants", "allowed"),
+    [
+        (lk.VideoGrants(room_create=True), True),
+        (lk.VideoGrants(room_create=False), False),
+        (lk.VideoGrants(), False),
+        (lk.VideoGrants(room_admin=True, room="sales"), False),
+        (None, False),
+    ],
+)
+def test_a_grant_must_be_present_and_true(grants: Optional[lk.VideoGrants], allowed: bool) -> None:
+    token = lk.AccessToken("key", "secret")
+    if grants is not None:
+        token.with_grants(grants)
+    secured = TwirpApplication(Fake(), authorize=TokenAuthorizer("key", "secret"))
+    headers = {**PROTOBUF, "Authorization": f"Bearer {token.to_jwt()}"}
+    assert secured.respond("POST", DIAL, headers, BODY).status == (200 if allowed else 403)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from datetime import timedelta
+from typing import Any
 
 import jwt
 import pytest
@@ -23,7 +25,7 @@ class Clock:
         return self.now
 
 
-def claims_of(token: str) -> dict[str, object]:
+def claims_of(token: str) -> dict[str, Any]:
     return jwt.decode(token, options={"verify_signature": False})
 
 
@@ -58,11 +60,24 @@ def test_each_set_of_grants_has_its_token() -> None:
     assert claims_of(rooms[7])["video"] == {"room": "r7"}
 
 
+def test_the_cache_of_tokens_is_bounded() -> None:
+    credentials = lk.ApiKeyCredentials("key", SECRET)
+    rooms = [(("video", "room", f"r{n}"),) for n in range(1_000)]
+    for room in rooms:
+        credentials.token(room)
+    for room in rooms[-10:]:
+        assert credentials.token(room)[1] is True
+    assert sum(credentials.token(room)[1] for room in reversed(rooms)) < 300
+
+
 def test_a_forgotten_token_is_signed_anew() -> None:
     credentials = lk.ApiKeyCredentials("key", SECRET)
+    other = (("video", "roomList", True),)
     credentials.token(ROOM_CREATE)
+    credentials.token(other)
     credentials.forget(ROOM_CREATE)
     assert credentials.token(ROOM_CREATE)[1] is False
+    assert credentials.token(other)[1] is True
 
 
 def test_threads_that_sign_at_once_all_get_a_valid_token() -> None:
@@ -83,7 +98,7 @@ def test_threads_that_sign_at_once_all_get_a_valid_token() -> None:
 
 def test_a_foreign_token_is_sent_as_it_is() -> None:
     assert lk.TokenCredentials("abc").token(ROOM_CREATE) == ("abc", False)
-    for bad in ("", "a b", "a\n"):
+    for bad in ("", "a b", "a\n", "tok\u00e9n"):
         with pytest.raises(ValueError, match="token"):
             lk.TokenCredentials(bad)
 
@@ -132,6 +147,39 @@ def test_joining_needs_an_identity_and_a_room() -> None:
     token = lk.AccessToken("key", SECRET).with_grants(lk.VideoGrants(room_join=True, room="r"))
     with pytest.raises(ValueError, match="with_identity"):
         token.to_jwt()
+    token.with_identity("ann").with_grants(lk.VideoGrants(room_join=True))
+    with pytest.raises(ValueError, match=r"VideoGrants\.room"):
+        token.to_jwt()
+
+
+def test_the_official_grants_work_too() -> None:
+    token = lk.AccessToken("key", SECRET).with_grants(official.VideoGrants(room_list=True))
+    claims = claims_of(token.with_sip_grants(official.SIPGrants(call=True)).to_jwt())
+    assert claims["video"]["roomList"] is True
+    assert claims["sip"]["call"] is True
+
+
+def test_an_access_token_is_valid_from_now_for_its_lifetime() -> None:
+    before = int(time.time())
+    claims = claims_of(lk.AccessToken("key", SECRET).with_ttl(timedelta(minutes=5)).to_jwt())
+    assert before <= claims["nbf"] <= time.time()
+    assert claims["exp"] - claims["nbf"] == 300
+
+
+def test_the_verifier_allows_for_clocks_that_differ() -> None:
+    token = lk.AccessToken("key", SECRET).with_ttl(timedelta(seconds=-30)).to_jwt()
+    assert lk.TokenVerifier("key", SECRET).verify(token)
+    with pytest.raises(jwt.ExpiredSignatureError):
+        lk.TokenVerifier("key", SECRET, leeway=timedelta(0)).verify(token)
+    late = lk.AccessToken("key", SECRET).with_ttl(timedelta(seconds=-90)).to_jwt()
+    with pytest.raises(jwt.ExpiredSignatureError):
+        lk.TokenVerifier("key", SECRET).verify(late)
+
+
+def test_a_lifetime_is_positive() -> None:
+    for ttl in (timedelta(0), timedelta(seconds=-1)):
+        with pytest.raises(ValueError, match="ttl must be positive"):
+            lk.ApiKeyCredentials("key", SECRET, ttl=ttl)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 import livekit_connector_sync as lk
+from livekit_connector_sync._runtime.redaction import hide_locals
 from livekit_connector_sync.webhooks import WebhookError, livekit, meta, twilio
 
 SECRET = secrets.token_hex(16)
@@ -101,3 +102,21 @@ def test_a_generator_of_the_caller_goes_on_after_an_exception() -> None:
 def test_what_hides_its_locals_keeps_its_signature(function, first, last) -> None:
     parameters = list(inspect.signature(function).parameters)
     assert (parameters[0], parameters[-1]) == (first, last)
+
+
+def test_the_frames_behind_an_exceptions_context_lose_their_locals() -> None:
+    def sign(app_secret: str) -> None:
+        raise KeyError
+
+    @hide_locals
+    def verify(app_secret: str) -> None:
+        try:
+            sign(app_secret)
+        except KeyError:
+            raise ValueError  # noqa: B904 - the context is what the test is about
+
+    with pytest.raises(ValueError, match=r"^$") as caught:
+        verify(os.environ["PATH"])
+    report = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    assert "in sign" in "".join(report.format())
+    assert os.environ["PATH"] not in "".join(report.format())

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import os
 import pickle
 import signal
+import socket
+import time
 import traceback
 
 import pytest
@@ -216,3 +219,73 @@ def test_the_log_tells_each_attempt_and_each_retry(caplog) -> None:
     assert "attempt 2 of 3" in retry
     assert ": 200 in" in done
     assert all("id-1" in message for _, message in levels)
+
+
+def test_guarantee_4_every_token_of_a_call_is_scrubbed() -> None:
+    # The first token is rejected; the response to the second one quotes both.
+    seconds = itertools.count(time.time())
+    credentials = lk.ApiKeyCredentials("key", SECRET, clock=lambda: next(seconds))
+
+    def quote(connection: socket.socket) -> None:
+        tokens = [request.header("Authorization").split()[1] for request in server.received]
+        twirp_error(400, "invalid_argument", f"not {' nor '.join(tokens[1:])}")(connection)
+
+    script = ok(DIALLED), twirp_error(401, "unauthenticated"), quote
+    with ScriptedServer(*script) as server, lk.Channel(server.url, credentials) as channel:
+        stub = lk.ConnectorStub(channel)
+        stub.DialWhatsAppCall(DIAL)
+        with pytest.raises(lk.InvalidArgument) as caught:
+            stub.DialWhatsAppCall(DIAL)
+        sent = {request.header("Authorization") for request in server.received[1:]}
+    assert len(sent) == 2
+    assert caught.value.message == "not <secret> nor <secret>"
+
+
+def scrubbed(text: str, **fields: object) -> str:
+    """Return the message of the error with which a server answers an Accept."""
+    request = lk.AcceptWhatsAppCallRequest()
+    request.CopyFrom(ACCEPT)
+    request.MergeFrom(lk.AcceptWhatsAppCallRequest(**fields))
+    with (
+        ScriptedServer(twirp_error(400, "invalid_argument", text)) as server,
+        lk.ConnectorClient(server.url, "key", SECRET) as client,
+        pytest.raises(lk.InvalidArgument) as caught,
+    ):
+        client.accept_whatsapp_call(request)
+    return caught.value.message
+
+
+def test_guarantee_4_the_json_spelling_of_a_secret_is_scrubbed() -> None:
+    sdp = lk.SessionDescription(type="offer", sdp='v=0\r\ns="\u00e9"\r\n')
+    assert scrubbed(f"bad: {json.dumps(sdp.sdp)}", sdp=sdp) == 'bad: "<secret>"'
+    key = 'EAAG"quoted'
+    assert scrubbed(f"bad: {json.dumps(key)}", whatsapp_api_key=key) == 'bad: "<secret>"'
+
+
+def test_guarantee_4_a_secret_that_holds_another_is_scrubbed_whole() -> None:
+    sdp = lk.SessionDescription(type="offer", sdp="EAAG-the-key and more")
+    assert scrubbed("bad: EAAG-the-key and more", sdp=sdp) == "bad: <secret>"
+
+
+def test_a_very_short_secret_does_not_garble_messages() -> None:
+    assert scrubbed("an ordinary message", whatsapp_api_key="or") == "an ordinary message"
+
+
+def test_guarantee_4_personal_data_in_nested_messages_and_maps_is_kept_out_of_logs(caplog) -> None:
+    caplog.set_level(logging.DEBUG, "livekit_connector_sync")
+    request = lk.DialWhatsAppCallRequest()
+    request.CopyFrom(DIAL)
+    request.participant_attributes["plan"] = "gold-customer"
+    request.agents.add(agent_name="a", metadata="likes-tea")
+    answer = twirp_error(503, "unavailable", "no gold-customer who likes-tea")
+    with (
+        ScriptedServer(answer) as server,
+        lk.ConnectorClient(
+            server.url, "key", SECRET, retry=lk.RetryPolicy(initial_backoff=0)
+        ) as it,
+        pytest.raises(lk.Unavailable),
+    ):
+        it.dial_whatsapp_call(request)
+    assert "no <personal> who <personal>" in caplog.text
+    assert "gold-customer" not in caplog.text
+    assert "likes-tea" not in caplog.text

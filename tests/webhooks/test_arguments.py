@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import re
 from typing import Any, Callable
 from urllib.parse import parse_qs, parse_qsl
@@ -40,6 +42,12 @@ def test_a_body_may_be_any_bytes_or_text(provider: str, form: Callable[[bytes], 
     with pytest.raises(WebhookError) as caught:
         receive(form(body + b" "))
     assert caught.value.reason is Reason.WRONG_SIGNATURE
+
+
+def test_a_body_of_text_is_signed_in_utf_8() -> None:
+    body = '{"a": "Zoë"}'
+    digest = hmac.new(SECRET.encode(), body.encode(), hashlib.sha256).hexdigest()
+    meta.verify(body, f"sha256={digest}", SECRET)
 
 
 @pytest.mark.parametrize("provider", RECEIVERS)

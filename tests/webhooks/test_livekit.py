@@ -148,3 +148,7 @@ def test_a_signed_body_that_is_not_an_event_is_malformed(body: bytes) -> None:
     with pytest.raises(WebhookError) as caught:
         livekit.receive(body, token(body), KEYS)
     assert caught.value.reason is Reason.MALFORMED_BODY
+
+
+def test_the_issuer_is_the_key_whatever_the_subject() -> None:
+    assert livekit.verify(BODY, token(sub="other"), KEYS) == KEY

@@ -51,7 +51,9 @@ def test_verify_a_published_example() -> None:
         ("sha256=", Reason.MALFORMED_SIGNATURE),
         ("sha1=" + "0" * 40, Reason.MALFORMED_SIGNATURE),
         ("sha256=" + "é" * 64, Reason.MALFORMED_SIGNATURE),
+        (signed(b"{}") + "0", Reason.MALFORMED_SIGNATURE),
         ("sha256=" + "0" * 64, Reason.WRONG_SIGNATURE),
+        (signed(b"{}")[:-1] + "x", Reason.MALFORMED_SIGNATURE),
         (signed(b"{}", "verify token"), Reason.WRONG_SIGNATURE),
         (signed(b"{ }"), Reason.WRONG_SIGNATURE),
     ],
@@ -66,6 +68,15 @@ def test_a_wrong_signature_is_rejected(signature: str, reason: Reason) -> None:
 
 def test_verify_a_signature_in_upper_case() -> None:
     meta.verify(b"{}", "sha256=" + signed(b"{}").removeprefix("sha256=").upper(), SECRET)
+
+
+def test_every_digit_of_a_signature_counts() -> None:
+    right = signed(b"{}")
+    for position in range(len("sha256="), len(right)):
+        digit = "0" if right[position] != "0" else "1"
+        with pytest.raises(WebhookError) as caught:
+            meta.verify(b"{}", right[:position] + digit + right[position + 1 :], SECRET)
+        assert caught.value.reason is Reason.WRONG_SIGNATURE
 
 
 def test_an_empty_secret_raises_value_error() -> None:
@@ -193,7 +204,8 @@ def test_parse_timestamps_in_text_and_numbers() -> None:
         (event,) = events({"calls": [{"id": "1", "event": "terminate", "timestamp": timestamp}]})
         assert isinstance(event, meta.CallTerminate)
         assert event.age(1_700_000_030) == 30
-    for timestamp in (None, "", "soon", 1e300, "9" * 400, 0, -1, True, [], {}):
+        assert event.age(1_600_000_000) == 0  # this machine's clock is behind
+    for timestamp in (None, "", "soon", 1e300, "9" * 400, 253_402_300_800, 0, -1, True, [], {}):
         (event,) = events({"calls": [{"id": "1", "event": "terminate", "timestamp": timestamp}]})
         assert isinstance(event, meta.CallTerminate)
         assert event.timestamp is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+from typing import Optional
 from urllib.parse import urlencode
 from xml.etree import ElementTree
 
@@ -29,9 +30,11 @@ def form(parameters: object) -> bytes:
     return urlencode(parameters, doseq=True).encode()  # type: ignore[arg-type]
 
 
-def is_verified(url: str, body: bytes, signature: str, token: str = TOKEN) -> bool:
+def is_verified(
+    url: str, body: bytes, signature: str, token: str = TOKEN, settings: Optional[str] = None
+) -> bool:
     try:
-        twilio.verify(url, body, signature, token)
+        twilio.verify(url, body, signature, token, signature_settings=settings)
     except WebhookError:
         return False
     return True
@@ -70,6 +73,8 @@ def test_verify_urls_signed_with_and_without_a_port() -> None:
         for theirs in ("https://h.example/x", "https://h.example:443/x"):
             signature = RequestValidator(TOKEN).compute_signature(theirs, FORM)
             assert is_verified(ours, body, signature)
+    signature = RequestValidator(TOKEN).compute_signature("http://h.example:80/x", FORM)
+    assert is_verified("http://h.example/x", body, signature)
     signature = RequestValidator(TOKEN).compute_signature("https://h.example:8443/x", FORM)
     assert is_verified("https://h.example:8443/x", body, signature)
     assert not is_verified("https://h.example/x", body, signature)
@@ -113,6 +118,7 @@ def test_signatures_equal_those_of_twilios_library() -> None:
             theirs = validator.compute_signature(url, MultiDict(parameters), algorithm)
             assert twilio.compute_signature(url, parameters, TOKEN, algorithm) == theirs
             settings = f"key=webhooks_sharedkey_1,algorithm={algorithm}"
+            assert is_verified(url, form(parameters), theirs, settings=settings.lower())
             twilio.verify(url, form(parameters), theirs, TOKEN, signature_settings=settings)
             assert not is_verified(url, form({**parameters, "z": "1"}), theirs)
             assert not is_verified(url, form(parameters), theirs, "another token")
@@ -151,6 +157,13 @@ def test_a_body_that_the_signature_does_not_cover_is_rejected() -> None:
     assert is_verified(URL, b"", signature)
     for body in (b"\xff\xfe", b"&" * 2000, form({str(n): "1" for n in range(2000)})):
         assert not is_verified(URL, body, signature)
+
+
+def test_a_form_may_have_1000_parameters_and_not_more() -> None:
+    for count, accepted in ((1000, True), (1001, False)):
+        parameters = {f"p{n}": "1" for n in range(count)}
+        signature = RequestValidator(TOKEN).compute_signature(URL, parameters)
+        assert is_verified(URL, form(parameters), signature) is accepted
 
 
 def test_an_empty_token_raises_value_error() -> None:
@@ -210,7 +223,7 @@ def test_reject_gives_a_reason() -> None:
 
 def test_http_url() -> None:
     assert twiml.http_url("wss://h.example/s?a=1&b=2") == "https://h.example/s?a=1&b=2"
-    for url in ("https://h.example", "", "wsx://h"):
+    for url in ("https://h.example", "", "wsx://h", "wss:h"):
         with pytest.raises(ValueError, match="connect_url"):
             twiml.http_url(url)
         with pytest.raises(ValueError, match="connect_url"):
