@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import json
 import logging
@@ -13,6 +14,7 @@ import time
 import traceback
 
 import pytest
+import vcr
 from helpers.requests_of import ACCEPT, DIAL
 from helpers.scripted import ScriptedServer, http, ok, twirp_error
 from livekit.protocol import connector_whatsapp as official
@@ -289,3 +291,27 @@ def test_guarantee_4_personal_data_in_nested_messages_and_maps_is_kept_out_of_lo
     assert "no <personal> who <personal>" in caplog.text
     assert "gold-customer" not in caplog.text
     assert "likes-tea" not in caplog.text
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # vcrpy 7 leaves connections open
+def test_a_filtered_cassette_holds_no_secret_and_still_plays(tmp_path) -> None:
+    def drop_body(request):
+        request.body = b""
+        return request
+
+    recorder = vcr.VCR(filter_headers=["Authorization"], before_record_request=drop_body)
+    cassette = tmp_path / "dial.yaml"
+    with (
+        ScriptedServer(ok(DIALLED)) as server,
+        lk.ConnectorClient(server.url, "key", SECRET) as client,
+    ):
+        for _ in range(2):
+            with recorder.use_cassette(str(cassette)):
+                assert client.dial_whatsapp_call(DIAL) == DIALLED
+        (request,) = server.received
+    gc.collect()
+    recorded = cassette.read_text("utf-8")
+    assert "DialWhatsAppCall" in recorded
+    assert b"EAAG-the-key" in request.body  # the server got the whole request
+    for secret in ("EAAG-the-key", "Bearer", "15551234567"):
+        assert secret not in recorded
