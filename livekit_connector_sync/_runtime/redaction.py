@@ -86,7 +86,7 @@ def _clear_frames(exc: BaseException, handled: Optional[BaseException]) -> None:
         handled: where to stop: the exception that the caller was handling.
     """
     pending: list[Optional[BaseException]] = [exc]
-    seen = {id(handled)}
+    seen = set() if exc is handled else {id(handled)}
     while pending:
         current = pending.pop()
         if current is not None and id(current) not in seen:

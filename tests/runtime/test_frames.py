@@ -86,6 +86,28 @@ def test_a_generator_of_the_caller_goes_on_after_an_exception() -> None:
     assert steps == ["committed"]
 
 
+def test_guarantee_4_an_exception_raised_again_while_it_is_handled_loses_its_locals() -> None:
+    @hide_locals
+    def fail(app_secret: str, error: KeyError) -> None:
+        def sign() -> None:
+            key = app_secret  # noqa: F841 - what the report would show
+            raise error
+
+        sign()
+
+    def handle(error: KeyError) -> None:
+        try:
+            raise error
+        except KeyError:
+            fail(os.environ["PATH"], error)
+
+    with pytest.raises(KeyError) as caught:
+        handle(KeyError())
+    report = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    assert "in sign" in "".join(report.format())
+    assert os.environ["PATH"] not in "".join(report.format())
+
+
 @pytest.mark.parametrize(
     ("function", "first", "last"),
     [
