@@ -131,15 +131,30 @@ def test_guarantee_4_no_frame_of_ours_shows_a_requests_secret(through, request_m
         assert secret not in shown
 
 
+class Reporting(lk.UnaryUnaryClientInterceptor):
+    """Reports an exception before the caller sees it."""
+
+    def __init__(self) -> None:
+        self.reports: list[str] = []
+
+    def intercept_unary_unary(self, continuation, client_call_details, request):
+        try:
+            return continuation(client_call_details, request)
+        except BaseException as exc:
+            self.reports.append(everything_of(exc))
+            raise
+
+
 def test_guarantee_4_no_frame_of_ours_shows_a_secret_when_a_call_is_interrupted() -> None:
     def interrupt(*_: object) -> None:
         raise TimeLimit
 
+    reporting = Reporting()
     before = signal.signal(signal.SIGUSR1, interrupt)
     try:
         with (
             ScriptedServer(lambda _: os.kill(os.getpid(), signal.SIGUSR1)) as server,
-            lk.ConnectorClient(server.url, "key", SECRET) as client,
+            lk.ConnectorClient(server.url, "key", SECRET, interceptors=[reporting]) as client,
             pytest.raises(TimeLimit) as caught,
         ):
             client.dial_whatsapp_call(**fields_of(DIAL))
@@ -147,8 +162,11 @@ def test_guarantee_4_no_frame_of_ours_shows_a_secret_when_a_call_is_interrupted(
         signal.signal(signal.SIGUSR1, before)
     shown = everything_of(caught.value)
     assert "dial_whatsapp_call" in shown
+    (reported,) = reporting.reports
+    assert "execution.py" in reported
     for secret in ("EAAG-the-key", SECRET, "Bearer ey"):
         assert secret not in shown
+        assert secret not in reported
 
 
 def test_guarantee_4_a_line_of_a_secret_is_a_secret() -> None:
