@@ -7,8 +7,23 @@ import socket
 from collections.abc import Iterator
 
 import pytest
+from helpers import processes
 
 from livekit_connector_sync.emulator import ConnectorEmulator
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _adopt_orphans() -> None:
+    processes.adopt_orphans()
+
+
+@pytest.fixture(autouse=True)
+def _no_process_left_behind(_adopt_orphans: None) -> Iterator[None]:
+    """Fail a test that leaves a process running."""
+    before = processes.children()
+    yield
+    left = processes.end_processes_left(before)
+    assert not left, f"left running: {left}"
 
 
 @pytest.fixture(autouse=True)
