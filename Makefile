@@ -27,8 +27,8 @@ demo: .venv/.package  ## Place, connect and end a WhatsApp call against the emul
 	@$(BIN)/python examples/demo.py
 
 test:  ## Run the tests
-	@$(MAKE) -q $(ENVIRONMENTS) || echo "Making the environments .venv and .venv-codegen (about a minute)..."
-	@$(MAKE) --no-print-directory --jobs 2 $(ENVIRONMENTS)
+	@$(MAKE) -sq $(ENVIRONMENTS) || echo "Making the environments .venv and .venv-codegen (about a minute)..."
+	@$(MAKE) -sj2 $(ENVIRONMENTS)
 	@echo "Running the tests in $(WORKERS) processes (about a minute)..."
 	@CODEGEN_PYTHON=$(CODEGEN_PYTHON) $(PYTEST) -m "not ($(MARKED))"
 

@@ -5,11 +5,17 @@ from __future__ import annotations
 import contextlib
 import socket
 from collections.abc import Iterator
+from typing import Optional
 
 import pytest
 from helpers import processes
 
 from livekit_connector_sync.emulator import ConnectorEmulator
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> Optional[str]:
+    """Name long values after their argument: a token differs in each process of pytest-xdist."""
+    return argname if isinstance(val, (str, bytes)) and len(val) > 100 else None
 
 
 @pytest.fixture(scope="session", autouse=True)
