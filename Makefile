@@ -3,6 +3,9 @@
 
 PYTHON ?= python3
 
+# Where this is set, each of the tests' processes would compile the package anew.
+export PYTHONDONTWRITEBYTECODE :=
+
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 CODEGEN_PYTHON := .venv-codegen/bin/python
