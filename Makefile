@@ -79,7 +79,7 @@ check-upstream: .venv-codegen/.ready  ## Compare proto/ with the newest livekit-
 matrix: .venv/.tools  ## Run tox: Python 3.9 to 3.13, lowest dependencies, livekit-protocol beside us
 	@$(BIN)/tox run-parallel --parallel 3 --quiet
 
-bench: .venv/.bench  ## Measure what a call costs beside the alternatives (needs nginx)
+bench: .venv/.bench  ## Measure what a call costs beside the alternatives (needs nginx, redis-server)
 	@$(BIN)/python -m benchmarks
 
 build: .venv/.dev  ## Build the wheel and the sdist into dist/

@@ -12,7 +12,18 @@ from dataclasses import dataclass
 from typing import Any, Callable, Optional
 from urllib.parse import urlsplit
 
-__all__ = ["ANSWER", "BASE", "CONTENDERS", "Contender", "Target"]
+__all__ = [
+    "ANSWER",
+    "API_KEY",
+    "API_SECRET",
+    "BASE",
+    "CONTENDERS",
+    "FIELDS",
+    "Contender",
+    "Target",
+    "naive",
+    "prebuilt",
+]
 
 API_KEY, API_SECRET = "devkey", "a secret of the length that HS256 wants"
 PATH = "/twirp/livekit.Connector/DialWhatsAppCall"
@@ -58,7 +69,7 @@ def _urllib3_pool(target: Target) -> Callable[[], bytes]:
 
     options: dict[str, Any] = {"ca_certs": target.ca_bundle} if target.ca_bundle else {}
     pool = urllib3.connection_from_url(target.url, **options)
-    body, headers = _prebuilt()
+    body, headers = prebuilt()
 
     def call() -> bytes:
         data: bytes = pool.urlopen("POST", PATH, body=body, headers=headers, retries=False).data
@@ -73,7 +84,7 @@ def _http_client(target: Target) -> Callable[[], bytes]:
 
     parts = urlsplit(target.url)
     host, port = str(parts.hostname), parts.port
-    body, headers = _prebuilt()
+    body, headers = prebuilt()
     connection = http.client.HTTPConnection(host, port)
     if target.ca_bundle:
         context = ssl.create_default_context(cafile=target.ca_bundle)
@@ -113,11 +124,11 @@ def _session_post(target: Target) -> Callable[[], bytes]:
     import requests
 
     session = requests.Session()
-    body, headers = _prebuilt()
+    body, headers = prebuilt()
     return lambda: session.post(target.url + PATH, data=body, headers=headers, timeout=10).content
 
 
-def _naive(target: Target) -> Callable[[], Any]:
+def naive(target: Target) -> Callable[[], Any]:
     import requests
     from livekit.protocol.connector_whatsapp import (
         DialWhatsAppCallRequest,
@@ -198,7 +209,7 @@ def _token() -> str:
     return jwt.encode(claims, API_SECRET, algorithm="HS256")
 
 
-def _prebuilt() -> tuple[bytes, dict[str, str]]:
+def prebuilt() -> tuple[bytes, dict[str, str]]:
     from livekit_connector_sync import DialWhatsAppCallRequest
 
     return DialWhatsAppCallRequest(**FIELDS).SerializeToString(), _headers()
@@ -214,7 +225,7 @@ CONTENDERS = {
         Contender("ours_keywords", "ours, its own session, keywords", _ours_with_keywords),
         Contender("ours_session", "**ours, a user's session**", _ours_on_a_users_session),
         Contender("session_post", "`Session.post`, pre-built bytes", _session_post),
-        Contender("naive", "`Session.post`, a JWT per call, protobuf", _naive),
+        Contender("naive", "`Session.post`, a JWT per call, protobuf", naive),
         Contender(
             "background",
             "livekit-api, background event loop",

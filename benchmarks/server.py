@@ -1,4 +1,4 @@
-"""The servers that the contenders call: nginx with a fixed answer, and one that is slow."""
+"""The servers that the contenders use: nginx with a fixed response, a slow one, and others."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Optional
 
 import certifi
 
-from .contenders import ANSWER
+from .contenders import ANSWER, API_KEY, API_SECRET
 
-__all__ = ["Nginx", "nginx", "slow_server"]
+__all__ = ["Nginx", "emulator", "nginx", "redis_server", "slow_server"]
 
 _CONFIG = """
 daemon off;
@@ -101,11 +102,39 @@ def slow_server(folder: Path, core: int) -> Iterator[str]:
 
 
 @contextmanager
-def _running(command: list[str], core: int, ports: list[int], log: Path) -> Iterator[None]:
-    with log.open("wb") as stderr:
-        process = subprocess.Popen(command, stderr=stderr)
+def redis_server(folder: Path, core: int) -> Iterator[str]:
+    """Run a Redis on a core of its own; return its URL.
+
+    Raises:
+        SystemExit: redis-server is not installed, or does not start.
+    """
+    if shutil.which("redis-server") is None:
+        raise SystemExit("redis-server is missing: apt-get install redis-server")
+    (port,) = _free_ports(1)
+    command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
+    with _running(command, core, [port], folder / "redis.log"):
+        yield f"redis://127.0.0.1:{port}/0"
+
+
+@contextmanager
+def emulator(folder: Path) -> Iterator[str]:
+    """Run the emulator on any core; return its URL."""
+    (port,) = _free_ports(1)
+    command = [sys.executable, "-m", "livekit_connector_sync.emulator", "--port", str(port)]
+    command += ["--api-key", API_KEY, "--api-secret", API_SECRET]
+    with _running(command, None, [port], folder / "emulator.log"):
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def _running(
+    command: list[str], core: Optional[int], ports: list[int], log: Path
+) -> Iterator[None]:
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output)
     try:
-        os.sched_setaffinity(process.pid, {core})
+        if core is not None:
+            os.sched_setaffinity(process.pid, {core})
         end = time.monotonic() + 10
         while not all(map(_accepts, ports)):
             if process.poll() is not None or time.monotonic() > end:
