@@ -1,4 +1,4 @@
-"""The ways to make one call. Each makes the same request and returns the same answer.
+"""The ways to make one call. Each makes the same request and returns the same response.
 
 A contender gets ready (imports, sessions, event loops) when it is made, and returns a function
 that makes one complete call: message to bytes, token, HTTP, bytes to message. Where it says
@@ -13,12 +13,12 @@ from typing import Any, Callable, Optional
 from urllib.parse import urlsplit
 
 __all__ = [
-    "ANSWER",
     "API_KEY",
     "API_SECRET",
     "BASE",
     "CONTENDERS",
     "FIELDS",
+    "RESPONSE",
     "Contender",
     "Target",
     "naive",
@@ -35,7 +35,7 @@ FIELDS: dict[str, Any] = {
 }
 CALL_ID, ROOM = b"wacid.HBgLMTU1NTEyMzQ1NjcVAgARGBI", b"wa-call-15551234567"
 # A DialWhatsAppCallResponse, written out so that no contender needs another's messages.
-ANSWER = b"\x0a" + bytes([len(CALL_ID)]) + CALL_ID + b"\x12" + bytes([len(ROOM)]) + ROOM
+RESPONSE = b"\x0a" + bytes([len(CALL_ID)]) + CALL_ID + b"\x12" + bytes([len(ROOM)]) + ROOM
 
 
 @dataclass(frozen=True)
@@ -138,14 +138,14 @@ def naive(target: Target) -> Callable[[], Any]:
     session = requests.Session()
 
     def call() -> Any:
-        answer = session.post(
+        response = session.post(
             target.url + PATH,
             data=DialWhatsAppCallRequest(**FIELDS).SerializeToString(),
             headers=_headers(),
             timeout=10,
         )
-        answer.raise_for_status()
-        return DialWhatsAppCallResponse.FromString(answer.content)
+        response.raise_for_status()
+        return DialWhatsAppCallResponse.FromString(response.content)
 
     return call
 

@@ -21,7 +21,7 @@ __all__ = ["Bench", "Cost", "Import", "Throughput"]
 
 ENVIRONMENT_SIZE = 38  # variables; what a small container has
 _WARM_UP = 10  # calls
-_FEWEST = 3  # calls of a turn
+_MIN_CALLS = 3  # calls of a turn
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,7 @@ class Bench:
         calls = {}
         for key, worker in workers.items():
             worker.cpu_per_call(_WARM_UP)
-            calls[key] = max(_FEWEST, round(self.turn / worker.cpu_per_call(_WARM_UP)))
+            calls[key] = max(_MIN_CALLS, round(self.turn / worker.cpu_per_call(_WARM_UP)))
         first = next(iter(workers))
         turns = []
         for number in range(rounds):

@@ -15,7 +15,7 @@ from typing import Optional
 
 import certifi
 
-from .contenders import ANSWER, API_KEY, API_SECRET
+from .contenders import API_KEY, API_SECRET, RESPONSE
 
 __all__ = ["Nginx", "emulator", "nginx", "redis_server", "slow_server"]
 
@@ -43,12 +43,12 @@ http {{
     server {{
         listen 127.0.0.1:{http};
         listen 127.0.0.1:{https} ssl;
-        return 200 "{answer}";
+        return 200 "{response}";
     }}
     server {{
         listen 127.0.0.1:{closing} ssl;
         keepalive_timeout 0;
-        return 200 "{answer}";
+        return 200 "{response}";
     }}
 }}
 """
@@ -61,11 +61,11 @@ class Nginx:
         ports = _free_ports(3)
         self.http = f"http://127.0.0.1:{ports[0]}"
         self.https = f"https://127.0.0.1:{ports[1]}"
-        self.https_closing = f"https://127.0.0.1:{ports[2]}"  # closes after every answer
+        self.https_closing = f"https://127.0.0.1:{ports[2]}"  # closes after every response
         self.ca_bundle = _write_certificate(folder)
-        answer = ANSWER.decode("ascii").replace("\\", "\\\\").replace('"', '\\"')
+        response = RESPONSE.decode("ascii").replace("\\", "\\\\").replace('"', '\\"')
         config = _CONFIG.format(
-            folder=folder, http=ports[0], https=ports[1], closing=ports[2], answer=answer
+            folder=folder, http=ports[0], https=ports[1], closing=ports[2], response=response
         )
         (folder / "nginx.conf").write_text(config, newline="")
         self.ports = ports
@@ -94,7 +94,7 @@ def nginx(folder: Path, core: int) -> Iterator[Nginx]:
 
 @contextmanager
 def slow_server(folder: Path, core: int) -> Iterator[str]:
-    """Run a server that answers after 20 ms, on a core of its own; return its URL."""
+    """Run a server that responds after 20 ms, on a core of its own; return its URL."""
     (port,) = _free_ports(1)
     command = [sys.executable, "-m", "benchmarks.slow_server", str(port)]
     with _running(command, core, [port], folder / "slow_server.log"):

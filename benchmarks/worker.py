@@ -17,7 +17,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable, Optional
 
-from .contenders import ANSWER, CONTENDERS, Target
+from .contenders import CONTENDERS, RESPONSE, Target
 from .integrations import INTEGRATIONS
 
 __all__ = ["Worker", "environment"]
@@ -72,8 +72,8 @@ class Worker:
         line = self._process.stdout.readline()
         if not line:
             raise SystemExit(f"the contender {self.contender} failed: see above")
-        answer: dict[str, Any] = json.loads(line)
-        return answer
+        response: dict[str, Any] = json.loads(line)
+        return response
 
 
 def _in_a_row(call: Callable[[], Any], calls: int) -> dict[str, float]:
@@ -116,7 +116,7 @@ def main(contender: str, url: str, *core: str) -> None:
     if contender in CONTENDERS:  # the others check their calls themselves
         if not isinstance(response, bytes):
             response = response.SerializeToString()
-        if response != ANSWER:
+        if response != RESPONSE:
             raise SystemExit(f"{contender} got a wrong response: {response!r}")
     for line in sys.stdin:
         order = json.loads(line)
