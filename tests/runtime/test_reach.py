@@ -133,7 +133,7 @@ def test_guarantee_4_a_servers_long_text_is_cut_where_it_is_printed() -> None:
 def test_a_page_in_place_of_a_response_is_named_with_its_url_and_first_words(status) -> None:
     page = b"<html><head><title>Acme &amp; Co</title><style>a{}</style></head>Log in</html>"
     with (
-        ScriptedServer(http(status, page, "text/html")) as server,
+        ScriptedServer(http(page, status, "text/html")) as server,
         lk.Channel(server.url, KEY) as channel,
         pytest.raises(lk.TwirpError) as caught,
     ):
