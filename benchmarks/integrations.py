@@ -140,25 +140,25 @@ def _dial_task(target: Target) -> Callable[[], None]:
         **{name.upper(): value for name, value in FIELDS.items() if "to_phone" not in name},
     }
 
-    def task(_: Any) -> Callable[[], Any]:
+    def make_task(_: Any) -> Callable[[], Any]:
         from livekit_connector_sync.contrib.celery import dial_whatsapp_call
 
         return lambda: dial_whatsapp_call.delay(whatsapp_to_phone_number=_NUMBER)
 
-    return _through_a_worker(task)
+    return _through_a_worker(make_task)
 
 
 def _plain_task(target: Target) -> Callable[[], None]:
-    def task(app: Any) -> Callable[[], Any]:
+    def make_task(app: Any) -> Callable[[], Any]:
         place_call = naive(target)
 
-        @app.task(name="dial", acks_late=True)
         def dial(whatsapp_to_phone_number: str) -> None:
             place_call()
 
-        return lambda: dial.delay(whatsapp_to_phone_number=_NUMBER)
+        task = app.task(dial, name="dial", acks_late=True)
+        return lambda: task.delay(whatsapp_to_phone_number=_NUMBER)
 
-    return _through_a_worker(task)
+    return _through_a_worker(make_task)
 
 
 def _through_a_worker(make_task: Callable[[Any], Callable[[], Any]]) -> Callable[[], None]:

@@ -223,8 +223,9 @@ class ScriptedServer:
                     self.requests.append(request)
                     reply = self.script.pop(0) if len(self.script) > 1 else self.script[0]
                 steps = reply(request) if callable(reply) else reply
-                single = isinstance(steps, (bytes, Drip, Act))
-                if not self._perform(sock, [steps] if single else steps):
+                if isinstance(steps, (bytes, Drip, Act)):
+                    steps = [steps]
+                if not self._perform(sock, steps):
                     return
 
     def _perform(self, sock: socket.socket, steps: Sequence[Step]) -> bool:
