@@ -1,4 +1,4 @@
-"""What an editor offers while a user types a call: by jedi, and by pyright's language server."""
+"""Completion in editors: by jedi, and by pyright's language server."""
 
 from __future__ import annotations
 
