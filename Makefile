@@ -3,17 +3,25 @@
 
 PYTHON ?= python3
 
+# Where this is set, each of the tests' processes would compile the package anew.
+export PYTHONDONTWRITEBYTECODE :=
+
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 CODEGEN_PYTHON := .venv-codegen/bin/python
 CODEGEN_PIP := $(CODEGEN_PYTHON) -m pip install -qq --disable-pip-version-check
 LIVEKIT_PROTOCOL ?= 1.1.29
 # Tests with these marks need programs that are not Python packages: `make test-all` runs them.
-APART := redis or browser or node or nginx
+MARKED := redis or browser or node
+# More test processes than CI has cores, since many tests wait. A file runs in one process.
+WORKERS ?= 3
+PYTEST := $(BIN)/pytest --no-header --numprocesses $(WORKERS) --dist loadfile
+
+ENVIRONMENTS := .venv/.dev .venv-codegen/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo example test test-all lint types codegen-env codegen check-codegen protos check-upstream \
-	bench matrix build format clean
+.PHONY: help demo example test test-marked test-all lint types codegen-env codegen check-codegen \
+	protos check-upstream bench matrix build format clean
 
 help:  ## Print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,18 +29,24 @@ help:  ## Print the targets
 demo: .venv/.package  ## Place, connect and end a WhatsApp call against the emulator
 	@$(BIN)/python examples/demo.py
 
-test: .venv/.dev .venv-codegen/.ready  ## Run the tests
-	@CODEGEN_PYTHON=$(CODEGEN_PYTHON) $(BIN)/pytest --no-header -m "not ($(APART))"
+test:  ## Run the tests
+	@$(MAKE) -sq $(ENVIRONMENTS) || echo "Making the environments .venv and .venv-codegen (about a minute)..."
+	@$(MAKE) -sj2 $(ENVIRONMENTS)
+	@echo "Running the tests in $(WORKERS) processes (about a minute)..."
+	@CODEGEN_PYTHON=$(CODEGEN_PYTHON) $(PYTEST) -m "not ($(MARKED))"
 
 example: .venv/.dev  ## Run the example site with the emulator (needs redis-server)
 	@$(BIN)/python examples/site/run.py
 
-test-all: test  ## Run the tests, and those that need redis, nginx, chromium or node
-	@$(BIN)/pytest --no-header -m "$(APART)"
+test-marked: .venv/.tools  ## Run the tests that need redis-server, chromium or node
+	@$(PYTEST) -m "$(MARKED)"
 
-lint: .venv/.dev  ## Check style and format
+test-all: test test-marked  ## Run all tests
+
+lint: .venv/.dev  ## Check style, format and spelling
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --quiet --diff .
+	@$(BIN)/codespell
 
 format: .venv/.dev  ## Format the code
 	@$(BIN)/ruff check --quiet --fix .
@@ -62,10 +76,10 @@ check-upstream: .venv-codegen/.ready  ## Compare proto/ with the newest livekit-
 	@$(CODEGEN_PIP) --upgrade --no-deps --target build/livekit-protocol livekit-protocol
 	@PYTHONPATH=build/livekit-protocol $(CODEGEN_PYTHON) -m codegen.upstream
 
-matrix: .venv/.dev  ## Run tox: Python 3.9 to 3.13, lowest dependencies, livekit-protocol beside us
+matrix: .venv/.tools  ## Run tox: Python 3.9 to 3.13, lowest dependencies, livekit-protocol beside us
 	@$(BIN)/tox run-parallel --parallel 3 --quiet
 
-bench: .venv/.bench  ## Measure what a call costs beside the alternatives (needs nginx)
+bench: .venv/.bench  ## Measure what a call costs beside the alternatives (needs nginx, redis-server)
 	@$(BIN)/python -m benchmarks
 
 build: .venv/.dev  ## Build the wheel and the sdist into dist/
@@ -82,6 +96,10 @@ clean:  ## Remove what the targets made
 
 .venv/.dev: .venv/.package requirements-dev.txt requirements-test.txt
 	@$(PIP) -e '.[emulator,django,celery]' -r requirements-dev.txt
+	@touch $@
+
+.venv/.tools: .venv/.dev requirements-tools.txt
+	@$(PIP) -r requirements-tools.txt
 	@touch $@
 
 .venv/.bench: .venv/.dev requirements-bench.txt

@@ -1,1 +1,1 @@
-"""What a call costs, beside the alternatives: `python -m benchmarks` (Linux, needs nginx)."""
+"""What a call costs, beside the alternatives: `python -m benchmarks` (Linux, nginx, Redis)."""

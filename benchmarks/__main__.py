@@ -10,8 +10,9 @@ from pathlib import Path
 
 from . import report
 from .contenders import BASE, CONTENDERS
+from .integrations import REDIS_URL
 from .measure import Bench
-from .server import nginx, slow_server
+from .server import emulator, nginx, redis_server, slow_server
 
 _IMPORTS = {
     "livekit_connector_sync": "import livekit_connector_sync",
@@ -23,8 +24,11 @@ _IMPORTS = {
         "import requests, jwt, livekit.protocol.connector_whatsapp"
     ),
 }
-_NEEDED = ("aiohttp", "asgiref", "livekit", "matplotlib", "trustme")
-_SECTIONS = ("calls", "environment", "connections", "threads", "imports")
+_NEEDED = ("aiohttp", "asgiref", "celery", "django", "livekit", "matplotlib", "trustme")
+_SECTIONS = (
+    *("calls", "environment", "connections", "threads"),
+    *("webhooks", "tasks", "emulator", "imports"),
+)
 
 
 def main() -> None:
@@ -63,11 +67,21 @@ def main() -> None:
             with slow_server(Path(folder), server_core) as url:
                 found.threads = bench.threads(
                     url,
-                    ("session_post", "ours"),
+                    ("session_post", "ours", "ours_session"),
                     (1, 16, 64) if quick else (1, 4, 16, 32, 64),
                     seconds=0.5,
                     rounds=3 if quick else 9,
                 )
+        if "webhooks" in wanted:
+            found.webhooks = bench.beside("", ("django_plain", "django"))
+        if "tasks" in wanted:
+            with redis_server(Path(folder), server_core) as url:
+                names = ["celery_plain", "celery"]
+                found.tasks = bench.beside(server.http, names, **{REDIS_URL: url})
+        if "emulator" in wanted:
+            with emulator(Path(folder)) as url:
+                rounds = 3 if quick else 9
+                found.emulator = bench.load(url, "emulator_load", 64, 1.0, rounds)
         if "imports" in wanted:
             found.imports = bench.imports(_IMPORTS)
     print(report.markdown(found))

@@ -1,4 +1,4 @@
-"""The ways to make one call. Each makes the same request and returns the same answer.
+"""The ways to make one call. Each makes the same request and returns the same response.
 
 A contender gets ready (imports, sessions, event loops) when it is made, and returns a function
 that makes one complete call: message to bytes, token, HTTP, bytes to message. Where it says
@@ -12,7 +12,18 @@ from dataclasses import dataclass
 from typing import Any, Callable, Optional
 from urllib.parse import urlsplit
 
-__all__ = ["ANSWER", "BASE", "CONTENDERS", "Contender", "Target"]
+__all__ = [
+    "API_KEY",
+    "API_SECRET",
+    "BASE",
+    "CONTENDERS",
+    "FIELDS",
+    "RESPONSE",
+    "Contender",
+    "Target",
+    "naive",
+    "prebuilt",
+]
 
 API_KEY, API_SECRET = "devkey", "a secret of the length that HS256 wants"
 PATH = "/twirp/livekit.Connector/DialWhatsAppCall"
@@ -24,7 +35,7 @@ FIELDS: dict[str, Any] = {
 }
 CALL_ID, ROOM = b"wacid.HBgLMTU1NTEyMzQ1NjcVAgARGBI", b"wa-call-15551234567"
 # A DialWhatsAppCallResponse, written out so that no contender needs another's messages.
-ANSWER = b"\x0a" + bytes([len(CALL_ID)]) + CALL_ID + b"\x12" + bytes([len(ROOM)]) + ROOM
+RESPONSE = b"\x0a" + bytes([len(CALL_ID)]) + CALL_ID + b"\x12" + bytes([len(ROOM)]) + ROOM
 
 
 @dataclass(frozen=True)
@@ -58,7 +69,7 @@ def _urllib3_pool(target: Target) -> Callable[[], bytes]:
 
     options: dict[str, Any] = {"ca_certs": target.ca_bundle} if target.ca_bundle else {}
     pool = urllib3.connection_from_url(target.url, **options)
-    body, headers = _prebuilt()
+    body, headers = prebuilt()
 
     def call() -> bytes:
         data: bytes = pool.urlopen("POST", PATH, body=body, headers=headers, retries=False).data
@@ -73,7 +84,7 @@ def _http_client(target: Target) -> Callable[[], bytes]:
 
     parts = urlsplit(target.url)
     host, port = str(parts.hostname), parts.port
-    body, headers = _prebuilt()
+    body, headers = prebuilt()
     connection = http.client.HTTPConnection(host, port)
     if target.ca_bundle:
         context = ssl.create_default_context(cafile=target.ca_bundle)
@@ -113,11 +124,11 @@ def _session_post(target: Target) -> Callable[[], bytes]:
     import requests
 
     session = requests.Session()
-    body, headers = _prebuilt()
+    body, headers = prebuilt()
     return lambda: session.post(target.url + PATH, data=body, headers=headers, timeout=10).content
 
 
-def _naive(target: Target) -> Callable[[], Any]:
+def naive(target: Target) -> Callable[[], Any]:
     import requests
     from livekit.protocol.connector_whatsapp import (
         DialWhatsAppCallRequest,
@@ -127,14 +138,14 @@ def _naive(target: Target) -> Callable[[], Any]:
     session = requests.Session()
 
     def call() -> Any:
-        answer = session.post(
+        response = session.post(
             target.url + PATH,
             data=DialWhatsAppCallRequest(**FIELDS).SerializeToString(),
             headers=_headers(),
             timeout=10,
         )
-        answer.raise_for_status()
-        return DialWhatsAppCallResponse.FromString(answer.content)
+        response.raise_for_status()
+        return DialWhatsAppCallResponse.FromString(response.content)
 
     return call
 
@@ -198,7 +209,7 @@ def _token() -> str:
     return jwt.encode(claims, API_SECRET, algorithm="HS256")
 
 
-def _prebuilt() -> tuple[bytes, dict[str, str]]:
+def prebuilt() -> tuple[bytes, dict[str, str]]:
     from livekit_connector_sync import DialWhatsAppCallRequest
 
     return DialWhatsAppCallRequest(**FIELDS).SerializeToString(), _headers()
@@ -214,7 +225,7 @@ CONTENDERS = {
         Contender("ours_keywords", "ours, its own session, keywords", _ours_with_keywords),
         Contender("ours_session", "**ours, a user's session**", _ours_on_a_users_session),
         Contender("session_post", "`Session.post`, pre-built bytes", _session_post),
-        Contender("naive", "`Session.post`, a JWT per call, protobuf", _naive),
+        Contender("naive", "`Session.post`, a JWT per call, protobuf", naive),
         Contender(
             "background",
             "livekit-api, background event loop",

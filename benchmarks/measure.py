@@ -21,7 +21,7 @@ __all__ = ["Bench", "Cost", "Import", "Throughput"]
 
 ENVIRONMENT_SIZE = 38  # variables; what a small container has
 _WARM_UP = 10  # calls
-_FEWEST = 3  # calls of a turn
+_MIN_CALLS = 3  # calls of a turn
 
 
 @dataclass(frozen=True)
@@ -113,6 +113,21 @@ class Bench:
                     )
         return found
 
+    def beside(self, url: str, names: Sequence[str], **variables: str) -> dict[str, Cost]:
+        """Measure contenders against the first of them, with more environment variables."""
+        env = {**environment(ENVIRONMENT_SIZE, None, self.home), **variables}
+        with self._workers({name: (name, url, env) for name in names}) as workers:
+            return self._take_turns(workers, self.rounds)
+
+    def load(self, url: str, name: str, threads: int, seconds: float, rounds: int) -> float:
+        """Measure calls per second with many threads, on any core."""
+        worker = Worker(name, url, environment(ENVIRONMENT_SIZE, None, self.home), None)
+        try:
+            rates = [worker.calls_per_second(threads, seconds) for _ in range(rounds)]
+        finally:
+            worker.close()
+        return statistics.median(rates)
+
     def imports(self, statements: Mapping[str, str]) -> dict[str, Import]:
         """Measure fresh processes that run an import."""
         samples: dict[str, list[tuple[float, float]]] = {name: [] for name in statements}
@@ -155,7 +170,7 @@ class Bench:
         calls = {}
         for key, worker in workers.items():
             worker.cpu_per_call(_WARM_UP)
-            calls[key] = max(_FEWEST, round(self.turn / worker.cpu_per_call(_WARM_UP)))
+            calls[key] = max(_MIN_CALLS, round(self.turn / worker.cpu_per_call(_WARM_UP)))
         first = next(iter(workers))
         turns = []
         for number in range(rounds):

@@ -1,4 +1,4 @@
-"""The servers that the contenders call: nginx with a fixed answer, and one that is slow."""
+"""The servers that the contenders use: nginx with a fixed response, a slow one, and others."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Optional
 
 import certifi
 
-from .contenders import ANSWER
+from .contenders import API_KEY, API_SECRET, RESPONSE
 
-__all__ = ["Nginx", "nginx", "slow_server"]
+__all__ = ["Nginx", "emulator", "nginx", "redis_server", "slow_server"]
 
 _CONFIG = """
 daemon off;
@@ -42,12 +43,12 @@ http {{
     server {{
         listen 127.0.0.1:{http};
         listen 127.0.0.1:{https} ssl;
-        return 200 "{answer}";
+        return 200 "{response}";
     }}
     server {{
         listen 127.0.0.1:{closing} ssl;
         keepalive_timeout 0;
-        return 200 "{answer}";
+        return 200 "{response}";
     }}
 }}
 """
@@ -60,11 +61,11 @@ class Nginx:
         ports = _free_ports(3)
         self.http = f"http://127.0.0.1:{ports[0]}"
         self.https = f"https://127.0.0.1:{ports[1]}"
-        self.https_closing = f"https://127.0.0.1:{ports[2]}"  # closes after every answer
+        self.https_closing = f"https://127.0.0.1:{ports[2]}"  # closes after every response
         self.ca_bundle = _write_certificate(folder)
-        answer = ANSWER.decode("ascii").replace("\\", "\\\\").replace('"', '\\"')
+        response = RESPONSE.decode("ascii").replace("\\", "\\\\").replace('"', '\\"')
         config = _CONFIG.format(
-            folder=folder, http=ports[0], https=ports[1], closing=ports[2], answer=answer
+            folder=folder, http=ports[0], https=ports[1], closing=ports[2], response=response
         )
         (folder / "nginx.conf").write_text(config, newline="")
         self.ports = ports
@@ -93,7 +94,7 @@ def nginx(folder: Path, core: int) -> Iterator[Nginx]:
 
 @contextmanager
 def slow_server(folder: Path, core: int) -> Iterator[str]:
-    """Run a server that answers after 20 ms, on a core of its own; return its URL."""
+    """Run a server that responds after 20 ms, on a core of its own; return its URL."""
     (port,) = _free_ports(1)
     command = [sys.executable, "-m", "benchmarks.slow_server", str(port)]
     with _running(command, core, [port], folder / "slow_server.log"):
@@ -101,11 +102,39 @@ def slow_server(folder: Path, core: int) -> Iterator[str]:
 
 
 @contextmanager
-def _running(command: list[str], core: int, ports: list[int], log: Path) -> Iterator[None]:
-    with log.open("wb") as stderr:
-        process = subprocess.Popen(command, stderr=stderr)
+def redis_server(folder: Path, core: int) -> Iterator[str]:
+    """Run a Redis on a core of its own; return its URL.
+
+    Raises:
+        SystemExit: redis-server is not installed, or does not start.
+    """
+    if shutil.which("redis-server") is None:
+        raise SystemExit("redis-server is missing: apt-get install redis-server")
+    (port,) = _free_ports(1)
+    command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
+    with _running(command, core, [port], folder / "redis.log"):
+        yield f"redis://127.0.0.1:{port}/0"
+
+
+@contextmanager
+def emulator(folder: Path) -> Iterator[str]:
+    """Run the emulator on any core; return its URL."""
+    (port,) = _free_ports(1)
+    command = [sys.executable, "-m", "livekit_connector_sync.emulator", "--port", str(port)]
+    command += ["--api-key", API_KEY, "--api-secret", API_SECRET]
+    with _running(command, None, [port], folder / "emulator.log"):
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def _running(
+    command: list[str], core: Optional[int], ports: list[int], log: Path
+) -> Iterator[None]:
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output)
     try:
-        os.sched_setaffinity(process.pid, {core})
+        if core is not None:
+            os.sched_setaffinity(process.pid, {core})
         end = time.monotonic() + 10
         while not all(map(_accepts, ports)):
             if process.poll() is not None or time.monotonic() > end:

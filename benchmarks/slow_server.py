@@ -1,4 +1,4 @@
-"""A server that answers each request after 20 ms: `python -m benchmarks.slow_server PORT`."""
+"""A server that responds to each request after 20 ms: `python -m benchmarks.slow_server PORT`."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import asyncio
 import re
 import sys
 
-from .contenders import ANSWER
+from .contenders import RESPONSE
 
 DELAY = 0.020  # seconds
 
 
 class _Connection(asyncio.Protocol):
-    def __init__(self, answer: bytes) -> None:
-        self._answer = answer
+    def __init__(self, response: bytes) -> None:
+        self._response = response
         self._received = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -26,17 +26,17 @@ class _Connection(asyncio.Protocol):
         length = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
         if end and length and len(body) >= int(length[1]):
             self._received = b""
-            asyncio.get_running_loop().call_later(DELAY, self._transport.write, self._answer)
+            asyncio.get_running_loop().call_later(DELAY, self._transport.write, self._response)
 
 
 async def main(port: int) -> None:
     head = (
         "HTTP/1.1 200 OK\r\nContent-Type: application/protobuf\r\n"
-        f"Content-Length: {len(ANSWER)}\r\n\r\n"
+        f"Content-Length: {len(RESPONSE)}\r\n\r\n"
     )
-    answer = head.encode() + ANSWER
+    response = head.encode() + RESPONSE
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: _Connection(answer), "127.0.0.1", port, backlog=512)
+    server = await loop.create_server(lambda: _Connection(response), "127.0.0.1", port, backlog=512)
     await server.serve_forever()
 
 

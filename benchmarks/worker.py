@@ -17,7 +17,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable, Optional
 
-from .contenders import ANSWER, CONTENDERS, Target
+from .contenders import CONTENDERS, RESPONSE, Target
+from .integrations import INTEGRATIONS
 
 __all__ = ["Worker", "environment"]
 
@@ -38,12 +39,13 @@ class Worker:
         contender: its name.
         url: where it calls.
         env: its whole environment.
-        core: the core that it runs on.
+        core: the core that it runs on; None for any.
     """
 
-    def __init__(self, contender: str, url: str, env: dict[str, str], core: int) -> None:
+    def __init__(self, contender: str, url: str, env: dict[str, str], core: Optional[int]) -> None:
         self.contender = contender
-        command = [sys.executable, "-m", "benchmarks.worker", contender, url, str(core)]
+        command = [sys.executable, "-m", "benchmarks.worker", contender, url]
+        command += [] if core is None else [str(core)]
         self._process = subprocess.Popen(
             command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
@@ -70,8 +72,8 @@ class Worker:
         line = self._process.stdout.readline()
         if not line:
             raise SystemExit(f"the contender {self.contender} failed: see above")
-        answer: dict[str, Any] = json.loads(line)
-        return answer
+        response: dict[str, Any] = json.loads(line)
+        return response
 
 
 def _in_a_row(call: Callable[[], Any], calls: int) -> dict[str, float]:
@@ -104,15 +106,18 @@ def _in_threads(call: Callable[[], Any], threads: int, seconds: float) -> dict[s
     return {"rate": calls / (time.monotonic() - started)}
 
 
-def main(contender: str, url: str, core: int) -> None:
+def main(contender: str, url: str, *core: str) -> None:
     """Make the contender's calls as the lines on stdin ask for them."""
-    os.sched_setaffinity(0, {core})
-    call = CONTENDERS[contender].make(Target(url, os.environ.get("SSL_CERT_FILE")))
-    answer = call()
-    if not isinstance(answer, bytes):
-        answer = answer.SerializeToString()
-    if answer != ANSWER:
-        raise SystemExit(f"{contender} got a wrong answer: {answer!r}")
+    if core:
+        os.sched_setaffinity(0, map(int, core))
+    made = {**CONTENDERS, **INTEGRATIONS}[contender]
+    call = made.make(Target(url, os.environ.get("SSL_CERT_FILE")))
+    response = call()
+    if contender in CONTENDERS:  # the others check their calls themselves
+        if not isinstance(response, bytes):
+            response = response.SerializeToString()
+        if response != RESPONSE:
+            raise SystemExit(f"{contender} got a wrong response: {response!r}")
     for line in sys.stdin:
         order = json.loads(line)
         result = _in_threads(call, **order) if "threads" in order else _in_a_row(call, **order)
@@ -120,4 +125,4 @@ def main(contender: str, url: str, core: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+    main(*sys.argv[1:])

@@ -5,10 +5,31 @@ from __future__ import annotations
 import contextlib
 import socket
 from collections.abc import Iterator
+from typing import Optional
 
 import pytest
+from helpers import processes
 
 from livekit_connector_sync.emulator import ConnectorEmulator
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> Optional[str]:
+    """Name long values after their argument: a token differs in each process of pytest-xdist."""
+    return argname if isinstance(val, (str, bytes)) and len(val) > 100 else None
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _adopt_orphans() -> None:
+    processes.adopt_orphans()
+
+
+@pytest.fixture(autouse=True)
+def _no_process_left_behind(_adopt_orphans: None) -> Iterator[None]:
+    """Fail a test that leaves a process running."""
+    before = processes.children()
+    yield
+    left = processes.end_processes_left(before)
+    assert not left, f"left running: {left}"
 
 
 @pytest.fixture(autouse=True)

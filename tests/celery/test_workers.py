@@ -304,7 +304,7 @@ def test_two_workers_place_every_queued_dial_once(
     count = int(os.environ.get("DIALS", "200"))
     for n in range(count):
         dial_whatsapp_call.apply_async(
-            kwargs={"whatsapp_to_phone_number": f"1555{n:05}99", "ringing_timeout": 3600},
+            kwargs={"whatsapp_to_phone_number": f"1555{n:05}99", "ringing_timeout": 300},
             task_id=f"{pool}-{n}",
         )
     # Hold the dials until both workers are busy; otherwise, one worker might do them all.

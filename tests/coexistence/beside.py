@@ -1,6 +1,6 @@
 """Run by test_coexistence.py in a process of its own: one order of import, one implementation.
 
-Arguments: "ours-first" or "theirs-first". Exits with a traceback where the two do not get along.
+Argument: "ours-first" or "theirs-first". Exits with a traceback if the two packages conflict.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def check_sent(client: lk.ConnectorClient) -> None:
 
 
 def check_copies() -> None:
-    """Our messages must survive pickle and deepcopy as what they are."""
+    """Pickle and deepcopy must keep the class and the fields of our messages."""
     messages: list[Any] = [
         lk.DialWhatsAppCallRequest(room_name="r", agents=[lk.RoomAgentDispatch(agent_name="a")]),
         lk.AcceptWhatsAppCallRequest(sdp=lk.SessionDescription(type="offer", sdp="v=0")),

@@ -1,8 +1,8 @@
 """Our messages beside those of livekit-protocol, in one process.
 
-Every combination runs in an interpreter of its own against the protobuf that is installed here;
-tox.ini brings the others. A release of livekit-protocol may itself be unfit for a protobuf: then
-importing it alone must fail or warn just so, and it is only expected to be no worse beside us.
+Every combination runs in an interpreter of its own, with the installed protobuf; tox.ini adds other
+versions. Some releases of livekit-protocol fail or warn with some versions of protobuf. Then
+importing the release alone must do so too, and our package must not make it worse.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ Install = Callable[[str], Path]
 
 
 def refuses(gencode: Version) -> bool:
-    """Say whether protobuf refuses gencode: since 5.27 it says so of what is newer than itself."""
+    """Say whether protobuf refuses gencode: 5.27 and later refuse gencode newer than themselves."""
     return gencode >= (5, 27) and gencode > RUNTIME
 
 
 def warns(gencode: Version) -> bool:
-    """Say whether protobuf warns of gencode: 6.30 and 6.31 do, of what the last major made."""
+    """Say whether protobuf warns of gencode: 6.30 and 6.31 do, if the last major generated it."""
     return (5, 27) <= gencode < (6,) and (6, 30) <= RUNTIME < (6, 32)
 
 

@@ -1,9 +1,9 @@
-"""What the documents show: every Python snippet runs, every command and linked file is there.
+"""The documents: every Python snippet runs, and every command and linked file exists.
 
 The Python blocks of a document run in order and in one namespace, with the environment of an
-emulator. These names stand for what a webhook brings: `call_id` and `sdp` of a call that was
-dialled and answered, `inbound_call_id` and `inbound_sdp` of one that came in. A block that cannot
-run is marked otherwise than as ```python.
+emulator. These names stand for a webhook's fields: `call_id` and `sdp` of an outbound call that was
+picked up, `inbound_call_id` and `inbound_sdp` of an inbound call. A block that cannot run has
+another language than ```python.
 """
 
 from __future__ import annotations

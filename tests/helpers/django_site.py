@@ -1,4 +1,4 @@
-"""The settings of the Django tests' site, and what its signals bring, from any thread."""
+"""The settings of the Django tests' site, and a recorder of its signals."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ class Switchboard:
 
     @property
     def dials(self) -> list[Any]:
-        """The dials received, whatever became of them."""
+        """The dials received, failed ones included."""
         return [r for r in self.emulator.requests if r.method.endswith("/DialWhatsAppCall")]
 
 
@@ -112,7 +112,7 @@ class Worker:
         return [int(pid) for pid in Path(path).read_text().split()]
 
     def kill(self) -> None:
-        """End it as a machine ends that loses power: parent first, then its pool."""
+        """Kill the worker and then its pool, as a power failure would."""
         children = self.children()
         self.process.kill()
         self.process.wait()

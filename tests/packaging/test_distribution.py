@@ -5,6 +5,7 @@ from __future__ import annotations
 import email
 import email.message
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -33,7 +34,10 @@ def run(*command: object, cwd: Path) -> str:
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with the sdist, and the wheel that was built from the sdist."""
     folder = tmp_path_factory.mktemp("dist")
-    run(sys.executable, "-m", "build", "--outdir", folder, ROOT, cwd=folder)
+    source = folder / "source"  # a copy, since a build writes into its source
+    ignored = shutil.ignore_patterns(".*", "__pycache__", "build", "dist", "*.egg-info")
+    shutil.copytree(ROOT, source, ignore=ignored)
+    run(sys.executable, "-m", "build", "--outdir", folder, source, cwd=folder)
     return folder
 
 
@@ -61,9 +65,9 @@ def metadata(wheel: Path, names: set[str]) -> email.message.Message:
 def empty_environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return an environment that holds nothing but the wheel and what it requires."""
     folder = tmp_path_factory.mktemp("environment")
-    run(sys.executable, "-m", "venv", folder, cwd=folder)
-    python = folder / "bin" / "python"
-    run(python, "-m", "pip", "install", "-qq", "--disable-pip-version-check", wheel, cwd=folder)
+    run(sys.executable, "-m", "venv", "--without-pip", folder, cwd=folder)
+    pip = (sys.executable, "-m", "pip", "--python", folder / "bin" / "python")
+    run(*pip, "install", "-qq", "--disable-pip-version-check", wheel, cwd=folder)
     return folder
 
 

@@ -1,4 +1,4 @@
-"""What importing the package does and does not do, each looked at in a fresh process."""
+"""Importing the package is light and does no I/O. Each test runs in a fresh process."""
 
 from __future__ import annotations
 

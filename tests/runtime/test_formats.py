@@ -46,11 +46,11 @@ def test_a_malformed_field_is_refused_before_anything_is_sent(changes, argument,
     ):
         with pytest.raises(lk.InvalidArgument, match=remedy) as caught:
             client.dial_whatsapp_call(**fields_with(**changes))
-        assert server.received == []
+        assert server.requests == []
         assert caught.value.metadata == {"argument": argument}
         with lk.ConnectorClient(server.url, "key", "secret", validate=False) as unchecked:
             unchecked.dial_whatsapp_call(**fields_with(**changes))
-        assert len(server.received) == 1
+        assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_the_bounds_themselves_are_sent(changes) -> None:
         lk.ConnectorClient(server.url, "key", "secret") as client,
     ):
         client.dial_whatsapp_call(**fields_with(**changes))
-        assert len(server.received) == 1
+        assert len(server.requests) == 1
 
 
 def test_the_emulator_refuses_a_number_that_cannot_be() -> None:

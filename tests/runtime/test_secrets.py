@@ -41,15 +41,17 @@ def everything_of(error: BaseException) -> str:
 @pytest.mark.parametrize(
     "answer",
     [
-        lambda body, token: http(502, b"you sent " + body + token),
-        lambda body, token: http(400, json.dumps({"body": body.decode("latin-1")}).encode()),
+        lambda body, token: http(b"you sent " + body + token, 502),
+        lambda body, token: http(json.dumps({"body": body.decode("latin-1")}).encode(), 400),
         lambda body, token: twirp_error(
             400, "invalid_argument", f"refused {body.decode('latin-1')} {token.decode()}"
         ),
         lambda body, token: twirp_error(400, f"odd {token.decode()}"),
-        lambda body, token: http(302, Location=f"http://x/?{token.decode()}&key=EAAG-the-key"),
-        lambda body, token: http(200, body + token, f"text/{token.decode()}"),
-        lambda body, token: http(400, b'{"code":"aborted","meta":{"k":"' + token + b'"}}'),
+        lambda body, token: http(
+            b"", 302, headers=[f"Location: http://x/?{token.decode()}&key=EAAG-the-key"]
+        ),
+        lambda body, token: http(body + token, content_type=f"text/{token.decode()}"),
+        lambda body, token: http(b'{"code":"aborted","meta":{"k":"' + token + b'"}}', 400),
     ],
 )
 @pytest.mark.parametrize("request_message", [DIAL, ACCEPT])
@@ -57,14 +59,14 @@ def test_guarantee_4_what_a_server_echoes_is_scrubbed(caplog, answer, request_me
     caplog.set_level(logging.DEBUG, "livekit_connector_sync")
     rpc = type(request_message).__name__.replace("Request", "")
     with (
-        ScriptedServer(http(500)) as server,
+        ScriptedServer(http(b"", 500)) as server,
         lk.Channel(server.url, lk.ApiKeyCredentials("key", SECRET)) as channel,
     ):
         method = getattr(lk.ConnectorStub(channel), rpc)
         with pytest.raises(lk.TwirpError):
             method(request_message)
-        token = server.received[0].header("Authorization").split()[1].encode()
-        server.script[-1] = answer(server.received[0].body, token)
+        token = server.requests[0].header("Authorization").split()[1].encode()
+        server.script[-1] = answer(server.requests[0].body, token)
         with pytest.raises(lk.TwirpError) as caught:
             method(request_message)
     shown = everything_of(caught.value) + caplog.text
@@ -153,7 +155,7 @@ def test_guarantee_4_no_frame_of_ours_shows_a_secret_when_a_call_is_interrupted(
     before = signal.signal(signal.SIGUSR1, interrupt)
     try:
         with (
-            ScriptedServer(lambda _: os.kill(os.getpid(), signal.SIGUSR1)) as server,
+            ScriptedServer([lambda _: os.kill(os.getpid(), signal.SIGUSR1)]) as server,
             lk.ConnectorClient(server.url, "key", SECRET, interceptors=[reporting]) as client,
             pytest.raises(TimeLimit) as caught,
         ):
@@ -186,7 +188,7 @@ def test_guarantee_4_a_line_of_a_secret_is_a_secret() -> None:
 def test_guarantee_4_personal_data_is_kept_out_of_logs_and_excerpts(caplog) -> None:
     caplog.set_level(logging.DEBUG, "livekit_connector_sync")
     with (
-        ScriptedServer(http(503, b"no way to 15551234567")) as server,
+        ScriptedServer(http(b"no way to 15551234567", 503)) as server,
         lk.ConnectorClient(
             server.url, "key", SECRET, retry=lk.RetryPolicy(initial_backoff=0, retry_ambiguous=True)
         ) as client,
@@ -210,7 +212,7 @@ def test_metas_own_words_stay_whole() -> None:
 
 def test_the_excerpt_of_a_body_is_short() -> None:
     with (
-        ScriptedServer(http(500, b"x" * 100_000)) as server,
+        ScriptedServer(http(b"x" * 100_000, 500)) as server,
         lk.ConnectorClient(server.url, "key", SECRET) as client,
         pytest.raises(lk.Unknown) as caught,
     ):
@@ -247,7 +249,7 @@ def test_guarantee_4_every_token_of_a_call_is_scrubbed() -> None:
     credentials = lk.ApiKeyCredentials("key", SECRET, clock=lambda: next(seconds))
 
     def quote(connection: socket.socket) -> None:
-        tokens = [request.header("Authorization").split()[1] for request in server.received]
+        tokens = [request.header("Authorization").split()[1] for request in server.requests]
         twirp_error(400, "invalid_argument", f"not {' nor '.join(tokens[1:])}")(connection)
 
     script = ok(DIALLED), twirp_error(401, "unauthenticated"), quote
@@ -256,7 +258,7 @@ def test_guarantee_4_every_token_of_a_call_is_scrubbed() -> None:
         stub.DialWhatsAppCall(DIAL)
         with pytest.raises(lk.InvalidArgument) as caught:
             stub.DialWhatsAppCall(DIAL)
-        sent = {request.header("Authorization") for request in server.received[1:]}
+        sent = {request.header("Authorization") for request in server.requests[1:]}
     assert len(sent) == 2
     assert caught.value.message == "not <secret> nor <secret>"
 
@@ -326,7 +328,7 @@ def test_a_filtered_cassette_holds_no_secret_and_still_plays(tmp_path) -> None:
         for _ in range(2):
             with recorder.use_cassette(str(cassette)):
                 assert client.dial_whatsapp_call(DIAL) == DIALLED
-        (request,) = server.received
+        (request,) = server.requests
     gc.collect()
     recorded = cassette.read_text("utf-8")
     assert "DialWhatsAppCall" in recorded

@@ -68,8 +68,8 @@ def server_tls(authority: trustme.CA) -> ssl.SSLContext:
 
 
 @pytest.fixture
-def free_port() -> int:
-    """Return a port that refuses connections."""
+def free_port() -> Iterator[int]:
+    """Yield a port that refuses connections."""
     with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+        sock.bind(("127.0.0.1", 0))  # held without listening, so that nobody else gets it
+        yield int(sock.getsockname()[1])

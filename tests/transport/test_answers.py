@@ -84,19 +84,14 @@ def test_guarantee_3_statuses_of_intermediaries(
     assert len(server.requests) == 1
 
 
-@pytest.mark.parametrize("status", [300, 301, 302, 303, 304, 305, 307, 308, 399])
 @pytest.mark.parametrize(
-    "location",
+    ("status", "location"),
     [
-        "elsewhere",
-        "/",
-        "//[",
-        "http://[::1",
-        "http://user:\xff@:99999999/",
-        "http://%zz/",
-        "javascript:alert(1)",
-        "",
-        None,
+        *((status, "elsewhere") for status in (300, 301, 302, 303, 304, 307, 308, 399)),
+        (302, "//["),
+        (307, "http://user:\xff@:99999999/"),
+        (308, "javascript:alert(1)"),
+        (301, None),
     ],
 )
 def test_guarantee_3_redirects_are_not_followed(

@@ -1,6 +1,6 @@
-"""What type checkers say of code that uses the package.
+"""Type checkers find the mistakes in code that uses the package.
 
-`make types` checks that user_code.py has no mistake; here it is the mistakes that must be found.
+`make types` checks that they find none in user_code.py.
 """
 
 from __future__ import annotations
