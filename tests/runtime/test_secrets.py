@@ -250,9 +250,9 @@ def test_guarantee_4_every_token_of_a_call_is_scrubbed() -> None:
 
     def quote(connection: socket.socket) -> None:
         tokens = [request.header("Authorization").split()[1] for request in server.requests]
-        twirp_error(400, "invalid_argument", f"not {' nor '.join(tokens[1:])}")(connection)
+        connection.sendall(twirp_error(400, "invalid_argument", f"not {' nor '.join(tokens[1:])}"))
 
-    script = ok(DIALLED), twirp_error(401, "unauthenticated"), quote
+    script = ok(DIALLED), twirp_error(401, "unauthenticated"), [quote]
     with ScriptedServer(*script) as server, lk.Channel(server.url, credentials) as channel:
         stub = lk.ConnectorStub(channel)
         stub.DialWhatsAppCall(DIAL)
