@@ -17,7 +17,7 @@ from .server import emulator, nginx, redis_server, slow_server
 _IMPORTS = {
     "livekit_connector_sync": "import livekit_connector_sync",
     "the same and what a first call loads": (
-        "import livekit_connector_sync, livekit_connector_sync._runtime.transport"
+        "import livekit_connector_sync, livekit_connector_sync._runtime.transport.client, jwt"
     ),
     "livekit.api": "import livekit.api",
     "requests, jwt and livekit-protocol's connector messages": (

@@ -279,9 +279,10 @@ class TokenVerifier(HoldsSecret):
             jwt.InvalidTokenError: the token is malformed, has expired, is not valid yet, has
                 another issuer, or is not signed with the secret.
         """
-        import jwt
+        verifier = signer()
+        import jwt  # which the line above has imported safely
 
-        signer().decode(token, self._api_secret, algorithms=[ALGORITHM])
+        verifier.decode(token, self._api_secret, algorithms=[ALGORITHM])
         # The line above verified the signature, without a warning about short secrets.
         raw = jwt.decode(
             token,

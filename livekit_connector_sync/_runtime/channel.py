@@ -20,13 +20,12 @@ from .method import MethodInfo, Request, Response
 from .redaction import hide_locals
 from .regions import Endpoint, FailoverPolicy, policy_of
 from .retry import RetryPolicy, RetryThrottle
+from .transport import Transport
 from .twirp import checked_metadata
 from .validation import normalized_url
 
 if TYPE_CHECKING:
     import requests
-
-    from .transport import Transport
 
 __all__ = ["Channel"]
 
@@ -88,12 +87,9 @@ class Channel:
             for each in interceptors
         )
         self._throttle = RetryThrottle()
-        self._transport_options = (session, verify, cert, proxies)
-        self._transport: Optional[Transport] = None
+        self._transport = Transport(session, verify, cert, proxies)
         self._lock = threading.Lock()
         self._closed = False
-        if self._transport_options != (None, None, None, None):
-            self._open_transport()  # reject a wrong option now
         reset_after_fork(self)
 
     def __repr__(self) -> str:
@@ -114,16 +110,13 @@ class Channel:
         """Close the channel's connections. A session that you passed stays open."""
         with self._lock:
             self._closed = True
-            transport = self._transport
-        if transport is not None:
-            transport.close()
+        self._transport.close()
 
     def reset_after_fork(self) -> None:
         """Drop locks and connections in a forked child. The package calls this there."""
         self._lock = threading.Lock()
         self._throttle.reset_after_fork()
-        if self._transport is not None:
-            self._transport.reset_after_fork()
+        self._transport.reset_after_fork()
 
     def unary_unary(
         self, method: MethodInfo[Request, Response]
@@ -152,38 +145,21 @@ class Channel:
         request: Request,
     ) -> tuple[Response, Call]:
         message = as_message(method.request_type, request)
-        transport = self._transport
-        if transport is None or self._closed:
-            transport = self._open_transport()
-        transport.check_session()
+        if self._closed:
+            raise ValueError("the channel is closed: make another one")
+        self._transport.check_session()
         retry = self._retry if isinstance(details.retry, Unset) else _checked_retry(details.retry)
         return Execution(
             method,
             message,
             endpoint=self._endpoint,
             credentials=self._credentials,
-            transport=transport,
+            transport=self._transport,
             throttle=self._throttle,
             policy=_SINGLE_ATTEMPT if retry is None else retry,
             timeout=effective_timeout(method, message, details.timeout, self._timeout),
             metadata=checked_metadata(details.metadata),
         ).run()
-
-    def _open_transport(self) -> Transport:
-        """Return the transport, made if there is none.
-
-        Raises:
-            ValueError: the channel is closed, or an option of the transport is wrong.
-        """
-        # Imported at the first call: requests is slow to import, and gevent must patch first.
-        from .transport import Transport
-
-        with self._lock:
-            if self._closed:
-                raise ValueError("the channel is closed: make another one")
-            if self._transport is None:
-                self._transport = Transport(*self._transport_options)
-            return self._transport
 
 
 def _checked(what: str, value: Any, attribute: str, wanted: str) -> Any:

@@ -14,7 +14,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Generic, Optional, Union
+from typing import Generic, Optional, Union
 
 from ..errors import StatusCode, TwirpError, printable
 from . import twirp
@@ -25,9 +25,7 @@ from .method import MethodInfo, Request, Response
 from .redaction import Scrubber
 from .regions import DISCOVERY_TIMEOUT, Endpoint, Route, parse_max_age, parse_regions
 from .retry import Failure, RetryPolicy, RetryThrottle, may_repeat, retry_delay
-
-if TYPE_CHECKING:
-    from .transport import Answer, Transport, TransportError
+from .transport import Answer, Transport, TransportError
 
 __all__ = ["Execution"]
 
@@ -111,12 +109,14 @@ class Execution(Generic[Request, Response]):
 
     def _attempt(self) -> Union[tuple[Response, Headers], Failure]:
         """Send the request once."""
-        from .transport import TransportError
-
-        token, cached = self._credentials.token(self._claims)
+        deadline, connect_deadline = self._attempt_deadlines()
+        try:
+            token, cached = self._credentials.token(self._claims)
+        except (ImportError, OSError) as exc:  # no file descriptors left to import PyJWT
+            error = TransportError(str(exc), "signing the token", maybe_sent=False)
+            return self._transport_failure(error, deadline)
         self._scrubber.add_token(token)
         url = self._route.url + twirp.path(self._method)
-        deadline, connect_deadline = self._attempt_deadlines()
         started = time.monotonic()
         try:
             answer = self._transport.send(
@@ -239,8 +239,6 @@ class Execution(Generic[Request, Response]):
 
     def _discover(self) -> tuple[list[str], float]:
         """Ask the caller's server for its regions; raise ValueError if it does not tell."""
-        from .transport import TransportError
-
         token, _ = self._credentials.token(self._claims)
         headers = twirp.request_headers(token, self._metadata)
         del headers["Content-Type"]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import weakref
-from typing import Protocol
+from typing import Any, Callable, Protocol, TypeVar
 
-__all__ = ["reset_after_fork"]
+__all__ = ["call_after_fork", "reset_after_fork"]
+
+Function = TypeVar("Function", bound=Callable[[], Any])
 
 
 class _Resettable(Protocol):
@@ -21,10 +23,14 @@ def reset_after_fork(thing: _Resettable) -> None:
     _objects.add(thing)
 
 
-def _in_child() -> None:
+def call_after_fork(function: Function) -> Function:
+    """Have a function called in every forked child; usable as a decorator."""
+    if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
+        os.register_at_fork(after_in_child=function)
+    return function
+
+
+@call_after_fork
+def _reset_objects() -> None:
     for thing in list(_objects):
         thing.reset_after_fork()
-
-
-if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
-    os.register_at_fork(after_in_child=_in_child)

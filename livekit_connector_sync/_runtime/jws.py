@@ -7,6 +7,8 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Optional
 
+from .lazy_import import import_lazily
+
 if TYPE_CHECKING:
     import jwt
 
@@ -27,6 +29,7 @@ def signer() -> jwt.PyJWS:
     PyJWT warns about an HMAC key under 32 bytes at every call, but only the owner of the project
     can change the secret.
     """
+    import_lazily("jwt")  # so that these statements find it imported
     import jwt
     from jwt.algorithms import HMACAlgorithm
 

@@ -21,8 +21,11 @@ LAYERS = {
         cli __main__ pytest_plugin contrib
     """,
     "_runtime": """
-        "" method deadline forking redaction validation proto_enum messages jws credentials regions
-        retry call twirp transport execution channel
+        "" method deadline forking threads lazy_import redaction validation proto_enum messages jws
+        credentials regions retry call twirp transport execution channel
+    """,
+    "_runtime.transport": """
+        exchange reader pool tls adapter sending client ""
     """,
     "webhooks": 'arguments errors fields signatures twiml livekit meta twilio ""',
     "emulator": """
@@ -47,7 +50,6 @@ LAYERS = {
 LIBRARIES = {
     "requests": ["_runtime.transport"],
     "urllib3": ["_runtime.transport"],
-    "certifi": ["_runtime.transport"],
     "jwt": ["_runtime.jws", "access_token", "server", "webhooks"],
     "websockets": ["emulator"],
     "pytest": ["pytest_plugin"],

@@ -22,7 +22,7 @@ SECRET = "secret-of-the-project-0123456789abcdef"
 def plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Keep the developer's proxies, CA bundle and netrc out of the tests."""
     for name in list(os.environ):
-        if name.lower().endswith("_proxy") or name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        if name.lower().endswith("_proxy") or name.endswith("_CA_BUNDLE") or "SSL_CERT_" in name:
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("NETRC", raising=False)

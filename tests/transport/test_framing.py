@@ -7,6 +7,7 @@ from typing import Any, Callable, Optional
 
 import pytest
 import requests
+from requests.adapters import HTTPAdapter
 
 import livekit_connector_sync as lk
 
@@ -20,13 +21,19 @@ LENGTH = f"Content-Length: {len(BODY)}"
 EMPTY = b"HTTP/1.1 200 OK\r\nContent-Type: application/protobuf\r\nContent-Length: 0\r\n\r\n"
 
 
-@pytest.fixture(params=["own", "users"])
+class Subclassed(HTTPAdapter):
+    """An adapter of the caller's own class."""
+
+
+@pytest.fixture(params=["own", "users", "subclassed"])
 def session(request: pytest.FixtureRequest) -> Iterator[Optional[requests.Session]]:
     if request.param == "own":
         yield None
-    else:
-        with requests.Session() as session:
-            yield session
+        return
+    with requests.Session() as session:
+        if request.param == "subclassed":
+            session.mount("http://", Subclassed())
+        yield session
 
 
 @pytest.mark.parametrize("end", [CLOSE, RESET])
@@ -183,6 +190,17 @@ def test_whole_answers(
     works(stub)
     assert len(server.requests) == 2
     assert server.connections == (2 if b"HTTP/1.0" in answer else 1)
+
+
+def test_a_response_with_two_lengths_ends_its_connection(
+    serve: Serve, dial: Dial, session: Optional[requests.Session]
+) -> None:
+    """Somebody on the way may have read the other one, and may send more than we expect."""
+    server = serve(raw(TE, LENGTH, body=CHUNK), OK)
+    stub = dial(server.url, session=session)
+    works(stub)
+    works(stub)
+    assert server.connections == 2
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import ssl
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Callable, Optional
@@ -16,6 +18,8 @@ from opentelemetry.instrumentation.requests import RequestsInstrumentor
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from requests_toolbelt.adapters.socket_options import TCPKeepAliveAdapter
+from requests_toolbelt.adapters.source import SourceAddressAdapter
 from vcr.errors import CannotOverwriteExistingCassetteException
 
 import livekit_connector_sync as lk
@@ -168,3 +172,76 @@ def test_opentelemetry(serve: Serve, dial: Dial, session: Optional[requests.Sess
     assert server.requests[1].header("traceparent")
     assert META_KEY not in span.to_json()
     assert "Bearer" not in span.to_json()
+
+
+def test_sentry(serve: Serve) -> None:
+    """Its integration for the standard library patches http.client for good: in a process apart."""
+    server = serve(OK, OK, [OK[:-1], CLOSE])
+    program = f"""
+import sentry_sdk
+from sentry_sdk.transport import Transport
+import livekit_connector_sync as lk
+class Collector(Transport):
+    items = []
+    def capture_envelope(self, envelope):
+        self.items += [item.payload.json for item in envelope.items]
+channel = lk.Channel({server.url!r}, lk.ApiKeyCredentials("key", "s" * 32), retry=None)
+stub = lk.ConnectorStub(channel)
+stub.DialWhatsAppCall(lk.DialWhatsAppCallRequest())
+sentry_sdk.init("http://public@127.0.0.1:9/1", traces_sample_rate=1.0, transport=Collector)
+with sentry_sdk.start_transaction(name="test"):
+    stub.DialWhatsAppCall(lk.DialWhatsAppCallRequest(whatsapp_api_key="EAAG-a-secret"))
+    try:
+        stub.DialWhatsAppCall(lk.DialWhatsAppCallRequest())
+    except lk.Unavailable:
+        pass
+channel.close()
+(transaction,) = Collector.items
+for span in transaction["spans"]:
+    status = span["data"].get("http.response.status_code")
+    print(span["description"], status, bool(span["timestamp"]))
+assert "EAAG" not in repr(transaction) and "Bearer" not in repr(transaction)
+"""
+    calls = run(program).splitlines()
+    assert calls == [f"POST {server.url}{PATH} 200 True", f"POST {server.url}{PATH} None True"]
+    assert server.requests[0].header("sentry-trace") is None
+    assert server.requests[1].header("sentry-trace")
+
+
+@pytest.mark.skipif(sys.version_info < (3, 10), reason="truststore needs Python 3.10")
+def test_truststore(serve: Serve, server_tls: ssl.SSLContext, ca_bundle: str) -> None:
+    """It adds the system's store, which OpenSSL finds by SSL_CERT_FILE, to every TLS context."""
+    server = serve(OK, tls=server_tls)
+    program = f"""
+import os
+os.environ["SSL_CERT_FILE"] = {ca_bundle!r}
+os.environ["REQUESTS_CA_BUNDLE"] = {requests.certs.where()!r}  # which does not know the server
+import livekit_connector_sync as lk
+import truststore
+def call():
+    with lk.Channel({server.url!r}, lk.ApiKeyCredentials("key", "s" * 32), retry=None) as channel:
+        return lk.ConnectorStub(channel).DialWhatsAppCall(lk.DialWhatsAppCallRequest()).room_name
+try:
+    call()
+except lk.Unavailable as error:
+    assert "certificate verify failed" in str(error)
+    truststore.inject_into_ssl()
+    print(call())
+"""
+    assert run(program) == "support-17"
+
+
+def test_requests_toolbelt(serve: Serve, dial: Dial, free_port: int) -> None:
+    ports = []
+    note = [lambda sock: ports.append(sock.getpeername()[1]), OK]
+    server = serve(note, note, [OK[:-1], CLOSE])
+    with requests.Session() as session:
+        stub = dial(server.url, session=session)
+        session.mount("http://", SourceAddressAdapter(("127.0.0.1", free_port)))
+        works(stub)
+        assert ports == [free_port]
+        session.mount("http://", TCPKeepAliveAdapter())
+        works(stub)
+        error = refused(stub)
+    assert type(error) is lk.Unavailable
+    assert error.maybe_sent

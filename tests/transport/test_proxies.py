@@ -83,6 +83,15 @@ def test_a_tunnel_of_the_environment(
     assert server.requests[0].header("Proxy-Authorization") is None
 
 
+def test_a_tunnel_to_an_address_of_ipv6_has_brackets(
+    dial: Dial, session: Optional[requests.Session]
+) -> None:
+    with Proxy(http(b"no", "502 X")) as proxy:
+        error = refused(dial("https://[::1]:8443", session=session, proxies={"https": proxy.url}))
+    assert proxy.requests[0].target == "[::1]:8443"
+    assert f"proxy 127.0.0.1:{proxy.port}" in str(error)
+
+
 def test_a_proxy_over_tls(
     serve: Serve, dial: Dial, server_tls: ssl.SSLContext, ca_bundle: str
 ) -> None:

@@ -210,3 +210,16 @@ def test_a_hook_is_not_to_send_a_request_again(serve: Serve, dial: Dial) -> None
         error = refused(dial(server.url, session=session))
     assert error.maybe_sent
     assert len(server.requests) == 1
+
+
+def test_an_error_is_not_mixed_with_one_that_the_caller_handles(
+    dial: Dial, session: Optional[requests.Session], free_port: int
+) -> None:
+    try:
+        raise TimeoutError("unrelated")
+    except TimeoutError:
+        with pytest.raises(lk.Unavailable) as caught:
+            dial(f"http://127.0.0.1:{free_port}", session=session).DialWhatsAppCall(DIAL)
+    assert "Connection refused" in str(caught.value)
+    assert f"127.0.0.1:{free_port}" in str(caught.value)
+    assert "unrelated" not in str(caught.value)

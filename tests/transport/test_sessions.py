@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import time
 from pathlib import Path
 from typing import Any, Callable
 
@@ -9,7 +11,7 @@ import pytest
 import requests
 import requests.auth
 import urllib3
-from requests.adapters import HTTPAdapter
+from requests.adapters import BaseAdapter, HTTPAdapter
 
 import livekit_connector_sync as lk
 
@@ -235,11 +237,11 @@ def test_a_session_still_works_for_its_owner(
         works(stub)
         assert session.get(get).content == b"b"  # its redirects are followed as ever
         works(stub)
-    assert server.connections == 1
+    assert server.connections == 2  # the owner's, and ours
     assert session.get_adapter(get) is session.adapters["http://"]
     server.script[:] = [http(b"c")]
     assert session.get(get, timeout=1).content == b"c"
-    assert server.connections == 1
+    assert server.connections == 2
 
 
 def test_a_connection_taken_before_the_first_call(
@@ -351,3 +353,159 @@ def test_what_an_adapter_of_the_users_did_not_send_is_known(
     assert type(error) is lk.DeadlineExceeded
     assert not error.maybe_sent
     assert error.safe_to_retry
+
+
+class Counting(requests.Session):
+    """A session that keeps what it saw, as users' subclasses do."""
+
+    calls = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last: Any = None
+
+    def send(self, request: Any, **options: Any) -> requests.Response:
+        self.calls += 1
+        self.last = super().send(request, **options)
+        return self.last
+
+
+class CountingAdapter(HTTPAdapter):
+    calls = 0
+
+    def send(self, request: Any, *args: Any, **options: Any) -> requests.Response:
+        self.calls += 1
+        self.last_url = request.url
+        return super().send(request, *args, **options)
+
+
+def test_what_a_session_and_an_adapter_keep_is_theirs(serve: Serve, dial: Dial) -> None:
+    server = serve(OK)
+    adapter = CountingAdapter()
+    with Counting() as session:
+        session.mount("http://", adapter)
+        stub = dial(server.url, session=session)
+        works(stub)
+        works(stub)
+        assert session.calls == 2
+        assert session.last.status_code == 200
+    assert adapter.calls == 2
+    assert adapter.last_url.startswith(server.url)
+    assert server.connections == 1
+
+
+def test_a_session_is_left_as_it_is(serve: Serve, dial: Dial, session: requests.Session) -> None:
+    adapter = session.get_adapter("http://")
+    before = [dict(vars(each)) for each in (session, adapter, adapter.poolmanager)]  # type: ignore[attr-defined]
+    jar = session.cookies
+    works(dial(serve(OK).url, session=session))
+    after = [dict(vars(each)) for each in (session, adapter, adapter.poolmanager)]  # type: ignore[attr-defined]
+    assert before == after
+    assert session.cookies is jar
+    assert type(session) is requests.Session
+    assert type(adapter) is HTTPAdapter
+
+
+def test_guarantee_2_a_session_that_chooses_its_adapter(serve: Serve, dial: Dial) -> None:
+    class Choosing(requests.Session):
+        chosen: Any = None
+        wait = 0.0
+
+        def get_adapter(self, url: Any) -> Any:
+            time.sleep(self.wait)
+            self.chosen = super().get_adapter(url)
+            return self.chosen
+
+    lenient = http(b"-0\r\n\r\n", headers=[CHUNKED], framed=False)  # which urllib3 takes
+    server = serve([Drip(OK)], lenient, OK)
+    with Choosing() as session:
+        stub = dial(server.url, session=session)
+        assert type(refused(stub, timeout=0.3)) is lk.DeadlineExceeded
+        assert type(refused(stub)) is lk.Unavailable
+        works(stub)
+        assert type(session.chosen) is HTTPAdapter
+        session.wait = 1.0
+        error = refused(stub, timeout=0.2)
+    assert type(error) is lk.DeadlineExceeded
+    assert len(server.requests) == 3
+
+
+@pytest.mark.parametrize("first", [[CLOSE], [OK[:-1], CLOSE], http(b"", "503 X"), [STALL]])
+def test_guarantee_1_an_adapter_does_not_place_a_call_twice(
+    serve: Serve, dial: Dial, session: requests.Session, first: Any
+) -> None:
+    class Resending(HTTPAdapter):
+        def send(self, *args: Any, **options: Any) -> requests.Response:
+            for _ in range(3):
+                try:
+                    response = super().send(*args, **{**options, "timeout": 0.2})
+                    if response.status_code == 200:
+                        return response
+                except Exception:
+                    pass
+            return super().send(*args, **options)
+
+    server = serve(first, OK)
+    session.mount("http://", Resending())
+    error = refused(dial(server.url, session=session), timeout=0.6)
+    assert error.maybe_sent
+    assert not error.safe_to_retry
+    assert len(server.requests) == 1
+
+
+def test_an_adapters_own_retries_to_connect(
+    serve: Serve, dial: Dial, session: requests.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = serve(OK)
+    connect, refusals = socket.socket.connect, [ConnectionRefusedError()] * 2
+
+    def refuse_twice(self: socket.socket, address: Any) -> None:
+        if refusals and address[1] == server.port:
+            raise refusals.pop()
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", refuse_twice)
+    session.mount("http://", HTTPAdapter(max_retries=2))
+    works(dial(server.url, session=session))
+    assert not refusals
+
+
+@pytest.mark.parametrize("adapter", [HTTPAdapter, CountingAdapter])
+def test_guarantee_1_what_a_hook_raises_says_nothing_of_the_call(
+    serve: Serve, dial: Dial, session: requests.Session, adapter: type[HTTPAdapter]
+) -> None:
+    def fail(response: requests.Response, **_: Any) -> None:
+        raise RuntimeError("of the hook")
+
+    server = serve(OK)
+    session.mount("http://", adapter())
+    session.hooks["response"].append(fail)
+    stub = dial(server.url, session=session, retry=lk.RetryPolicy())
+    with pytest.raises(RuntimeError, match="of the hook"):
+        stub.DialWhatsAppCall(DIAL)
+    assert len(server.requests) == 1
+
+
+def test_guarantee_1_a_hooks_own_request_says_nothing_of_the_call(
+    serve: Serve, dial: Dial, session: requests.Session, free_port: int
+) -> None:
+    class Foreign(BaseAdapter):
+        inner = HTTPAdapter()
+
+        def send(self, request: Any, **options: Any) -> requests.Response:  # type: ignore[override]
+            return self.inner.send(request, **options)
+
+        def close(self) -> None:
+            self.inner.close()
+
+    server = serve(OK)
+    session.mount(server.url, Foreign())
+
+    def count(response: requests.Response, **_: Any) -> None:
+        assert response.content
+        requests.get(f"http://127.0.0.1:{free_port}", timeout=1)
+
+    session.hooks["response"].append(count)
+    error = refused(dial(server.url, session=session, retry=lk.RetryPolicy()))
+    assert error.maybe_sent
+    assert len(server.requests) == 1

@@ -66,6 +66,26 @@ def test_the_bundle_of_the_environment(
         assert not refused(stub).maybe_sent
 
 
+@pytest.mark.parametrize("name", ["SSL_CERT_FILE", "SSL_CERT_DIR"])
+def test_the_bundle_that_openssl_would_take(
+    serve: Serve,
+    dial: Dial,
+    server_tls: ssl.SSLContext,
+    ca_bundle: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    name: str,
+) -> None:
+    server = serve(OK, tls=server_tls)
+    monkeypatch.setenv(name, str(tmp_path / "nowhere"))  # OpenSSL ignores what does not exist
+    assert "certificate verify failed" in str(refused(dial(server.url)))
+    if name == "SSL_CERT_FILE":
+        monkeypatch.setenv(name, ca_bundle)
+        works(dial(server.url))
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", requests.certs.where())
+        assert "certificate verify failed" in str(refused(dial(server.url)))
+
+
 @pytest.mark.parametrize("users", [False, True])
 @pytest.mark.parametrize("broken", [False, True])
 def test_the_channels_bundle_wins(

@@ -1,62 +1,36 @@
 """HTTP over `requests`: the only package that knows it.
 
-A transport sends one request and returns one complete answer, or raises TransportError with what
+A transport sends one request and returns one complete response, or raises TransportError with what
 is known: in which phase it failed, and whether the server may have seen the request. It never
 repeats anything, follows no redirect, keeps no cookie and obeys one deadline throughout.
 
-`requests` itself promises none of this: its timeout is per read, it takes a truncated answer for
-an empty one, and it re-sends bodies to where a redirect points. So the connections below it are
-replaced by ones that obey the deadline and notice truncation (`connection`). This works on any
-session whose adapters send as requests' own does. Where that is not known, for a foreign adapter or
-one with a `send` of its own, and where something below waits by itself (`keeps_time`), the exchange
-runs in a thread of its own, which is left behind at the deadline.
+requests promises none of this, so requests go through pools of our own (`pool`), below an adapter
+of ours or views of the caller's session and adapters (`adapter`). What can wait by itself, such as
+a foreign adapter, runs in a thread, left behind at the deadline (`sending`). Only the first request
+imports requests, which is slow, and which gevent must be able to patch before.
 """
 
 from __future__ import annotations
 
+import functools
+import importlib.util
 import os
 import threading
 from collections.abc import Mapping
-from typing import Any, Optional, Union
-
-import requests
-from requests.adapters import HTTPAdapter
-from requests.utils import select_proxy
+from typing import TYPE_CHECKING, Any, Optional, Union
 
 from ..deadline import Deadline
-from .connection import Exchange, NotSent
-from .environment import NO_SETTINGS, Environment
-from .exchange import Answer, TransportError, exchange_in_thread, not_sent, run_exchange
-from .session import (
-    Adapter,
-    abandon_connections,
-    check_paths,
-    check_proxy,
-    keeps_time,
-    own_session,
-    prepared_request,
-    refuse_missing_files,
-    refuse_repeating,
-    track_pools,
-)
+from ..lazy_import import import_lazily
+from .exchange import CONNECTING, Answer, Exchange, State, TransportError
+
+if TYPE_CHECKING:
+    import requests
 
 __all__ = ["Answer", "Transport", "TransportError"]
 
 
 class Transport:
-    """Sends requests through a session of its own, or through the caller's.
-
-    Args:
-        session: the caller's session; by default one is made when it is first needed.
-        verify: False, or the path of a CA bundle or folder; by default what the session and the
-            environment say.
-        cert: the path of a client certificate, or a (certificate, key) pair.
-        proxies: proxies by scheme, as in requests.
-
-    Raises:
-        ValueError: an option is of another type, a path is not there or cannot be used, or an
-            adapter of the session would repeat a POST.
-    """
+    """Sends requests. Takes a channel's options, and raises ValueError if one is wrong."""
 
     def __init__(
         self,
@@ -65,48 +39,29 @@ class Transport:
         cert: Union[str, os.PathLike[str], tuple[str, str], None] = None,
         proxies: Optional[Mapping[str, str]] = None,
     ) -> None:
-        if session is not None and not isinstance(session, requests.Session):
-            raise ValueError(f"session must be a requests.Session, not {session!r}")
-        if proxies is not None and not isinstance(proxies, Mapping):
-            raise ValueError('proxies must be a mapping, such as {"https": "http://proxy:3128"}')
-        given: Any = cert
-        cert = tuple(given) if isinstance(given, list) else given  # a list cannot key a cache
-        check_paths(verify, cert)
-        for scheme, proxy in (proxies or {}).items():
-            check_proxy(f"proxies[{scheme!r}]", proxy)
-        self._given = session
-        self._verify = verify
-        self._cert = cert
-        self._proxies = dict(proxies) if proxies is not None else None
-        self._environment = Environment()
-        self._lock = threading.Lock()
-        self._own: Optional[requests.Session] = None
-        self._closed = False
-        self.check_session()
+        if _has_foreign_urllib3():
+            raise ValueError(
+                "urllib3-future, which niquests installs, has replaced urllib3, and does not work "
+                "with this client: uninstall urllib3-future, then reinstall urllib3"
+            )
+        self._state = State(session, verify, cert, proxies)
+        if (session, verify, cert, proxies) != (None, None, None, None):
+            _load_client().check_options(self._state)  # reject a wrong option now
 
     def check_session(self) -> None:
-        """Look at the adapters of the caller's session, who may mount others at any time.
-
-        Raises:
-            ValueError: one of them would repeat a POST.
-        """
-        if self._given is not None:
-            for adapter in self._given.adapters.values():
-                refuse_repeating(adapter)
+        """Raise ValueError if an adapter that the caller has mounted since would repeat a POST."""
+        if self._state.session is not None:
+            _load_client().check_session(self._state.session)
 
     def reset_after_fork(self) -> None:
         """Start with fresh connections in a forked child; the parent's stay as they are."""
-        self._lock = threading.Lock()
-        for session in (self._own, self._given):
-            if session is not None:
-                abandon_connections(session)
-        self._own = None
+        self._state.lock, self._state.own = threading.Lock(), None
 
     def close(self) -> None:
-        """Close the connections of the transport's own session; the caller's is the caller's."""
-        with self._lock:
-            self._closed = True
-            session, self._own = self._own, None
+        """Close the transport's own connections. A session that the caller gave stays open."""
+        with self._state.lock:
+            self._state.closed = True
+            session, self._state.own = self._state.own, None
         if session is not None:
             session.close()
 
@@ -119,69 +74,27 @@ class Transport:
         deadline: Deadline,
         connect_deadline: Deadline,
     ) -> Answer:
-        """Send a request and return its complete answer.
+        """Send a request and return its complete response; raise TransportError.
 
-        Args:
-            method: "POST" or "GET".
-            url: where to.
-            headers: all headers of the request.
-            body: the request's body.
-            deadline: when the whole exchange must be over.
-            connect_deadline: when the connection must stand.
-
-        Raises:
-            TransportError: there is no complete answer.
+        The connection must be established by `connect_deadline`, the whole be over by `deadline`.
         """
-        exchange = Exchange(deadline, connect_deadline)
+        exchange = Exchange(method, url, headers, body, deadline, connect_deadline)
         try:
-            session = self._session()
-            settings = self._settings(session, url)
-            request = prepared_request(session, method, url, headers, body)
-            adapter = session.get_adapter(url)
-            proxy = select_proxy(url, settings["proxies"]) if settings["proxies"] else None
-            if proxy:
-                check_proxy(f"the proxy for {url}", proxy)
-            if not isinstance(adapter, Adapter):
-                refuse_missing_files(settings["verify"], settings["cert"])
-        except (requests.RequestException, NotSent, ValueError) as exc:
-            failure = not_sent(exc)
+            send = _load_client().send
+        except (ImportError, OSError) as exc:  # no file descriptors left, for example
+            failure = TransportError(f"requests cannot be imported: {exc}", CONNECTING, False)
         else:
-            if isinstance(adapter, HTTPAdapter):
-                track_pools(adapter)
-            if keeps_time(adapter, url, proxy):
-                return run_exchange(session, request, settings, exchange)
-            return exchange_in_thread(
-                lambda: run_exchange(session, request, settings, exchange), exchange
-            )
+            answer: Answer = send(self._state, exchange)
+            return answer
         raise failure
 
-    def _session(self) -> requests.Session:
-        """Return the session to send with.
 
-        Raises:
-            NotSent: the transport was closed meanwhile.
-        """
-        session = self._given if self._given is not None else self._own
-        if session is not None and not self._closed:
-            return session
-        with self._lock:
-            if self._closed:
-                raise NotSent("the channel was closed")
-            if self._own is None:
-                self._own = own_session()
-            return self._own
+_load_client = functools.partial(import_lazily, f"{__name__}.client")
 
-    def _settings(self, session: requests.Session, url: str) -> dict[str, Any]:
-        """Return what requests takes from arguments, session and environment, in this order."""
-        found = self._environment.settings(url, session) if session.trust_env else NO_SETTINGS
-        verify = self._verify
-        if verify is None:
-            verify = found.verify if session.verify in (True, None) else session.verify
-        proxies = self._proxies
-        if proxies is None:
-            proxies = {**found.proxies, **session.proxies}
-        return {
-            "verify": verify,
-            "cert": self._cert if self._cert is not None else session.cert,
-            "proxies": proxies,
-        }
+
+@functools.cache
+def _has_foreign_urllib3() -> bool:
+    """Return whether urllib3's name belongs to urllib3-future, without importing it."""
+    spec: Any = importlib.util.find_spec("urllib3")
+    folders = spec.submodule_search_locations if spec is not None else None
+    return any(os.path.isdir(os.path.join(folder, "backend")) for folder in folders or ())
