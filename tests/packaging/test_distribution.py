@@ -111,7 +111,12 @@ def test_metadata_says_what_the_code_says(metadata: email.message.Message) -> No
     assert metadata["Requires-Python"] == ">=3.9"
     assert metadata["License-Expression"] == "Apache-2.0"
     required = [line for line in metadata.get_all("Requires-Dist", []) if "extra ==" not in line]
-    assert {re.split(r"[^\w-]", line)[0] for line in required} == {"protobuf", "PyJWT", "requests"}
+    assert {re.split(r"[^\w-]", line)[0] for line in required} == {
+        "protobuf",
+        "PyJWT",
+        "requests",
+        "urllib3",
+    }
     assert set(metadata.get_all("Provides-Extra", [])) == {"emulator", "django", "celery", "cli"}
     dynamic = {line for line in metadata.get_all("Dynamic", []) if line != "license-file"}
     assert not dynamic, "setup.py or setuptools changed what pyproject.toml states"

@@ -9,10 +9,9 @@ from collections.abc import Iterator
 from typing import Any, Optional
 
 import pytest
+from helpers.scripted import http
 
 import livekit_connector_sync as lk
-
-from .hostile import http
 
 META_KEY = "EAAGm0PX4ZCpsBAKZCthisIsMetasKey"
 DIAL = lk.DialWhatsAppCallRequest(

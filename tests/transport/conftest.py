@@ -10,10 +10,9 @@ from typing import Any, Callable
 
 import pytest
 import trustme
+from helpers.scripted import ScriptedServer
 
 import livekit_connector_sync as lk
-
-from .hostile import HostileServer
 
 SECRET = "secret-of-the-project-0123456789abcdef"
 
@@ -29,10 +28,10 @@ def plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def serve() -> Iterator[Callable[..., HostileServer]]:
+def serve() -> Iterator[Callable[..., ScriptedServer]]:
     """Start hostile servers that end with the test."""
     with contextlib.ExitStack() as stack:
-        yield lambda *script, **options: stack.enter_context(HostileServer(*script, **options))
+        yield lambda *script, **options: stack.enter_context(ScriptedServer(*script, **options))
 
 
 @pytest.fixture

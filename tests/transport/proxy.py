@@ -10,10 +10,10 @@ import ssl
 from typing import Optional
 from urllib.parse import urlsplit
 
-from .hostile import HostileServer, Request, Step
+from helpers.scripted import Request, ScriptedServer, Step
 
 
-class Proxy(HostileServer):
+class Proxy(ScriptedServer):
     """Forwards what it is asked for, or refuses it.
 
     Args:

@@ -12,14 +12,14 @@ from typing import Any, Callable, Optional
 
 import pytest
 import requests
+from helpers.scripted import CLOSE, OCTETS, Request, ScriptedServer, http
 
 import livekit_connector_sync as lk
 
 from .calls import BODY, META_KEY, OK, locals_of_ours, refused, works
 from .conftest import SECRET
-from .hostile import CLOSE, OCTETS, HostileServer, Request, http
 
-Serve = Callable[..., HostileServer]
+Serve = Callable[..., ScriptedServer]
 Dial = Callable[..., lk.ConnectorStub]
 
 MEGABYTE = 1 << 20

@@ -11,13 +11,13 @@ from typing import Any, Callable, Optional
 
 import pytest
 import requests
+from helpers.scripted import CLOSE, Drip, Request, ScriptedServer, http
 
 import livekit_connector_sync as lk
 
 from .calls import BODY, DIAL, OK, refused, run, works
-from .hostile import CLOSE, Drip, HostileServer, Request, http
 
-Serve = Callable[..., HostileServer]
+Serve = Callable[..., ScriptedServer]
 Dial = Callable[..., lk.ConnectorStub]
 
 

@@ -11,14 +11,14 @@ from typing import Any, Callable, Optional
 
 import pytest
 import requests
+from helpers.scripted import CLOSE, RESET, STALL, Drip, ScriptedServer, chunked, http
 from requests.adapters import BaseAdapter, HTTPAdapter
 
 import livekit_connector_sync as lk
 
 from .calls import BODY, DIAL, DIALLED, GRACE, OK, refused, works
-from .hostile import CLOSE, RESET, STALL, Drip, HostileServer, chunked, http
 
-Serve = Callable[..., HostileServer]
+Serve = Callable[..., ScriptedServer]
 Dial = Callable[..., lk.ConnectorStub]
 
 SHORT = 0.3  # seconds

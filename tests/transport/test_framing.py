@@ -7,14 +7,14 @@ from typing import Any, Callable, Optional
 
 import pytest
 import requests
+from helpers.scripted import CLOSE, OCTETS, RESET, STALL, ScriptedServer, chunked, http
 from requests.adapters import HTTPAdapter
 
 import livekit_connector_sync as lk
 
 from .calls import BODY, OK, refused, works
-from .hostile import CLOSE, OCTETS, RESET, STALL, HostileServer, chunked, http
 
-Serve = Callable[..., HostileServer]
+Serve = Callable[..., ScriptedServer]
 Dial = Callable[..., lk.ConnectorStub]
 
 LENGTH = f"Content-Length: {len(BODY)}"

@@ -14,6 +14,7 @@ import requests
 import requests_mock
 import responses
 import vcr
+from helpers.scripted import CLOSE, OCTETS, ScriptedServer
 from opentelemetry.instrumentation.requests import RequestsInstrumentor
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -25,9 +26,8 @@ from vcr.errors import CannotOverwriteExistingCassetteException
 import livekit_connector_sync as lk
 
 from .calls import BODY, META_KEY, OK, refused, run, works
-from .hostile import CLOSE, OCTETS, HostileServer
 
-Serve = Callable[..., HostileServer]
+Serve = Callable[..., ScriptedServer]
 Dial = Callable[..., lk.ConnectorStub]
 
 PATH = "/twirp/livekit.Connector/DialWhatsAppCall"
@@ -231,15 +231,15 @@ except lk.Unavailable as error:
     assert run(program) == "support-17"
 
 
-def test_requests_toolbelt(serve: Serve, dial: Dial, free_port: int) -> None:
-    ports = []
-    note = [lambda sock: ports.append(sock.getpeername()[1]), OK]
+def test_requests_toolbelt(serve: Serve, dial: Dial) -> None:
+    clients = []
+    note = [lambda sock: clients.append(sock.getpeername()[0]), OK]
     server = serve(note, note, [OK[:-1], CLOSE])
     with requests.Session() as session:
         stub = dial(server.url, session=session)
-        session.mount("http://", SourceAddressAdapter(("127.0.0.1", free_port)))
+        session.mount("http://", SourceAddressAdapter(("127.0.0.2", 0)))
         works(stub)
-        assert ports == [free_port]
+        assert clients == ["127.0.0.2"]
         session.mount("http://", TCPKeepAliveAdapter())
         works(stub)
         error = refused(stub)

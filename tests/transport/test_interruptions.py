@@ -13,14 +13,14 @@ from typing import Any, Callable
 
 import pytest
 import requests
+from helpers.scripted import CLOSE, Request, ScriptedServer, http
 from requests.adapters import HTTPAdapter
 
 import livekit_connector_sync as lk
 
 from .calls import DIAL, OK, run, works
-from .hostile import CLOSE, HostileServer, Request, http
 
-Serve = Callable[..., HostileServer]
+Serve = Callable[..., ScriptedServer]
 Dial = Callable[..., lk.ConnectorStub]
 
 

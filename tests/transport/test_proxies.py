@@ -9,14 +9,14 @@ from typing import Any, Callable, Optional
 
 import pytest
 import requests
+from helpers.scripted import CLOSE, STALL, Drip, ScriptedServer, http
 
 import livekit_connector_sync as lk
 
 from .calls import DIAL, OK, refused, works
-from .hostile import CLOSE, STALL, Drip, HostileServer, http
 from .proxy import Proxy
 
-Serve = Callable[..., HostileServer]
+Serve = Callable[..., ScriptedServer]
 Dial = Callable[..., lk.ConnectorStub]
 
 

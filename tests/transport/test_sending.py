@@ -11,14 +11,14 @@ from typing import Any, Callable, Optional
 import pytest
 import requests
 import trustme
+from helpers.scripted import CLOSE, RESET, ScriptedServer, http
 from requests.adapters import HTTPAdapter
 
 import livekit_connector_sync as lk
 
 from .calls import DIAL, OK, refused, works
-from .hostile import CLOSE, RESET, HostileServer, http
 
-Serve = Callable[..., HostileServer]
+Serve = Callable[..., ScriptedServer]
 Dial = Callable[..., lk.ConnectorStub]
 
 

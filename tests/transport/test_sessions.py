@@ -11,15 +11,15 @@ import pytest
 import requests
 import requests.auth
 import urllib3
+from helpers.scripted import CLOSE, STALL, Drip, ScriptedServer, http
 from requests.adapters import BaseAdapter, HTTPAdapter
 
 import livekit_connector_sync as lk
 
 from .calls import BODY, DIAL, OK, locals_of_ours, refused, works
 from .conftest import SECRET
-from .hostile import CLOSE, STALL, Drip, HostileServer, http
 
-Serve = Callable[..., HostileServer]
+Serve = Callable[..., ScriptedServer]
 Dial = Callable[..., lk.ConnectorStub]
 
 
@@ -29,7 +29,7 @@ def session() -> Any:
         yield session
 
 
-def bearer(server: HostileServer) -> bool:
+def bearer(server: ScriptedServer) -> bool:
     return all((r.header("Authorization") or "").startswith("Bearer ey") for r in server.requests)
 
 

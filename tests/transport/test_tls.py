@@ -10,13 +10,13 @@ from typing import Any, Callable
 import pytest
 import requests
 import trustme
+from helpers.scripted import OCTETS, ScriptedServer, http
 
 import livekit_connector_sync as lk
 
 from .calls import OK, refused, works
-from .hostile import OCTETS, HostileServer, http
 
-Serve = Callable[..., HostileServer]
+Serve = Callable[..., ScriptedServer]
 Dial = Callable[..., lk.ConnectorStub]
 
 
