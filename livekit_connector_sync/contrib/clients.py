@@ -9,6 +9,7 @@ from typing import Any
 
 from .. import ConnectorClient
 from .._runtime.forking import reset_after_fork
+from .._runtime.redaction import hide_locals
 from .settings import CLIENT_OPTIONS, DEFAULT_ALIAS, Settings
 
 __all__ = ["Clients", "make_client"]
@@ -44,6 +45,7 @@ class Clients:
             raise ValueError(f"unknown alias {alias!r}; the settings have {known}")
         return found[alias]
 
+    @hide_locals
     def all_settings(self) -> Mapping[str, Settings]:
         """Return the settings of every alias."""
         with self._lock:
@@ -63,6 +65,7 @@ class Clients:
         self._lock = threading.RLock()
 
 
+@hide_locals
 def make_client(settings: Settings) -> ConnectorClient:
     """Return a new client of an alias. The caller closes it.
 
@@ -89,7 +92,7 @@ def _make_session(given: Any) -> Any:
     """Return the session that a function, or its dotted path, makes."""
     make = _resolve("SESSION", given)
     if make is not None and not callable(make):
-        raise ValueError(f"SESSION must be a function that returns a Session, not {make!r}")
+        raise ValueError(f"SESSION must be a function that returns a Session, not {type(make)}")
     return None if make is None else _call("SESSION", given, make)
 
 

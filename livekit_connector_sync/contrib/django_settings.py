@@ -11,6 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 
 from .. import ConnectorClient
+from .._runtime.redaction import hide_locals
 from .clients import Clients
 from .settings import DEFAULT_ALIAS, Settings, load
 
@@ -20,6 +21,7 @@ _NAME = "LIVEKIT_CONNECTOR"
 _PREFIX = f"{_NAME}_"
 
 
+@hide_locals
 def load_settings() -> dict[str, Settings]:
     """Return the settings of every alias.
 

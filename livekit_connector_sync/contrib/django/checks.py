@@ -70,7 +70,7 @@ def check_settings(settings: Settings) -> Iterator[CheckMessage]:
     if remedy:
         yield _message(
             "E003",
-            f"WHATSAPP_CLOUD_API_VERSION of alias {settings.alias!r} is {version!r}.",
+            f"WHATSAPP_CLOUD_API_VERSION of alias {settings.alias!r} is malformed.",
             f"{remedy[0].upper()}{remedy[1:]}.",
         )
     for option, url, schemes in (
@@ -87,7 +87,7 @@ def check_settings(settings: Settings) -> Iterator[CheckMessage]:
     if settings.webhook_url and not re.fullmatch(r"https?://[^/?#@\s]+/?", settings.webhook_url):
         yield _message(
             "E005",
-            f"WEBHOOK_URL of alias {settings.alias!r} is {settings.webhook_url!r}.",
+            f"WEBHOOK_URL of alias {settings.alias!r} is not an origin.",
             'Set it to an origin without a path, such as "https://calls.example.com".',
         )
     if settings.allow_unverified_webhooks:

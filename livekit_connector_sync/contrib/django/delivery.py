@@ -1,13 +1,14 @@
-"""Deduplicate webhooks with a cache of Django's."""
+"""What receivers get and raise, and the cache of Django's that deduplicates webhooks."""
 
 from __future__ import annotations
 
 import hashlib
 import logging
+from typing import Any
 
 from django.core.cache import caches
 
-__all__ = ["RetryLater", "forget", "is_first_delivery"]
+__all__ = ["Payload", "RetryLater", "forget", "is_first_delivery"]
 
 logger = logging.getLogger(__name__)
 
@@ -24,6 +25,15 @@ class RetryLater(Exception):
 
     Source: https://www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides
     """
+
+
+class Payload(dict[str, Any]):
+    """The `raw` of a signal: Sentry and repr() see only its keys, as it may hold an SDP."""
+
+    def __repr__(self) -> str:
+        return f"Payload({', '.join(map(str, self))})"
+
+    __sentry_repr__ = __repr__
 
 
 def is_first_delivery(cache: str, endpoint: str, alias: str, key: str) -> bool:
