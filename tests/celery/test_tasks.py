@@ -337,7 +337,12 @@ def test_claims_take_the_urls_that_celery_takes(word: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["rediss://:pa55@x/0?ssl_cert_reqs=maybe", "redis://:pa55@x/0?virtual_host=1"]
+    "url",
+    [
+        "rediss://:pa55@x/0?ssl_cert_reqs=maybe",
+        "redis://:pa55@x/0?virtual_host=1",
+        "redis://:pa55/word@x/0",  # "pa55" is the port for Python
+    ],
 )
 def test_a_url_that_redis_py_does_not_take_is_no_outage(url: str) -> None:
     with pytest.raises(ValueError, match="livekit_connector_claims") as caught:

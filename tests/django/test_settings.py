@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -218,6 +220,42 @@ def test_an_empty_webhook_key_counts_as_not_given(configure: Configure) -> None:
     keys = {"old": "", "new": "its secret"}
     configure(LIVEKIT_CONNECTOR={**OPTIONS, "LIVEKIT_WEBHOOK_KEYS": keys})
     assert set(get_settings().webhook_keys()) == {"new", OPTIONS["API_KEY"]}
+
+
+@pytest.mark.parametrize(
+    "option",
+    ["META_APP_SECRET", "META_VERIFY_TOKEN", "TWILIO_AUTH_TOKEN", "WHATSAPP_API_KEY", "API_SECRET"],
+)
+@pytest.mark.parametrize("secret", ["hush\n", " hush", "\t"])
+def test_white_space_around_a_secret_is_refused(
+    option: str, secret: str, configure: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(LIVEKIT_CONNECTOR={"default": OPTIONS, "sales": {**OPTIONS, option: secret}})
+    with pytest.raises(ImproperlyConfigured, match=f"(?i){option}.* white space|blank") as caught:
+        get_client("sales")
+    assert "sales" in str(caught.value)
+    assert "hush" not in str(caught.value)
+    if option != "API_SECRET":
+        monkeypatch.setenv(option, secret)
+        configure(LIVEKIT_CONNECTOR=OPTIONS)
+        with pytest.raises(ImproperlyConfigured, match=f"{option} .* white space"):
+            get_settings()
+
+
+def test_white_space_around_a_webhook_key_is_refused(configure: Configure) -> None:
+    for keys in ({"key": "hush "}, {"key ": "hush"}):
+        configure(LIVEKIT_CONNECTOR={**OPTIONS, "LIVEKIT_WEBHOOK_KEYS": keys})
+        with pytest.raises(ImproperlyConfigured, match=r"LIVEKIT_WEBHOOK_KEYS .* white space"):
+            get_settings()
+
+
+def test_guarantee_4_settings_cannot_be_pickled_or_shown(configure: Configure) -> None:
+    configure(LIVEKIT_CONNECTOR={**OPTIONS, "WEBHOOK_URL": "hush", "TOKEN": "hush", "URL": "hush"})
+    settings = get_settings()
+    assert repr(settings) == "Settings('default')"
+    for copy_of in (pickle.dumps, copy.copy, copy.deepcopy):
+        with pytest.raises(TypeError, match="Settings can't be pickled"):
+            copy_of(settings)
 
 
 def test_no_secret_is_shown(configure: Configure) -> None:
