@@ -65,14 +65,7 @@ def get_client(alias: str = DEFAULT_ALIAS) -> ConnectorClient:
 
 
 def get_settings(alias: str = DEFAULT_ALIAS) -> Settings:
-    """Return the settings of an alias.
-
-    Args:
-        alias: a key of LIVEKIT_CONNECTOR.
-
-    Raises:
-        ImproperlyConfigured: the alias is unknown, or the settings are wrong.
-    """
+    """Return the settings of an alias; takes and raises the same as `get_client`."""
     try:
         return clients.settings(alias)
     except ValueError as exc:

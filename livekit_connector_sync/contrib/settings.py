@@ -132,8 +132,10 @@ def load(
         ValueError: an option is unknown or has the wrong type, or a secret has white space around
             it; the message hides its value.
     """
-    own = [name for name, value in options.items() if name in OPTIONS or not _is_mapping(value)]
-    if own and _is_mapping(options.get(DEFAULT_ALIAS)):
+    own = [
+        name for name, value in options.items() if name in OPTIONS or not isinstance(value, Mapping)
+    ]
+    if own and isinstance(options.get(DEFAULT_ALIAS), Mapping):
         names = ", ".join(map(str, own))
         raise ValueError(f"options ({names}) are mixed with aliases: move them into an alias")
     by_alias = {DEFAULT_ALIAS: options} if own or not options else dict(options)
@@ -185,7 +187,7 @@ def _settings(alias: str, options: Mapping[str, Any]) -> Settings:
             raise ValueError(
                 f"{name} of alias {alias!r} must be {wanted}, not {type(value).__name__}"
             )
-        texts = [*value, *value.values()] if _is_mapping(value) else [value]
+        texts = [*value, *value.values()] if isinstance(value, Mapping) else [value]
         if name in _SECRETS and any(text != text.strip() for text in texts):
             raise ValueError(
                 f"{name} of alias {alias!r} begins or ends with white space: remove it"
@@ -203,13 +205,9 @@ def _wrong_type(name: str, value: Any) -> Optional[str]:
         texts = isinstance(value, (tuple, list)) and _are_texts(value)
         return None if texts else "a list of strings"
     if name == "LIVEKIT_WEBHOOK_KEYS":
-        texts = _is_mapping(value) and _are_texts([*value, *value.values()])
+        texts = isinstance(value, Mapping) and _are_texts([*value, *value.values()])
         return None if texts else "a dict of strings"
     return None if name.lower() in CLIENT_OPTIONS or isinstance(value, str) else "a string"
-
-
-def _is_mapping(value: Any) -> bool:
-    return isinstance(value, Mapping)
 
 
 def _are_texts(values: Iterable[Any]) -> bool:

@@ -14,6 +14,7 @@ from typing import Any, Optional
 import pytest
 import redis
 from celery import Celery, shared_task
+from celery.exceptions import Retry
 from celery.signals import worker_process_shutdown
 from helpers.workers import Switchboard
 
@@ -25,6 +26,7 @@ from livekit_connector_sync.contrib.celery.claims import (
     Claim,
     StillRunning,
     TaskClaim,
+    place_call,
     read_outcome,
     take_claim,
 )
@@ -296,6 +298,67 @@ def test_how_a_call_ended_is_noted_although_the_store_was_away_for_a_moment(
     task.pop_request()
     (text,) = store.values.values()
     assert Claim.from_json(text).result == result
+
+
+@pytest.mark.parametrize("retries", [0, 3])
+def test_a_redelivered_task_waits_until_its_first_run_has_ended(
+    app: Celery, switchboard: Switchboard, monkeypatch: pytest.MonkeyPatch, retries: int
+) -> None:
+    store = FakeStore()
+    take_claim(TaskClaim(store, "1", 60), 20)  # the first run, which is still going
+    monkeypatch.setattr("livekit_connector_sync.contrib.celery.task.get_store", lambda _: store)
+    monkeypatch.setattr("celery.Task.apply_async", lambda *_, **__: None)
+    task = tasks.dial_whatsapp_call._get_current_object()
+    task.push_request(id="1", called_directly=False, kwargs={}, retries=retries)
+    # Whatever its number of retries: waiting does not count.
+    with pytest.raises(Retry) as retry:
+        task.run(whatsapp_to_phone_number=NUMBER)
+    task.pop_request()
+    assert 15 < retry.value.when <= 20
+    assert not switchboard.dials
+
+
+def place(store: Any, response: Any, seconds: float = 10) -> Any:
+    """Place a call that has a response or fails, under the claim "t"."""
+
+    def send() -> Any:
+        if isinstance(response, Exception):
+            raise response
+        return response
+
+    claim = TaskClaim(store, "t", 60)
+    assert take_claim(claim, seconds) is None
+    method = find_method("connect_twilio_call")
+    return place_call(send, method, lk.ConnectTwilioCallRequest(), claim)
+
+
+def test_what_a_claim_records() -> None:
+    store = FakeStore()
+    with pytest.raises(lk.Unavailable):
+        place(store, lk.Unavailable("restarting", safe_to_retry=True))
+    assert store.values == {}  # the next run may place the call
+    with pytest.raises(lk.InvalidArgument):
+        place(store, lk.InvalidArgument("no such number", maybe_sent=True))
+    (text,) = store.values.values()
+    assert "no such number" in json.dumps(Claim.from_json(text).error)
+
+    store = FakeStore()
+    url = "wss://livekit.example/secret"
+    assert place(store, lk.ConnectTwilioCallResponse(connect_url=url)) == {"connect_url": url}
+    (text,) = store.values.values()
+    assert (Claim.from_json(text).made, Claim.from_json(text).result) == (True, None)
+    assert url not in text
+
+
+def test_a_store_that_stays_away_does_not_hold_a_run_up(caplog: pytest.LogCaptureFixture) -> None:
+    class Gone(FakeStore):
+        def set(self, key: str, value: str, ttl: int) -> None:
+            raise ConnectionError
+
+    started = time.monotonic()
+    place(Gone(), lk.ConnectTwilioCallResponse(), seconds=1.5)
+    assert time.monotonic() - started < 1.2  # it stops a second before the run has to end
+    assert "an outcome is not recorded" in caplog.text
 
 
 def test_a_claim_whose_reply_was_lost_is_one_s_own() -> None:

@@ -203,7 +203,7 @@ def test_a_wrong_setting_is_named(
         ({"VERIFY": 17}, "verify .* path"),
         ({"CERT": 17}, "cert.* certificate"),
         ({"PROXIES": "x"}, "proxies .* mapping"),
-        ({"SESSION": 17}, "SESSION .* function"),
+        ({"SESSION": 17}, "SESSION names 17.* not callable"),
         ({"SESSION": "builtins.dict"}, "session .*Session"),
         ({"INTERCEPTORS": [17]}, "interceptors .* interceptor"),
     ],

@@ -64,11 +64,7 @@ class ConnectorTask(_CeleryTask):
 
     @hide_locals
     def apply_async(self, *args: Any, **options: Any) -> Any:
-        """Send the task, as in Celery.
-
-        Raises:
-            ValueError: an argument is a secret.
-        """
+        """Send the task, as in Celery; raise ValueError if an argument is a secret."""
         reject_secrets(_keywords(*args, **options))
         return super().apply_async(*args, **options)
 
@@ -167,12 +163,7 @@ class RPCTask(ConnectorTask):
 
     @hide_locals
     def apply_async(self, *args: Any, **options: Any) -> Any:
-        """Send the task, as in Celery, if its arguments are valid.
-
-        Raises:
-            TypeError: a field does not exist, or has the wrong type.
-            ValueError: a value is out of range, or a secret.
-        """
+        """Send the task, as in Celery; raise TypeError or ValueError if a field is wrong."""
         fields = _keywords(*args, **options)
         fields.pop("alias", None)
         # Logs and events show this text instead of the arguments: it hides personal data.

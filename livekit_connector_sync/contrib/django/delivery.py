@@ -40,12 +40,7 @@ def is_first_delivery(cache: str, endpoint: str, alias: str, key: str) -> bool:
     """Record an event in a cache; return whether it was new.
 
     If the cache is down, every event counts as new: a duplicate does less harm than a lost event.
-
-    Args:
-        cache: the cache's name in CACHES.
-        endpoint: the endpoint that received the event: "meta", "twilio-voice", ...
-        alias: the alias of the view.
-        key: the event's key.
+    `cache` is its name in CACHES; `endpoint` and `alias` are the view's, `key` is the event's.
     """
     name, store = _cache_key(endpoint, alias, key), caches[cache]
     try:
