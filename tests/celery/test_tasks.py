@@ -411,3 +411,22 @@ def test_a_url_that_redis_py_does_not_take_is_no_outage(url: str) -> None:
     with pytest.raises(ValueError, match="livekit_connector_claims") as caught:
         RedisStore(url)
     assert "pa55" not in str(caught.value)
+
+
+@pytest.mark.redis
+def test_redis_keeps_the_first_claim_and_its_outcome_for_their_time(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = RedisStore(redis_url)
+    assert store.add("claim", "first", 60) is None
+    assert store.add("claim", "second", 90) == "first"
+    with redis.Redis.from_url(redis_url) as connection:
+        assert 50 < connection.ttl("claim") <= 60
+        store.set("claim", "outcome", 90)
+        assert 80 < connection.ttl("claim") <= 90
+        assert connection.get("claim") == b"outcome"
+    monkeypatch.setattr("redis.Redis.get", lambda *_: None)  # it expired in between
+    with pytest.raises(ConnectionError, match="expired"):
+        store.add("claim", "third", 60)
+    store.delete("claim")
+    assert store.add("claim", "fourth", 60) is None
