@@ -68,7 +68,11 @@ def test_the_settings_of_the_alias_complete_the_request(switchboard: Switchboard
 def test_an_alias_is_another_project(app: Celery, switchboard: Switchboard) -> None:
     emulator = switchboard.emulator
     keys = {"URL": emulator.url, "API_KEY": emulator.api_key, "API_SECRET": emulator.api_secret}
-    sales = {"WHATSAPP_PHONE_NUMBER_ID": "2", "WHATSAPP_API_KEY": "of-sales"}
+    sales = {
+        "WHATSAPP_PHONE_NUMBER_ID": "2",
+        "WHATSAPP_API_KEY": "of-sales",
+        "WHATSAPP_CLOUD_API_VERSION": "23.0",
+    }
     app.conf.livekit_connector = {"default": keys, "sales": {**keys, **sales}}
     tasks.dial_whatsapp_call.delay(
         alias="sales", whatsapp_to_phone_number=NUMBER, whatsapp_cloud_api_version="24.0"
@@ -99,6 +103,15 @@ def test_wrong_arguments_fail_where_the_task_is_sent(
     with pytest.raises(error, match=text):
         tasks.dial_whatsapp_call.s(**fields).apply_async()
     assert not switchboard.emulator.requests
+
+
+@pytest.mark.usefixtures("app")
+def test_the_key_is_not_sent_where_the_call_needs_none(switchboard: Switchboard) -> None:
+    call = switchboard.emulator.inbound_call()
+    tasks.disconnect_whatsapp_call.delay(
+        whatsapp_call_id=call.whatsapp_call_id, disconnect_reason="USER_INITIATED"
+    )
+    assert switchboard.emulator.requests[-1].request.whatsapp_api_key == ""
 
 
 @pytest.mark.usefixtures("app")
@@ -348,6 +361,28 @@ def test_what_a_claim_records() -> None:
     (text,) = store.values.values()
     assert (Claim.from_json(text).made, Claim.from_json(text).result) == (True, None)
     assert url not in text
+
+
+def test_a_store_that_is_down_places_no_call_and_the_task_may_be_retried() -> None:
+    class Down(FakeStore):
+        def add(self, key: str, value: str, ttl: int) -> None:
+            raise ConnectionError
+
+    with pytest.raises(lk.Unavailable, match="no call was placed") as down:
+        take_claim(TaskClaim(Down(), "t", 60), 10)
+    assert down.value.safe_to_retry
+
+
+def test_a_call_that_may_have_been_placed_is_not_retried(
+    app: Celery, switchboard: Switchboard
+) -> None:
+    switchboard.emulator.drop_region(0)  # every connection is closed without an answer
+    task = tasks.dial_whatsapp_call._get_current_object()
+    task.push_request(id="1", called_directly=False, kwargs={}, is_eager=True)
+    with pytest.raises(lk.Unavailable) as lost:  # and not Retry
+        task.run(whatsapp_to_phone_number=NUMBER)
+    task.pop_request()
+    assert not lost.value.safe_to_retry
 
 
 def test_a_store_that_stays_away_does_not_hold_a_run_up(caplog: pytest.LogCaptureFixture) -> None:

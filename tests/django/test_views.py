@@ -161,6 +161,30 @@ def test_a_cache_that_is_down_stops_nobody(
     assert received.names == ["whatsapp_call_offered"]
 
 
+def test_events_are_recorded_by_endpoint_and_alias_for_longer_than_meta_retries() -> None:
+    class Store:
+        """A cache that records how long it has to keep a key."""
+
+        def __init__(self) -> None:
+            self.lifetimes: dict[str, float] = {}
+
+        def add(self, name: str, value: int, timeout: float = 300) -> bool:
+            new = name not in self.lifetimes
+            self.lifetimes.setdefault(name, timeout)
+            return new
+
+        def get(self, name: str) -> int:
+            return 1
+
+    store = Store()
+    events = [("meta", "default"), ("meta", "sales"), ("twilio-status", "default")]
+    with mock.patch("livekit_connector_sync.contrib.django.delivery.caches", {"c": store}):
+        for endpoint, alias in events:
+            first = [is_first_delivery("c", endpoint, alias, "key") for _ in range(2)]
+            assert first == [True, False]
+    assert min(store.lifetimes.values()) > 7 * 24 * 3600
+
+
 def test_an_event_that_is_forgotten_while_its_repeat_looks_for_it_is_noted() -> None:
     class Forgotten:
         """A cache that forgets the event when it is read."""
