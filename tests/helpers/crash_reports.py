@@ -56,7 +56,11 @@ def reports_of(program: Path) -> dict[str, dict[str, str]]:
     """Run a program that calls `report`; return what it printed."""
     done = subprocess.run(
         [sys.executable, str(program)],
-        env={**os.environ, "SECRET_OF_THE_SCENES": SECRET, "PYTHONPATH": str(TESTS)},
+        env={
+            **os.environ,
+            "SECRET_OF_THE_SCENES": SECRET,
+            "PYTHONPATH": os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")]),
+        },
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         check=True,
