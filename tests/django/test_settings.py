@@ -51,6 +51,7 @@ def test_credentials_in_the_settings_switch_those_of_the_environment_off(
     configure: Configure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LIVEKIT_TOKEN", "a.b.c")
+    monkeypatch.setenv("LIVEKIT_API_KEY", "key")
     configure(LIVEKIT_CONNECTOR=OPTIONS)
     assert get_settings().token is None
     configure(LIVEKIT_CONNECTOR={"URL": "https://dict.example"})
@@ -62,9 +63,10 @@ def test_none_means_not_given_except_where_it_means_no_limit(
     configure: Configure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LIVEKIT_URL", "https://environment.example")
-    configure(LIVEKIT_CONNECTOR={"URL": None, "API_KEY": "k", "API_SECRET": "s", "TIMEOUT": None})
+    limits = {"TIMEOUT": None, "RETRY": None}
+    configure(LIVEKIT_CONNECTOR={"URL": None, "API_KEY": "k", "API_SECRET": "s", **limits})
     assert get_settings().url == "https://environment.example"
-    assert get_settings().timeout is None
+    assert (get_settings().timeout, get_settings().retry) == (None, None)
     configure(LIVEKIT_CONNECTOR=OPTIONS)
     assert get_settings().timeout is UNSET
 
@@ -217,7 +219,7 @@ def test_an_option_that_the_client_rejects_is_named_with_its_alias(
 
 
 def test_an_empty_webhook_key_counts_as_not_given(configure: Configure) -> None:
-    keys = {"old": "", "new": "its secret"}
+    keys = {"old": "", "": "a secret", "new": "its secret"}
     configure(LIVEKIT_CONNECTOR={**OPTIONS, "LIVEKIT_WEBHOOK_KEYS": keys})
     assert set(get_settings().webhook_keys()) == {"new", OPTIONS["API_KEY"]}
 
