@@ -40,8 +40,9 @@ app.conf.update(
     result_expires=7 * 24 * 3600,
     result_backend_always_retry=True,  # a Redis outage must not turn a placed call into a failure
     # The limit is per worker: two workers dial twice as fast. Meta allows 1000 concurrent calls.
+    # Name the task as text: `dial_whatsapp_call.name` would load it without its annotations.
     task_annotations={
-        dial_whatsapp_call.name: {"rate_limit": os.environ.get("BULK_RATE", "5/s")},
+        "livekit_connector.dial_whatsapp_call": {"rate_limit": os.environ.get("BULK_RATE", "5/s")},
     },
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import pkgutil
 import threading
 from collections.abc import Callable, Mapping
@@ -9,6 +10,7 @@ from typing import Any
 
 from .. import ConnectorClient
 from .._runtime.forking import reset_after_fork
+from .._runtime.redaction import hide_locals
 from .settings import CLIENT_OPTIONS, DEFAULT_ALIAS, Settings
 
 __all__ = ["Clients", "make_client"]
@@ -44,6 +46,7 @@ class Clients:
             raise ValueError(f"unknown alias {alias!r}; the settings have {known}")
         return found[alias]
 
+    @hide_locals
     def all_settings(self) -> Mapping[str, Settings]:
         """Return the settings of every alias."""
         with self._lock:
@@ -63,6 +66,7 @@ class Clients:
         self._lock = threading.RLock()
 
 
+@hide_locals
 def make_client(settings: Settings) -> ConnectorClient:
     """Return a new client of an alias. The caller closes it.
 
@@ -78,36 +82,20 @@ def make_client(settings: Settings) -> ConnectorClient:
         if not (settings.token or settings.api_key or settings.api_secret):
             raise ValueError("API_KEY and API_SECRET, or TOKEN, are missing")
         options: dict[str, Any] = {name: getattr(settings, name) for name in CLIENT_OPTIONS}
-        options["session"] = _make_session(settings.session)
-        options["interceptors"] = [_make_interceptor(each) for each in settings.interceptors]
+        if settings.session is not None:
+            options["session"] = _make("SESSION", settings.session, lambda _: True)
+        options["interceptors"] = [
+            _make("INTERCEPTORS", each, inspect.isclass) for each in settings.interceptors
+        ]
         return ConnectorClient(**options)
     except (ValueError, TypeError) as exc:
         raise ValueError(f"alias {settings.alias!r}: {exc}") from exc
 
 
-def _make_session(given: Any) -> Any:
-    """Return the session that a function, or its dotted path, makes."""
-    make = _resolve("SESSION", given)
-    if make is not None and not callable(make):
-        raise ValueError(f"SESSION must be a function that returns a Session, not {make!r}")
-    return None if make is None else _call("SESSION", given, make)
-
-
-def _make_interceptor(given: Any) -> Any:
-    """Return an interceptor of its class, of a dotted path to either, or as it was given."""
-    found = _resolve("INTERCEPTORS", given)
-    return _call("INTERCEPTORS", given, found) if isinstance(found, type) else found
-
-
-def _call(option: str, given: Any, make: Callable[[], Any]) -> Any:
+def _make(option: str, given: Any, is_factory: Callable[[Any], bool]) -> Any:
+    """Return the object at a dotted path, or as it was given; call it first if it is a factory."""
     try:
-        return make()
+        found = pkgutil.resolve_name(given) if isinstance(given, str) else given
+        return found() if is_factory(found) else found
     except Exception as exc:  # user code may raise anything
-        raise ValueError(f"{option}: {given!r} failed: {type(exc).__name__}: {exc}") from exc
-
-
-def _resolve(option: str, given: Any) -> Any:
-    try:
-        return pkgutil.resolve_name(given) if isinstance(given, str) else given
-    except (ImportError, AttributeError, ValueError) as exc:
-        raise ValueError(f"{option} names {given!r}, which cannot be imported: {exc}") from exc
+        raise ValueError(f"{option} names {given!r}, which cannot be loaded: {exc}") from exc

@@ -11,6 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 
 from .. import ConnectorClient
+from .._runtime.redaction import hide_locals
 from .clients import Clients
 from .settings import DEFAULT_ALIAS, Settings, load
 
@@ -20,6 +21,7 @@ _NAME = "LIVEKIT_CONNECTOR"
 _PREFIX = f"{_NAME}_"
 
 
+@hide_locals
 def load_settings() -> dict[str, Settings]:
     """Return the settings of every alias.
 
@@ -63,14 +65,7 @@ def get_client(alias: str = DEFAULT_ALIAS) -> ConnectorClient:
 
 
 def get_settings(alias: str = DEFAULT_ALIAS) -> Settings:
-    """Return the settings of an alias.
-
-    Args:
-        alias: a key of LIVEKIT_CONNECTOR.
-
-    Raises:
-        ImproperlyConfigured: the alias is unknown, or the settings are wrong.
-    """
+    """Return the settings of an alias; takes and raises the same as `get_client`."""
     try:
         return clients.settings(alias)
     except ValueError as exc:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 from .. import ConnectorClient
 from .._runtime.call import UnaryUnaryClientInterceptor
 from .._runtime.deadline import UNSET, Timeout
+from .._runtime.redaction import HoldsSecret, hide_locals
 from .._runtime.regions import FailoverPolicy
 from .._runtime.retry import RetryPolicy
 
@@ -32,11 +33,11 @@ __all__ = ["CLIENT_OPTIONS", "DEFAULT_ALIAS", "OPTIONS", "Settings", "load"]
 DEFAULT_ALIAS = "default"
 
 
-@dataclass(frozen=True)
-class Settings:
+@dataclass(frozen=True, repr=False)
+class Settings(HoldsSecret):
     """The settings of one alias; an option in the dict has a field's name in capitals.
 
-    `repr()` hides every secret.
+    `repr()` shows no values, because any of them may hold a secret in the wrong place.
     """
 
     alias: str = DEFAULT_ALIAS
@@ -45,14 +46,14 @@ class Settings:
     # LIVEKIT_API_SECRET and LIVEKIT_TOKEN are their environment variables.
     url: Optional[str] = None
     api_key: Optional[str] = None
-    api_secret: Optional[str] = field(default=None, repr=False)
-    token: Optional[str] = field(default=None, repr=False)
+    api_secret: Optional[str] = None
+    token: Optional[str] = None
     timeout: Timeout = UNSET
     retry: Optional[RetryPolicy] = RetryPolicy()  # noqa: RUF009 - frozen
     failover: Union[bool, FailoverPolicy] = True
     verify: Union[bool, str, None] = None
     cert: Union[str, tuple[str, str], None] = None
-    proxies: Optional[Mapping[str, str]] = field(default=None, repr=False)
+    proxies: Optional[Mapping[str, str]] = None
     validate: bool = True
     session: Union[str, Callable[[], requests.Session], None] = None
     """A function that returns the requests.Session to send with, or its dotted path."""
@@ -61,18 +62,18 @@ class Settings:
 
     whatsapp_phone_number_id: Optional[str] = None
     """Meta's id of the business number. Environment: WHATSAPP_PHONE_NUMBER_ID."""
-    whatsapp_api_key: Optional[str] = field(default=None, repr=False)
+    whatsapp_api_key: Optional[str] = None
     """Meta's access token. Environment: WHATSAPP_API_KEY."""
     whatsapp_cloud_api_version: Optional[str] = None
     """Version of the Cloud API, such as "23.0". Environment: WHATSAPP_CLOUD_API_VERSION."""
 
-    meta_app_secret: Optional[str] = field(default=None, repr=False)
+    meta_app_secret: Optional[str] = None
     """The Meta app's secret, which signs its webhooks. Environment: META_APP_SECRET."""
-    meta_verify_token: Optional[str] = field(default=None, repr=False)
+    meta_verify_token: Optional[str] = None
     """The verify token of Meta's GET handshake. Environment: META_VERIFY_TOKEN."""
-    twilio_auth_token: Optional[str] = field(default=None, repr=False)
+    twilio_auth_token: Optional[str] = None
     """The account's primary auth token, which signs webhooks. Environment: TWILIO_AUTH_TOKEN."""
-    livekit_webhook_keys: Mapping[str, str] = field(default_factory=dict, repr=False)
+    livekit_webhook_keys: Mapping[str, str] = field(default_factory=dict)
     """Secrets by API key that may sign LiveKit's webhooks, beside api_key and api_secret."""
     webhook_url: Optional[str] = None
     """The site's public origin, such as "https://calls.example.com". Twilio signs it; by default,
@@ -83,6 +84,9 @@ class Settings:
     """Accept unsigned webhooks of a provider whose secret is not set. For development only."""
     cache: str = "default"
     """The Django cache used to deduplicate webhooks; all processes must share it."""
+
+    def __repr__(self) -> str:
+        return f"Settings({self.alias!r})"
 
     def webhook_keys(self) -> dict[str, str]:
         """Return the secrets that may sign LiveKit's webhooks, by API key, without empty ones."""
@@ -103,8 +107,17 @@ _ENVIRONMENT = {
     **{name: name for name in OPTIONS if name.startswith(("WHATSAPP_", "META_", "TWILIO_"))},
 }
 _KEYS = {"API_KEY", "API_SECRET"}
+# The secrets that the client does not check, as they are none of its options.
+_SECRETS = (
+    "WHATSAPP_API_KEY",
+    "META_APP_SECRET",
+    "META_VERIFY_TOKEN",
+    "TWILIO_AUTH_TOKEN",
+    "LIVEKIT_WEBHOOK_KEYS",
+)
 
 
+@hide_locals
 def load(
     options: Mapping[str, Any], flat: Mapping[str, Any], environ: Mapping[str, str]
 ) -> dict[str, Settings]:
@@ -116,10 +129,13 @@ def load(
         environ: the process's environment; supplies those that `flat` lacks too.
 
     Raises:
-        ValueError: an option is unknown or has the wrong type; the message hides its value.
+        ValueError: an option is unknown or has the wrong type, or a secret has white space around
+            it; the message hides its value.
     """
-    own = [name for name, value in options.items() if name in OPTIONS or not _is_mapping(value)]
-    if own and _is_mapping(options.get(DEFAULT_ALIAS)):
+    own = [
+        name for name, value in options.items() if name in OPTIONS or not isinstance(value, Mapping)
+    ]
+    if own and isinstance(options.get(DEFAULT_ALIAS), Mapping):
         names = ", ".join(map(str, own))
         raise ValueError(f"options ({names}) are mixed with aliases: move them into an alias")
     by_alias = {DEFAULT_ALIAS: options} if own or not options else dict(options)
@@ -171,6 +187,11 @@ def _settings(alias: str, options: Mapping[str, Any]) -> Settings:
             raise ValueError(
                 f"{name} of alias {alias!r} must be {wanted}, not {type(value).__name__}"
             )
+        texts = [*value, *value.values()] if isinstance(value, Mapping) else [value]
+        if name in _SECRETS and any(text != text.strip() for text in texts):
+            raise ValueError(
+                f"{name} of alias {alias!r} begins or ends with white space: remove it"
+            )
     return Settings(alias, **{name.lower(): _frozen(value) for name, value in options.items()})
 
 
@@ -184,13 +205,9 @@ def _wrong_type(name: str, value: Any) -> Optional[str]:
         texts = isinstance(value, (tuple, list)) and _are_texts(value)
         return None if texts else "a list of strings"
     if name == "LIVEKIT_WEBHOOK_KEYS":
-        texts = _is_mapping(value) and _are_texts([*value, *value.values()])
+        texts = isinstance(value, Mapping) and _are_texts([*value, *value.values()])
         return None if texts else "a dict of strings"
     return None if name.lower() in CLIENT_OPTIONS or isinstance(value, str) else "a string"
-
-
-def _is_mapping(value: Any) -> bool:
-    return isinstance(value, Mapping)
 
 
 def _are_texts(values: Iterable[Any]) -> bool:

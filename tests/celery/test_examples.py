@@ -55,6 +55,19 @@ def test_a_campaign_started_twice_calls_nobody_twice(
     assert Counter(call.user_number for call in switchboard.emulator.calls) == Counter(numbers[:-1])
 
 
+def test_the_pace_of_a_campaign_is_the_task_s_rate_limit() -> None:
+    code = "import bulk_dial as b; print(b.app.tasks[b.dial_whatsapp_call.name].rate_limit)"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT / "examples",
+        env={**os.environ, "BULK_RATE": "7/s"},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == "7/s\n"
+
+
 WITHOUT_A_BROKER = """
 import django
 django.setup()

@@ -14,6 +14,7 @@ from typing import Any, Optional
 import pytest
 import redis
 from celery import Celery, shared_task
+from celery.exceptions import Retry
 from celery.signals import worker_process_shutdown
 from helpers.workers import Switchboard
 
@@ -25,6 +26,7 @@ from livekit_connector_sync.contrib.celery.claims import (
     Claim,
     StillRunning,
     TaskClaim,
+    place_call,
     read_outcome,
     take_claim,
 )
@@ -66,7 +68,11 @@ def test_the_settings_of_the_alias_complete_the_request(switchboard: Switchboard
 def test_an_alias_is_another_project(app: Celery, switchboard: Switchboard) -> None:
     emulator = switchboard.emulator
     keys = {"URL": emulator.url, "API_KEY": emulator.api_key, "API_SECRET": emulator.api_secret}
-    sales = {"WHATSAPP_PHONE_NUMBER_ID": "2", "WHATSAPP_API_KEY": "of-sales"}
+    sales = {
+        "WHATSAPP_PHONE_NUMBER_ID": "2",
+        "WHATSAPP_API_KEY": "of-sales",
+        "WHATSAPP_CLOUD_API_VERSION": "23.0",
+    }
     app.conf.livekit_connector = {"default": keys, "sales": {**keys, **sales}}
     tasks.dial_whatsapp_call.delay(
         alias="sales", whatsapp_to_phone_number=NUMBER, whatsapp_cloud_api_version="24.0"
@@ -97,6 +103,15 @@ def test_wrong_arguments_fail_where_the_task_is_sent(
     with pytest.raises(error, match=text):
         tasks.dial_whatsapp_call.s(**fields).apply_async()
     assert not switchboard.emulator.requests
+
+
+@pytest.mark.usefixtures("app")
+def test_the_key_is_not_sent_where_the_call_needs_none(switchboard: Switchboard) -> None:
+    call = switchboard.emulator.inbound_call()
+    tasks.disconnect_whatsapp_call.delay(
+        whatsapp_call_id=call.whatsapp_call_id, disconnect_reason="USER_INITIATED"
+    )
+    assert switchboard.emulator.requests[-1].request.whatsapp_api_key == ""
 
 
 @pytest.mark.usefixtures("app")
@@ -298,6 +313,89 @@ def test_how_a_call_ended_is_noted_although_the_store_was_away_for_a_moment(
     assert Claim.from_json(text).result == result
 
 
+@pytest.mark.parametrize("retries", [0, 3])
+def test_a_redelivered_task_waits_until_its_first_run_has_ended(
+    app: Celery, switchboard: Switchboard, monkeypatch: pytest.MonkeyPatch, retries: int
+) -> None:
+    store = FakeStore()
+    take_claim(TaskClaim(store, "1", 60), 20)  # the first run, which is still going
+    monkeypatch.setattr("livekit_connector_sync.contrib.celery.task.get_store", lambda _: store)
+    monkeypatch.setattr("celery.Task.apply_async", lambda *_, **__: None)
+    task = tasks.dial_whatsapp_call._get_current_object()
+    task.push_request(id="1", called_directly=False, kwargs={}, retries=retries)
+    # Whatever its number of retries: waiting does not count.
+    with pytest.raises(Retry) as retry:
+        task.run(whatsapp_to_phone_number=NUMBER)
+    task.pop_request()
+    assert 15 < retry.value.when <= 20
+    assert not switchboard.dials
+
+
+def place(store: Any, response: Any, seconds: float = 10) -> Any:
+    """Place a call that has a response or fails, under the claim "t"."""
+
+    def send() -> Any:
+        if isinstance(response, Exception):
+            raise response
+        return response
+
+    claim = TaskClaim(store, "t", 60)
+    assert take_claim(claim, seconds) is None
+    method = find_method("connect_twilio_call")
+    return place_call(send, method, lk.ConnectTwilioCallRequest(), claim)
+
+
+def test_what_a_claim_records() -> None:
+    store = FakeStore()
+    with pytest.raises(lk.Unavailable):
+        place(store, lk.Unavailable("restarting", safe_to_retry=True))
+    assert store.values == {}  # the next run may place the call
+    with pytest.raises(lk.InvalidArgument):
+        place(store, lk.InvalidArgument("no such number", maybe_sent=True))
+    (text,) = store.values.values()
+    assert "no such number" in json.dumps(Claim.from_json(text).error)
+
+    store = FakeStore()
+    url = "wss://livekit.example/secret"
+    assert place(store, lk.ConnectTwilioCallResponse(connect_url=url)) == {"connect_url": url}
+    (text,) = store.values.values()
+    assert (Claim.from_json(text).made, Claim.from_json(text).result) == (True, None)
+    assert url not in text
+
+
+def test_a_store_that_is_down_places_no_call_and_the_task_may_be_retried() -> None:
+    class Down(FakeStore):
+        def add(self, key: str, value: str, ttl: int) -> None:
+            raise ConnectionError
+
+    with pytest.raises(lk.Unavailable, match="no call was placed") as down:
+        take_claim(TaskClaim(Down(), "t", 60), 10)
+    assert down.value.safe_to_retry
+
+
+def test_a_call_that_may_have_been_placed_is_not_retried(
+    app: Celery, switchboard: Switchboard
+) -> None:
+    switchboard.emulator.drop_region(0)  # every connection is closed without an answer
+    task = tasks.dial_whatsapp_call._get_current_object()
+    task.push_request(id="1", called_directly=False, kwargs={}, is_eager=True)
+    with pytest.raises(lk.Unavailable) as lost:  # and not Retry
+        task.run(whatsapp_to_phone_number=NUMBER)
+    task.pop_request()
+    assert not lost.value.safe_to_retry
+
+
+def test_a_store_that_stays_away_does_not_hold_a_run_up(caplog: pytest.LogCaptureFixture) -> None:
+    class Gone(FakeStore):
+        def set(self, key: str, value: str, ttl: int) -> None:
+            raise ConnectionError
+
+    started = time.monotonic()
+    place(Gone(), lk.ConnectTwilioCallResponse(), seconds=1.5)
+    assert time.monotonic() - started < 1.2  # it stops a second before the run has to end
+    assert "an outcome is not recorded" in caplog.text
+
+
 def test_a_claim_whose_reply_was_lost_is_one_s_own() -> None:
     store = FakeStore()
     store.repeats = 2  # redis-py sends a command again after a broken connection
@@ -337,9 +435,33 @@ def test_claims_take_the_urls_that_celery_takes(word: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["rediss://:pa55@x/0?ssl_cert_reqs=maybe", "redis://:pa55@x/0?virtual_host=1"]
+    "url",
+    [
+        "rediss://:pa55@x/0?ssl_cert_reqs=maybe",
+        "redis://:pa55@x/0?virtual_host=1",
+        "redis://:pa55/word@x/0",  # "pa55" is the port for Python
+    ],
 )
 def test_a_url_that_redis_py_does_not_take_is_no_outage(url: str) -> None:
     with pytest.raises(ValueError, match="livekit_connector_claims") as caught:
         RedisStore(url)
     assert "pa55" not in str(caught.value)
+
+
+@pytest.mark.redis
+def test_redis_keeps_the_first_claim_and_its_outcome_for_their_time(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = RedisStore(redis_url)
+    assert store.add("claim", "first", 60) is None
+    assert store.add("claim", "second", 90) == "first"
+    with redis.Redis.from_url(redis_url) as connection:
+        assert 50 < connection.ttl("claim") <= 60
+        store.set("claim", "outcome", 90)
+        assert 80 < connection.ttl("claim") <= 90
+        assert connection.get("claim") == b"outcome"
+    monkeypatch.setattr("redis.Redis.get", lambda *_: None)  # it expired in between
+    with pytest.raises(ConnectionError, match="expired"):
+        store.add("claim", "third", 60)
+    store.delete("claim")
+    assert store.add("claim", "fourth", 60) is None

@@ -81,6 +81,16 @@ def test_the_hints_help(options: dict[str, Any], hint: str, configure: Callable[
     assert str(message.hint).startswith(hint)
 
 
+def test_guarantee_4_a_wrong_value_is_not_shown(configure: Callable[..., None]) -> None:
+    wrong = {
+        "WEBHOOK_URL": "https://user:hush@calls.example/",
+        "WHATSAPP_CLOUD_API_VERSION": "hush",
+    }
+    configure(CACHES=SHARED_CACHE, LIVEKIT_CONNECTOR={**OPTIONS, **wrong})
+    assert ids() == ["E003", "E005"]
+    assert "hush" not in str(run_checks())
+
+
 def test_in_development_less_is_said(configure: Callable[..., None]) -> None:
     configure(
         DEBUG=True,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -49,6 +51,7 @@ def test_credentials_in_the_settings_switch_those_of_the_environment_off(
     configure: Configure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LIVEKIT_TOKEN", "a.b.c")
+    monkeypatch.setenv("LIVEKIT_API_KEY", "key")
     configure(LIVEKIT_CONNECTOR=OPTIONS)
     assert get_settings().token is None
     configure(LIVEKIT_CONNECTOR={"URL": "https://dict.example"})
@@ -60,9 +63,10 @@ def test_none_means_not_given_except_where_it_means_no_limit(
     configure: Configure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LIVEKIT_URL", "https://environment.example")
-    configure(LIVEKIT_CONNECTOR={"URL": None, "API_KEY": "k", "API_SECRET": "s", "TIMEOUT": None})
+    limits = {"TIMEOUT": None, "RETRY": None}
+    configure(LIVEKIT_CONNECTOR={"URL": None, "API_KEY": "k", "API_SECRET": "s", **limits})
     assert get_settings().url == "https://environment.example"
-    assert get_settings().timeout is None
+    assert (get_settings().timeout, get_settings().retry) == (None, None)
     configure(LIVEKIT_CONNECTOR=OPTIONS)
     assert get_settings().timeout is UNSET
 
@@ -201,7 +205,7 @@ def test_a_wrong_setting_is_named(
         ({"VERIFY": 17}, "verify .* path"),
         ({"CERT": 17}, "cert.* certificate"),
         ({"PROXIES": "x"}, "proxies .* mapping"),
-        ({"SESSION": 17}, "SESSION .* function"),
+        ({"SESSION": 17}, "SESSION names 17.* not callable"),
         ({"SESSION": "builtins.dict"}, "session .*Session"),
         ({"INTERCEPTORS": [17]}, "interceptors .* interceptor"),
     ],
@@ -215,9 +219,45 @@ def test_an_option_that_the_client_rejects_is_named_with_its_alias(
 
 
 def test_an_empty_webhook_key_counts_as_not_given(configure: Configure) -> None:
-    keys = {"old": "", "new": "its secret"}
+    keys = {"old": "", "": "a secret", "new": "its secret"}
     configure(LIVEKIT_CONNECTOR={**OPTIONS, "LIVEKIT_WEBHOOK_KEYS": keys})
     assert set(get_settings().webhook_keys()) == {"new", OPTIONS["API_KEY"]}
+
+
+@pytest.mark.parametrize(
+    "option",
+    ["META_APP_SECRET", "META_VERIFY_TOKEN", "TWILIO_AUTH_TOKEN", "WHATSAPP_API_KEY", "API_SECRET"],
+)
+@pytest.mark.parametrize("secret", ["hush\n", " hush", "\t"])
+def test_white_space_around_a_secret_is_refused(
+    option: str, secret: str, configure: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(LIVEKIT_CONNECTOR={"default": OPTIONS, "sales": {**OPTIONS, option: secret}})
+    with pytest.raises(ImproperlyConfigured, match=f"(?i){option}.* white space|blank") as caught:
+        get_client("sales")
+    assert "sales" in str(caught.value)
+    assert "hush" not in str(caught.value)
+    if option != "API_SECRET":
+        monkeypatch.setenv(option, secret)
+        configure(LIVEKIT_CONNECTOR=OPTIONS)
+        with pytest.raises(ImproperlyConfigured, match=f"{option} .* white space"):
+            get_settings()
+
+
+def test_white_space_around_a_webhook_key_is_refused(configure: Configure) -> None:
+    for keys in ({"key": "hush "}, {"key ": "hush"}):
+        configure(LIVEKIT_CONNECTOR={**OPTIONS, "LIVEKIT_WEBHOOK_KEYS": keys})
+        with pytest.raises(ImproperlyConfigured, match=r"LIVEKIT_WEBHOOK_KEYS .* white space"):
+            get_settings()
+
+
+def test_guarantee_4_settings_cannot_be_pickled_or_shown(configure: Configure) -> None:
+    configure(LIVEKIT_CONNECTOR={**OPTIONS, "WEBHOOK_URL": "hush", "TOKEN": "hush", "URL": "hush"})
+    settings = get_settings()
+    assert repr(settings) == "Settings('default')"
+    for copy_of in (pickle.dumps, copy.copy, copy.deepcopy):
+        with pytest.raises(TypeError, match="Settings can't be pickled"):
+            copy_of(settings)
 
 
 def test_no_secret_is_shown(configure: Configure) -> None:

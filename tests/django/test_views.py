@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Optional
 from unittest import mock
+from urllib.parse import parse_qs
 from xml.etree import ElementTree
 
 import pytest
@@ -18,7 +19,7 @@ from django.urls import reverse
 from helpers.django_site import OPTIONS
 from twilio.twiml.voice_response import VoiceResponse
 
-from livekit_connector_sync import Unavailable
+from livekit_connector_sync import ConnectorClient, Unavailable
 from livekit_connector_sync.contrib.django import RetryLater, signals
 from livekit_connector_sync.contrib.django.decorators import twilio_view
 from livekit_connector_sync.contrib.django.delivery import is_first_delivery
@@ -33,7 +34,7 @@ from livekit_connector_sync.testing import (
     meta_webhook,
     twilio_webhook,
 )
-from livekit_connector_sync.webhooks import meta, twiml
+from livekit_connector_sync.webhooks import meta, twilio, twiml
 
 META = "/webhooks/meta"
 SECRET = OPTIONS["META_APP_SECRET"]
@@ -161,6 +162,30 @@ def test_a_cache_that_is_down_stops_nobody(
     assert received.names == ["whatsapp_call_offered"]
 
 
+def test_events_are_recorded_by_endpoint_and_alias_for_longer_than_meta_retries() -> None:
+    class Store:
+        """A cache that records how long it has to keep a key."""
+
+        def __init__(self) -> None:
+            self.lifetimes: dict[str, float] = {}
+
+        def add(self, name: str, value: int, timeout: float = 300) -> bool:
+            new = name not in self.lifetimes
+            self.lifetimes.setdefault(name, timeout)
+            return new
+
+        def get(self, name: str) -> int:
+            return 1
+
+    store = Store()
+    events = [("meta", "default"), ("meta", "sales"), ("twilio-status", "default")]
+    with mock.patch("livekit_connector_sync.contrib.django.delivery.caches", {"c": store}):
+        for endpoint, alias in events:
+            first = [is_first_delivery("c", endpoint, alias, "key") for _ in range(2)]
+            assert first == [True, False]
+    assert min(store.lifetimes.values()) > 7 * 24 * 3600
+
+
 def test_an_event_that_is_forgotten_while_its_repeat_looks_for_it_is_noted() -> None:
     class Forgotten:
         """A cache that forgets the event when it is read."""
@@ -222,6 +247,16 @@ def test_an_update_is_for_the_alias_of_its_number_in_the_same_app(
     assert post(webhook, "/webhooks/other/meta").status_code == 200
     assert received.all[-1][1]["alias"] == "other"
     assert post(webhook, "/webhooks/nobody/meta").status_code == 404
+
+
+def test_the_secret_of_a_view_says_which_aliases_are_of_its_app(
+    configure: Callable[..., None],
+) -> None:
+    sales = {**OPTIONS, "WHATSAPP_PHONE_NUMBER_ID": "2", "META_APP_SECRET": "its own"}
+    configure(LIVEKIT_CONNECTOR={"default": OPTIONS, "sales": sales})
+    (event,) = meta.parse(meta_webhook("connect", "x", phone_number_id="2").body)
+    assert MetaWebhookView(secret="its own").alias_of(event) == "sales"
+    assert MetaWebhookView().alias_of(event) == "default"
 
 
 def test_without_a_secret_nothing_is_taken_unless_the_settings_say_so(
@@ -362,6 +397,28 @@ def test_agents_and_origin_may_be_those_of_the_view() -> None:
     assert seen == ["sales"]
 
 
+@pytest.mark.parametrize(("timeout", "expected"), [(3, 3), (20, 8.0), (None, 8.0)])
+def test_twilio_s_response_has_the_shorter_timeout(
+    timeout: Optional[float], expected: float, configure: Callable[..., None]
+) -> None:
+    configure(LIVEKIT_CONNECTOR={**OPTIONS, "TIMEOUT": timeout})
+    webhook = twilio_webhook(TOKEN, url=f"http://testserver{VOICE}")
+    with mock.patch.object(ConnectorClient, "connect_twilio_call", side_effect=Unavailable) as rpc:
+        assert "sorry" in said(post(webhook, VOICE))
+    assert rpc.call_args.kwargs["timeout"] == expected
+
+
+def test_a_signature_may_name_its_algorithm() -> None:
+    url = "http://testserver/webhooks/twilio/status"
+    webhook = twilio_webhook(TOKEN, url=url)
+    form = parse_qs(webhook.body.decode(), keep_blank_values=True)
+    headers = {
+        "HTTP_X_TWILIO_SIGNATURE": twilio.compute_signature(url, form, TOKEN, "HMAC_SHA256"),
+        "HTTP_X_TWILIO_WEBHOOKS_SIGNATURE_SETTINGS": "algorithm=HMAC_SHA256",
+    }
+    assert post(webhook, "/webhooks/twilio/status", **headers).status_code == 200
+
+
 def test_a_function_that_answers_twilio() -> None:
     @twilio_view(apology="Pardon?")
     def menu(request: Any, call: Any, step: int) -> str:
@@ -463,6 +520,7 @@ def test_livekits_token_names_the_project(configure: Callable[..., None], receiv
         LIVEKIT_CONNECTOR={
             "default": {**OPTIONS, "LIVEKIT_WEBHOOK_KEYS": {"rotated": "its secret"}},
             "sales": {**OPTIONS, "API_KEY": "sales key", "API_SECRET": "sales secret"},
+            "same project": OPTIONS,
         }
     )
     url = "/webhooks/livekit"

@@ -41,8 +41,7 @@ def check_fields(method: MethodInfo[Any, Any], fields: Mapping[str, Any]) -> Mes
     """Check the names and types of a request's fields; return the request without the settings.
 
     Raises:
-        TypeError: a field does not exist, has the wrong type, or is missing and has no safe
-            default.
+        TypeError: a field does not exist, has the wrong type, or is required and missing.
         ValueError: a value is out of range, or a secret.
     """
     reject_secrets(fields)

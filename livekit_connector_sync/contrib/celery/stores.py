@@ -37,10 +37,10 @@ class RedisStore:
                 url, socket_timeout=5, socket_connect_timeout=5, decode_responses=True
             )
             self._redis.connection_pool.make_connection()  # checks the URL, and is used later
-        except (ValueError, TypeError, redis.RedisError) as exc:
+        except (ValueError, TypeError, redis.RedisError):  # their texts may quote the password
             raise ValueError(
-                f"the URL of the Redis for claims is not supported: {exc}; set "
-                "livekit_connector_claims to a URL that redis-py supports"
+                "the URL of the Redis for claims is not supported: set livekit_connector_claims to "
+                "a URL that redis.Redis.from_url accepts"
             ) from None
 
     def add(self, key: str, value: str, ttl: int) -> Optional[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import time
 from typing import TYPE_CHECKING, Any, Optional
 
@@ -11,6 +12,7 @@ from celery.utils.time import get_exponential_backoff_interval
 
 from ..._runtime.deadline import UNSET, effective_timeout
 from ..._runtime.method import MethodInfo
+from ..._runtime.redaction import hide_locals
 from ..._runtime.twirp import REQUEST_ID
 from ...errors import StatusCode, TwirpError
 from ..settings import DEFAULT_ALIAS
@@ -52,15 +54,21 @@ class ConnectorTask(_CeleryTask):
     soft_time_limit = 30
     claim_ttl = 7 * 24 * 3600
 
-    def apply_async(self, *args: Any, **options: Any) -> Any:
-        """Send the task, as in Celery.
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        # A task takes session descriptions, and gets URLs that let their reader join a call.
+        if inspect.isfunction(vars(cls).get("run")):
+            cls.run = hide_locals(cls.run)
 
-        Raises:
-            ValueError: an argument is a secret.
-        """
+    delay = hide_locals(_CeleryTask.delay)
+
+    @hide_locals
+    def apply_async(self, *args: Any, **options: Any) -> Any:
+        """Send the task, as in Celery; raise ValueError if an argument is a secret."""
         reject_secrets(_keywords(*args, **options))
         return super().apply_async(*args, **options)
 
+    @hide_locals
     def call(self, rpc: str, alias: str = DEFAULT_ALIAS, **fields: Any) -> dict[str, Any]:
         """Make a call, once, even if this task is delivered again.
 
@@ -153,13 +161,9 @@ class RPCTask(ConnectorTask):
 
     rpc = ""
 
+    @hide_locals
     def apply_async(self, *args: Any, **options: Any) -> Any:
-        """Send the task, as in Celery, if its arguments are valid.
-
-        Raises:
-            TypeError: a field does not exist, or has the wrong type.
-            ValueError: a value is out of range, or a secret.
-        """
+        """Send the task, as in Celery; raise TypeError or ValueError if a field is wrong."""
         fields = _keywords(*args, **options)
         fields.pop("alias", None)
         # Logs and events show this text instead of the arguments: it hides personal data.

@@ -1,4 +1,8 @@
-"""The tasks: one per RPC, named livekit_connector.*; each raises TwirpError if its call fails."""
+"""The tasks: one per RPC, named livekit_connector.*; each raises TwirpError if its call fails.
+
+They take the fields of the RPC's request by name, and `alias`, which selects the settings. These
+add the WhatsApp number, key, and API version.
+"""
 
 from __future__ import annotations
 
@@ -42,10 +46,6 @@ def dial_whatsapp_call(self: RPCTask, *, alias: str = DEFAULT_ALIAS, **fields: A
     The task's id is the call's default biz_opaque_callback_data, so that Meta's webhooks name the
     task. Two tasks with the same id place one call.
 
-    Args:
-        alias: selects the settings, which add the WhatsApp number, key and API version.
-        **fields: the fields of DialWhatsAppCallRequest, such as whatsapp_to_phone_number.
-
     Raises:
         UnknownOutcome: an earlier run of this task may have placed the call.
     """
@@ -57,10 +57,6 @@ def accept_whatsapp_call(self: RPCTask, *, alias: str = DEFAULT_ALIAS, **fields:
     """Accept an inbound WhatsApp call into a room; the result holds room_name.
 
     If the call is already accepted and the fields name the room, that is a success.
-
-    Args:
-        alias: selects the settings, which add the WhatsApp number, key and API version.
-        **fields: the fields of AcceptWhatsAppCallRequest, such as whatsapp_call_id and sdp.
     """
     return self.call(self.rpc, alias, **fields)
 
@@ -70,10 +66,6 @@ def connect_whatsapp_call(self: RPCTask, *, alias: str = DEFAULT_ALIAS, **fields
     """Connect an outbound WhatsApp call with the SDP of Meta's webhook; the result is empty.
 
     If the call is already connected, that is a success.
-
-    Args:
-        alias: selects the settings of the LiveKit project.
-        **fields: the fields of ConnectWhatsAppCallRequest: whatsapp_call_id and sdp.
     """
     return self.call(self.rpc, alias, **fields)
 
@@ -83,10 +75,6 @@ def disconnect_whatsapp_call(self: RPCTask, *, alias: str = DEFAULT_ALIAS, **fie
     """End a WhatsApp call, or LiveKit's part of one that the user ended; the result is empty.
 
     If the call is already over, that is a success.
-
-    Args:
-        alias: selects the settings, which add the WhatsApp key if the business hangs up.
-        **fields: the fields of DisconnectWhatsAppCallRequest, such as whatsapp_call_id.
     """
     return self.call(self.rpc, alias, **fields)
 
@@ -97,10 +85,6 @@ def connect_twilio_call(self: RPCTask, *, alias: str = DEFAULT_ALIAS, **fields: 
 
     Whoever has this URL can join the call, so the result is not stored. Pass a `link` to the task,
     or call `ConnectorTask.call` in a task of your own that hands the URL to Twilio.
-
-    Args:
-        alias: selects the settings of the LiveKit project.
-        **fields: the fields of ConnectTwilioCallRequest; twilio_call_direction is required.
 
     Raises:
         UnknownOutcome: an earlier run of this task may have created a session.

@@ -38,14 +38,9 @@ def check_project(app_configs: Any, **_: Any) -> list[CheckMessage]:
     except ImproperlyConfigured as exc:
         return [_message("E001", str(exc), f"The options are {', '.join(OPTIONS)}.")]
     views = _routed_views()
-    messages = [
-        message
-        for settings in by_alias.values()
-        for message in (*check_settings(settings), *_check_secrets(settings, by_alias, views))
-    ]
     return [
-        *messages,
-        *_check_aliases(by_alias, views),
+        *(message for settings in by_alias.values() for message in check_settings(settings)),
+        *(message for view in views for message in _check_view(view, by_alias)),
         *_check_limits(by_alias, views),
         *_check_caches(by_alias, views),
     ]
@@ -70,7 +65,7 @@ def check_settings(settings: Settings) -> Iterator[CheckMessage]:
     if remedy:
         yield _message(
             "E003",
-            f"WHATSAPP_CLOUD_API_VERSION of alias {settings.alias!r} is {version!r}.",
+            f"WHATSAPP_CLOUD_API_VERSION of alias {settings.alias!r} is malformed.",
             f"{remedy[0].upper()}{remedy[1:]}.",
         )
     for option, url, schemes in (
@@ -87,7 +82,7 @@ def check_settings(settings: Settings) -> Iterator[CheckMessage]:
     if settings.webhook_url and not re.fullmatch(r"https?://[^/?#@\s]+/?", settings.webhook_url):
         yield _message(
             "E005",
-            f"WEBHOOK_URL of alias {settings.alias!r} is {settings.webhook_url!r}.",
+            f"WEBHOOK_URL of alias {settings.alias!r} is not an origin.",
             'Set it to an origin without a path, such as "https://calls.example.com".',
         )
     if settings.allow_unverified_webhooks:
@@ -98,50 +93,39 @@ def check_settings(settings: Settings) -> Iterator[CheckMessage]:
         )
 
 
-def _check_secrets(
-    settings: Settings, by_alias: Mapping[str, Settings], views: list[WebhookView]
-) -> Iterator[CheckMessage]:
-    """Check that the views of an alias can verify their requests."""
-    if settings.allow_unverified_webhooks:
+def _check_view(view: WebhookView, by_alias: Mapping[str, Settings]) -> Iterator[CheckMessage]:
+    """Check that the alias of a view exists, and that the view can verify its requests."""
+    settings = by_alias.get(view.alias)
+    if settings is None:
+        yield _message(
+            "E007",
+            f"{type(view).__name__} is routed for alias {view.alias!r}, which is not in the "
+            "settings.",
+            f"The settings have {', '.join(map(repr, by_alias))}.",
+        )
         return
-    for view in views:
-        if view.alias != settings.alias or view.secret:
-            continue
-        option = view.secret_option
-        if isinstance(view, LiveKitWebhookView):
-            # The view accepts the keys of every alias.
-            missing = not (view.keys or any(each.webhook_keys() for each in by_alias.values()))
-        else:
-            missing = not getattr(settings, option.lower())
-        if missing:
-            yield _message(
-                "W003",
-                f"{option} of alias {settings.alias!r} is missing: {type(view).__name__} rejects "
-                "every webhook.",
-                f"Set {option}, route only the views that you use, or silence this check.",
-            )
-        if isinstance(view, MetaWebhookView) and not (
-            view.verify_token or settings.meta_verify_token
-        ):
-            yield _message(
-                "W004",
-                f"META_VERIFY_TOKEN of alias {settings.alias!r} is missing: Meta cannot verify "
-                "the webhook's URL.",
-                "Set META_VERIFY_TOKEN to a text of your choice, and enter it at Meta too.",
-            )
-
-
-def _check_aliases(
-    by_alias: Mapping[str, Settings], views: list[WebhookView]
-) -> Iterator[CheckMessage]:
-    for view in views:
-        if view.alias not in by_alias:
-            yield _message(
-                "E007",
-                f"{type(view).__name__} is routed for alias {view.alias!r}, which is not in the "
-                "settings.",
-                f"The settings have {', '.join(map(repr, by_alias))}.",
-            )
+    if settings.allow_unverified_webhooks or view.secret:
+        return
+    option = view.secret_option
+    if isinstance(view, LiveKitWebhookView):
+        # The view accepts the keys of every alias.
+        missing = not (view.keys or any(each.webhook_keys() for each in by_alias.values()))
+    else:
+        missing = not getattr(settings, option.lower())
+    if missing:
+        yield _message(
+            "W003",
+            f"{option} of alias {settings.alias!r} is missing: {type(view).__name__} rejects "
+            "every webhook.",
+            f"Set {option}, route only the views that you use, or silence this check.",
+        )
+    if isinstance(view, MetaWebhookView) and not (view.verify_token or settings.meta_verify_token):
+        yield _message(
+            "W004",
+            f"META_VERIFY_TOKEN of alias {settings.alias!r} is missing: Meta cannot verify the "
+            "webhook's URL.",
+            "Set META_VERIFY_TOKEN to a text of your choice, and enter it at Meta too.",
+        )
 
 
 def _check_limits(

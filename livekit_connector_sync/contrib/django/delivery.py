@@ -1,13 +1,14 @@
-"""Deduplicate webhooks with a cache of Django's."""
+"""What receivers get and raise, and the cache of Django's that deduplicates webhooks."""
 
 from __future__ import annotations
 
 import hashlib
 import logging
+from typing import Any
 
 from django.core.cache import caches
 
-__all__ = ["RetryLater", "forget", "is_first_delivery"]
+__all__ = ["Payload", "RetryLater", "forget", "is_first_delivery"]
 
 logger = logging.getLogger(__name__)
 
@@ -26,16 +27,20 @@ class RetryLater(Exception):
     """
 
 
+class Payload(dict[str, Any]):
+    """The `raw` of a signal: Sentry and repr() see only its keys, as it may hold an SDP."""
+
+    def __repr__(self) -> str:
+        return f"Payload({', '.join(map(str, self))})"
+
+    __sentry_repr__ = __repr__
+
+
 def is_first_delivery(cache: str, endpoint: str, alias: str, key: str) -> bool:
     """Record an event in a cache; return whether it was new.
 
     If the cache is down, every event counts as new: a duplicate does less harm than a lost event.
-
-    Args:
-        cache: the cache's name in CACHES.
-        endpoint: the endpoint that received the event: "meta", "twilio-voice", ...
-        alias: the alias of the view.
-        key: the event's key.
+    `cache` is its name in CACHES; `endpoint` and `alias` are the view's, `key` is the event's.
     """
     name, store = _cache_key(endpoint, alias, key), caches[cache]
     try:

@@ -16,11 +16,12 @@ from django.utils.decorators import classonlymethod
 from django.views import View
 from django.views.decorators.csrf import csrf_exempt
 
+from ...._runtime.redaction import hide_locals
 from ....webhooks import Reason, WebhookError, livekit, meta, twilio
 from ...django_settings import clients, get_settings
 from ...settings import DEFAULT_ALIAS
 from .. import signals
-from ..delivery import RetryLater, forget, is_first_delivery
+from ..delivery import Payload, RetryLater, forget, is_first_delivery
 
 __all__ = ["Event", "WebhookView", "get_header"]
 
@@ -50,7 +51,8 @@ class WebhookView(View):
     @classonlymethod
     def as_view(cls: Any, **initkwargs: Any) -> Callable[..., Any]:
         """Return the view, exempt from CSRF checks, login, and ATOMIC_REQUESTS."""
-        view: Callable[..., Any] = csrf_exempt(super().as_view(**initkwargs))
+        # Django's frame holds `initkwargs`, with the secrets among them.
+        view: Callable[..., Any] = csrf_exempt(hide_locals(super().as_view(**initkwargs)))
         if hasattr(decorators, "login_not_required"):  # since Django 5.1
             view = decorators.login_not_required(view)
         for database in connections:
@@ -133,7 +135,8 @@ class WebhookView(View):
             alias: the alias that it belongs to.
             **more: further arguments for the receivers.
         """
-        arguments = {"provider": self.provider, "event": event, "raw": event.raw, "alias": alias}
+        raw = Payload(event.raw)
+        arguments = {"provider": self.provider, "event": event, "raw": raw, "alias": alias}
         return [
             outcome
             for signal in (self.signal_of(event), signals.webhook_received)

@@ -8,6 +8,7 @@ from typing import Optional
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest
 
+from ...._runtime.redaction import hide_locals
 from ....webhooks import livekit
 from ...django_settings import clients, get_settings
 from .. import signals
@@ -27,6 +28,7 @@ class LiveKitWebhookView(WebhookView):
     """Secrets by API key that may sign; by default those of every alias's settings. With `secret`
     instead, the alias's API_KEY signs with that secret."""
 
+    @hide_locals
     def receive(
         self, request: HttpRequest, body: bytes
     ) -> Iterable[tuple[livekit.WebhookEvent, str]]:

@@ -10,6 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.dispatch import Signal
 from django.http import HttpRequest, HttpResponse
 
+from ...._runtime.redaction import hide_locals
 from ....webhooks import WebhookError, meta
 from ...django_settings import clients, get_settings
 from .. import signals
@@ -57,18 +58,22 @@ class MetaWebhookView(WebhookView):
         headers = {"X-Content-Type-Options": "nosniff"}  # the challenge is the client's text
         return HttpResponse(challenge.encode(), content_type="text/plain", headers=headers)
 
+    @hide_locals
     def receive(self, request: HttpRequest, body: bytes) -> Iterable[tuple[meta.Event, str]]:
         """Verify a request and return its events."""
         secret = self.webhook_secret()
         if secret is not None:
             meta.verify(body, get_header(request, meta.SIGNATURE_HEADER), secret)
-        return [(event, self.alias_of(event, secret)) for event in meta.parse(body)]
+        return [(event, self.alias_of(event)) for event in meta.parse(body)]
 
-    def alias_of(self, event: meta.Event, secret: Optional[str]) -> str:
+    def alias_of(self, event: meta.Event) -> str:
         """Return the alias with an event's number, among those with the same Meta app."""
         own = get_settings(self.alias)
         for alias, settings in {self.alias: own, **clients.all_settings()}.items():
-            same_app = alias == self.alias or settings.meta_app_secret in (None, secret)
+            same_app = alias == self.alias or settings.meta_app_secret in (
+                None,
+                self.secret or own.meta_app_secret,
+            )
             if same_app and settings.whatsapp_phone_number_id == event.phone_number_id:
                 return alias
         return self.alias

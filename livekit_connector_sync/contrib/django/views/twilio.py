@@ -9,6 +9,7 @@ from typing import Any, Optional
 from django.http import Http404, HttpRequest, HttpResponse
 
 from .... import ConnectTwilioCallRequest, RoomAgentDispatch
+from ...._runtime.redaction import hide_locals
 from ....webhooks import Reason, WebhookError, twilio, twiml
 from ...django_settings import get_client, get_settings
 from .. import signals
@@ -31,6 +32,7 @@ class TwilioView(WebhookView):
         """Handle a webhook that is configured as a GET."""
         return self.post(request, **kwargs)
 
+    @hide_locals
     def receive(self, request: HttpRequest, body: bytes) -> list[tuple[twilio.VoiceCall, str]]:
         """Verify a request and return its call."""
         url = self.public_url(request)
@@ -121,14 +123,18 @@ class TwilioVoiceView(TwilioCallView):
         except Exception as exc:
             logger.exception("twilio call %s cannot be connected", call.call_sid)
             response, error = self.apologize(), exc
+        self._send_if_due(call, alias, error)
+        return response
+
+    def _send_if_due(self, call: twilio.VoiceCall, alias: str, error: Optional[Exception]) -> None:
+        # Apart from `answer_call`: what is logged here must not show the secret URL in its frame.
+        # A duplicate means that Twilio lost the first response. Only its signals are dropped: it
+        # needs a stream of its own, because each stream takes one call.
         try:
-            # A duplicate means that Twilio lost the first response. Only its signals are dropped:
-            # it needs a stream of its own, because each stream takes one call.
             if self.is_due(call):
                 self.send(call, alias, error=error)
         except Exception:  # an overridden `is_due` failed; the call goes on
             logger.exception("the signals of twilio call %s were not sent", call.call_sid)
-        return response
 
     def connect(self, call: twilio.VoiceCall) -> str:
         """Connect a call and return the TwiML for Twilio.

@@ -13,6 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 
 import livekit_connector_sync as lk
+from livekit_connector_sync._runtime.redaction import hide_locals
 from livekit_connector_sync.contrib.django import get_client, get_settings
 from livekit_connector_sync.contrib.django.checks import check_settings
 from livekit_connector_sync.contrib.django.views import (
@@ -60,6 +61,7 @@ class Command(BaseCommand):
         replay.add_argument("provider", choices=["meta", "twilio", "livekit"])
         replay.add_argument("file", help='file with the body of the webhook, "-" for stdin')
 
+    @hide_locals
     def handle(self, *args: Any, **options: Any) -> None:
         """Run a subcommand."""
         run = {"check": self._check, "dial": self._dial, "replay": self._replay}
@@ -121,8 +123,7 @@ def _parse(provider: str, body: bytes, alias: str) -> tuple[WebhookView, list[tu
     """Return the view that sends the signals of a body, and its events with their aliases."""
     if provider == "meta":
         view = MetaWebhookView(alias=alias)
-        secret = get_settings(alias).meta_app_secret
-        return view, [(event, view.alias_of(event, secret)) for event in meta.parse(body)]
+        return view, [(event, view.alias_of(event)) for event in meta.parse(body)]
     if provider == "livekit":
         return LiveKitWebhookView(), [(livekit.parse(body), alias)]
     call = twilio.parse("", body)
