@@ -88,6 +88,7 @@ SCENES: dict[str, Callable[[], object]] = {
     "the store is down": lambda: run_claimed(tasks.dial_whatsapp_call, **DIAL),
     "the store's URL is wrong": lambda: with_wrong_store(),
     "an unknown option": lambda: with_options(lambda: run(tasks.dial_whatsapp_call, **DIAL), X=1),
+    "an unknown option, outside of a task": lambda: with_options(tasks.get_client, X=1),
     "a wrong option": lambda: with_options(
         lambda: run(tasks.accept_whatsapp_call, **accept()), TIMEOUT="10"
     ),

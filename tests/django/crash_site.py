@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any, Optional
 
 import django
@@ -150,6 +152,12 @@ def offer() -> SignedRequest:
     return meta_webhook("connect", secret(), sdp=sdp)
 
 
+def fail_replay() -> None:
+    with NamedTemporaryFile() as file:
+        Path(file.name).write_text(f"not JSON: {secret()}")
+        call_command("connector", "replay", "meta", file.name)
+
+
 def with_options(scene: Callable[[], object], **options: Any) -> None:
     with override_settings(LIVEKIT_CONNECTOR=connector(**options)):
         scene()
@@ -184,7 +192,7 @@ SCENES: dict[str, Callable[[], object]] = {
     "the command with wrong settings": lambda: with_options(
         lambda: call_command("connector", "dial", "15551234567"), RETRY=3
     ),
-    "a replay of nothing": lambda: call_command("connector", "replay", "meta", "/dev/null"),
+    "a replay fails": fail_replay,
 }
 
 if __name__ == "__main__":
