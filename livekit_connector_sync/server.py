@@ -117,20 +117,19 @@ def read_body(source: BinaryIO, content_length: str, max_body: int) -> bytes:
 
     Args:
         source: the stream to read from.
-        content_length: the Content-Length header; "" for no body.
+        content_length: the Content-Length header; "0" for no body.
         max_body: how many bytes to take.
 
     Raises:
         BodyTooLarge: the declared length is over `max_body`; nothing was read.
         ValueError: the length is not a number, or the stream ends early.
     """
-    length = content_length or "0"
-    if not (length.isascii() and length.isdigit()):
+    if not (content_length.isascii() and content_length.isdigit()):
         raise ValueError("Content-Length is not a number")
-    if len(length) > 18 or int(length) > max_body:  # int() refuses 5,000 digits
+    if len(content_length) > 18 or int(content_length) > max_body:  # int() refuses 5,000 digits
         raise BodyTooLarge(max_body)
-    body = source.read(int(length))
-    if len(body) < int(length):
+    body = source.read(int(content_length))
+    if len(body) < int(content_length):
         raise ValueError("the body ends before its declared length")
     return body
 
@@ -349,7 +348,7 @@ class TwirpApplication:
             return body
         if not length and "HTTP_TRANSFER_ENCODING" in environ:
             raise ValueError("send a Content-Length: this server does not read chunked bodies")
-        return read_body(source, length, self._max_body)
+        return read_body(source, length or "0", self._max_body)
 
     def _call(
         self, http_method: str, path: str, headers: Mapping[str, str], body: bytes

@@ -116,7 +116,6 @@ class ConnectorEmulator:
         application = TwirpApplication(connector, authorize=authorizer)
         rpcs = Rpcs(application, authorizer, self._regions, self._journal, hub)
         page = Page(
-            host,
             api_key,
             bool(meta.url),
             bool(twilio.voice_url),

@@ -1,12 +1,15 @@
 """A small HTTP/1.1 server: keep-alive, one thread for each connection, one handler function.
 
 The handler returns a `Response`, a `Takeover` of the connection, or None to close the connection
-without a response. Source: RFC 9110 and RFC 9112.
+without a response. Malformed framing gets a 400, and a request for another name than this
+machine's a 403: a web site in the developer's browser can point its own name at this machine (DNS
+rebinding), and the emulator's default secret is public. Source: RFC 9110 and RFC 9112.
 """
 
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import logging
 import re
 import socket
@@ -17,6 +20,7 @@ from collections.abc import Mapping
 from email.utils import formatdate
 from http.client import responses as PHRASES
 from typing import BinaryIO, Callable, NamedTuple, Optional, Union
+from urllib.parse import urlsplit
 
 from ..server import BodyTooLarge, Response, read_body
 
@@ -24,13 +28,16 @@ __all__ = ["HTTPListener", "HTTPRequest", "Reply", "Takeover", "text_response"]
 
 logger = logging.getLogger("livekit_connector_sync.emulator")
 
+MAX_CONNECTIONS = 500  # of a listener, at a time; more wait until one is free
 _MAX_HEAD = 64 * 1024  # bytes of a request line and headers
 _MAX_BODY = 4 * 1024 * 1024  # bytes
 _MAX_IDLE = 75.0  # seconds between two reads of a connection
 _POLL = 0.05  # seconds until the accepting thread notices that the listener closes
-_REQUEST_LINE = re.compile(r"(\S+) (\S+) HTTP/(\d)\.\d", re.ASCII)
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]{1,16}")
+_MAX_CHUNK_LINE = 256  # bytes of a chunk's size and extensions
+_TOKEN = r"([!#$%&'*+.^_`|~0-9A-Za-z-]+)"
+_REQUEST_LINE = re.compile(rf"{_TOKEN} ([!-~\x80-\xff]+) HTTP/([0-9])\.([0-9])")
+_HEADER = re.compile(rf"{_TOKEN}:([\t -~\x80-\xff]*)")
+_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})([ \t]*;[\t -~\x80-\xff]*)?\r\n")
 
 
 class HTTPRequest(NamedTuple):
@@ -58,7 +65,7 @@ class HTTPListener:
     """A listening socket; once started, it passes requests to a handler.
 
     Args:
-        host: the address to listen on.
+        host: the address to listen on; clients may also use its IP addresses or "localhost".
         port: the port; 0 for any free port.
         tls: the TLS context for https; None for http.
 
@@ -76,6 +83,7 @@ class HTTPListener:
         port = self._socket.getsockname()[1]
         name = f"[{host}]" if ":" in host else host
         self.origin = f"{'https' if tls else 'http'}://{name}:{port}"
+        self._host = host.lower()
         self._tls = tls
         self._closing = False
         self._lock = threading.Lock()
@@ -109,6 +117,9 @@ class HTTPListener:
 
     def _accept(self, handler: Handler) -> None:
         while not self._closing:
+            if len(self._connections) >= MAX_CONNECTIONS:
+                time.sleep(_POLL)
+                continue
             try:
                 connection, _ = self._socket.accept()
             except socket.timeout:
@@ -120,12 +131,11 @@ class HTTPListener:
                 target=self._serve, args=(connection, handler), name="emulator-http", daemon=True
             )
             with self._lock:
-                for ended in [known for known in self._connections if not known.is_alive()]:
-                    del self._connections[ended]
-                thread.start()
                 self._connections[thread] = connection
+                thread.start()
 
     def _serve(self, connection: socket.socket, handler: Handler) -> None:
+        thread = threading.current_thread()
         try:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection.settimeout(_MAX_IDLE)
@@ -136,129 +146,152 @@ class HTTPListener:
                     connection, server_side=True, do_handshake_on_connect=False
                 )
                 with self._lock:
-                    self._connections[threading.current_thread()] = connection
+                    self._connections[thread] = connection
                 connection.do_handshake()
             with connection.makefile("rb") as stream:
-                while _serve_request(connection, stream, handler):
+                while self._serve_request(connection, stream, handler):
                     pass
             connection.shutdown(socket.SHUT_WR)
         except OSError:
             pass  # the client has gone, or close() broke the connection
         finally:
             connection.close()
+            with self._lock:
+                del self._connections[thread]
 
-
-def _serve_request(connection: socket.socket, stream: BinaryIO, handler: Handler) -> bool:
-    """Serve one request; return whether the connection stays open for the next."""
-    try:
-        head = _read_head(stream)
-        if head is None:
+    def _serve_request(self, connection: socket.socket, stream: BinaryIO, handler: Handler) -> bool:
+        """Serve one request; return whether the connection stays open for the next."""
+        try:
+            head = _read_head(stream)
+            if head is None:
+                return False
+            method, target, headers, keep_alive = _parse_head(head)
+            _check_host(headers, self._host)
+            if headers.get("expect", "").lower() == "100-continue":
+                connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+            body = _read_body(stream, headers)
+        except _Rejected as exc:
+            connection.sendall(_encode_response(text_response(*exc.args), "", keep_alive=False))
             return False
-        method, target, headers = _parse_head(head)
-        if headers.get("expect", "").lower() == "100-continue":
-            connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
-        body = _read_body(stream, headers)
-    except _BadRequest as exc:
-        connection.sendall(_encode_response(text_response(*exc.args), "", keep_alive=False))
+        request = HTTPRequest(method, target.partition("?")[0], headers, body, head)
+        try:
+            reply = handler(request)
+        except Exception:
+            logger.exception("%s %s failed: a bug in the emulator", method, request.path)
+            reply = text_response(500, "the emulator has a bug: see its log")
+        if isinstance(reply, Response):
+            # One write, since Nagle's algorithm is off: two writes would be two packets.
+            connection.sendall(_encode_response(reply, method, keep_alive))
+            return keep_alive
+        if reply is not None:
+            connection.settimeout(None)
+            reply(connection)
         return False
-    request = HTTPRequest(method, target.partition("?")[0], headers, body, head)
-    try:
-        reply = handler(request)
-    except Exception:
-        logger.exception("%s %s failed: a bug in the emulator", method, request.path)
-        reply = text_response(500, "the emulator has a bug: see its log")
-    if isinstance(reply, Response):
-        keep_alive = _keeps_alive(head, headers)
-        # One write, since Nagle's algorithm is off: two writes would be two packets.
-        connection.sendall(_encode_response(reply, method, keep_alive))
-        return keep_alive
-    if reply is not None:
-        connection.settimeout(None)
-        reply(connection)
-    return False
 
 
-class _BadRequest(Exception):
-    """The request is malformed; args are the HTTP status and the text of the response."""
+class _Rejected(Exception):
+    """The request is rejected; args are the HTTP status and the text of the response."""
 
 
 def _read_head(stream: BinaryIO) -> Optional[bytes]:
-    """Return a request's head up to the empty line; None at the end of the connection."""
-    head = b""
-    while True:
+    """Return the request line and the headers; None at the end of the connection."""
+    line = b"\r\n"
+    while line == b"\r\n":  # RFC 9112, section 2.2: ignore empty lines before the request
         line = stream.readline(_MAX_HEAD)
-        if line in (b"\r\n", b"\n"):
-            if head:
-                return head + line
-            continue  # RFC 9112, section 2.2: ignore empty lines before the request
-        head += line
-        if len(head) >= _MAX_HEAD:
-            raise _BadRequest(431, f"the headers have more than {_MAX_HEAD} bytes")
-        if not line.endswith(b"\n"):
-            if not head:
-                return None
-            raise _BadRequest(400, "the request ends before its headers do")
+    return _read_lines(stream, line) if line else None
 
 
-def _parse_head(head: bytes) -> tuple[str, str, dict[str, str]]:
-    """Return the method, the target, and the headers."""
-    request_line, *lines = head.decode("latin-1").rstrip("\r\n").split("\n")
-    match = _REQUEST_LINE.fullmatch(request_line.rstrip("\r"))
+def _read_lines(stream: BinaryIO, lines: bytes = b"") -> bytes:
+    """Return the lines of a head or a trailer, up to and with the empty one."""
+    line = lines
+    while line != b"\r\n":
+        if len(lines) >= _MAX_HEAD:
+            raise _Rejected(431, f"the headers have more than {_MAX_HEAD} bytes")
+        if line and not line.endswith(b"\r\n"):
+            raise _Rejected(400, "a line does not end with CR LF")
+        line = stream.readline(_MAX_HEAD)
+        if not line:
+            raise _Rejected(400, "the request ends before its headers do")
+        lines += line
+    return lines
+
+
+def _parse_head(head: bytes) -> tuple[str, str, dict[str, str], bool]:
+    """Return the method, the target, the headers, and whether the connection stays open."""
+    request_line, *lines = head.decode("latin-1").split("\r\n")[:-2]
+    match = _REQUEST_LINE.fullmatch(request_line)
     if match is None:
-        raise _BadRequest(400, "the request line is malformed")
-    method, target, version = match.groups()
-    if version != "1":
-        raise _BadRequest(505, f"HTTP/{version} is not supported: use HTTP/1.1")
+        raise _Rejected(400, "the request line is malformed")
+    method, target, major, minor = match.groups()
+    if major != "1":
+        raise _Rejected(505, f"HTTP/{major} is not supported: use HTTP/1.1")
     headers: dict[str, str] = {}
     for line in lines:
-        name, colon, value = line.partition(":")
-        if not colon or not _HEADER_NAME.fullmatch(name):
-            raise _BadRequest(400, "a header is malformed")
-        name = name.lower()
-        if name in headers and name in ("content-length", "transfer-encoding"):
-            raise _BadRequest(400, f"{name} is repeated")
-        headers[name] = value.strip(" \t\r")
-    return method, target, headers
+        match = _HEADER.fullmatch(line)
+        if match is None:
+            raise _Rejected(400, "a header is malformed")
+        name, value = match[1].lower(), match[2].strip(" \t")
+        if name in headers and name in ("host", "content-length", "transfer-encoding"):
+            raise _Rejected(400, f"{name} is repeated")
+        headers[name] = value
+    connection = headers.get("connection", "").lower()
+    if minor != "0":
+        return method, target, headers, "close" not in connection
+    if "transfer-encoding" in headers:
+        raise _Rejected(400, "HTTP/1.0 has no Transfer-Encoding")
+    return method, target, headers, "keep-alive" in connection
+
+
+def _check_host(headers: Mapping[str, str], own: str) -> None:
+    """Reject a request for a name that others own, or that another site's page sends."""
+    host, origin = headers.get("host"), headers.get("origin")
+    if host is None:
+        raise _Rejected(400, "the Host header is missing")
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+        if name not in (own, "localhost"):
+            ipaddress.ip_address(name)
+        allowed = origin is None or urlsplit(origin).netloc == host
+    except ValueError:
+        allowed = False
+    if not allowed:
+        raise _Rejected(
+            403,
+            "the Host or Origin header names another server: use an IP address or localhost, or "
+            "start the emulator with this name as its host",
+        )
 
 
 def _read_body(stream: BinaryIO, headers: Mapping[str, str]) -> bytes:
-    encoding, length = headers.get("transfer-encoding"), headers.get("content-length", "")
+    encoding, length = headers.get("transfer-encoding"), headers.get("content-length", "0")
     try:
         if encoding is None:
             return read_body(stream, length, _MAX_BODY)
-        if encoding.lower() != "chunked" or length:
-            raise _BadRequest(400, "send Content-Length, or Transfer-Encoding: chunked")
+        if encoding.lower() != "chunked" or "content-length" in headers:
+            raise _Rejected(400, "send Content-Length, or Transfer-Encoding: chunked")
         return _read_chunks(stream)
     except BodyTooLarge as exc:
-        raise _BadRequest(413, str(exc)) from None
+        raise _Rejected(413, str(exc)) from None
     except ValueError as exc:
-        raise _BadRequest(400, str(exc)) from None
+        raise _Rejected(400, str(exc)) from None
 
 
 def _read_chunks(stream: BinaryIO) -> bytes:
     """Return a chunked body (RFC 9112, section 7.1); extensions and trailers are ignored."""
     body = b""
     while True:
-        size = stream.readline(256).partition(b";")[0].strip(b" \t\r\n")
-        if not _CHUNK_SIZE.fullmatch(size):
-            raise _BadRequest(400, "a chunk has a malformed size")
-        if int(size, 16) == 0:
-            break
-        if len(body) + int(size, 16) > _MAX_BODY:
+        match = _CHUNK_SIZE.fullmatch(stream.readline(_MAX_CHUNK_LINE))
+        if match is None:
+            raise _Rejected(400, "a chunk has a malformed size")
+        size = int(match[1], 16)
+        if size == 0:
+            _read_lines(stream)
+            return body
+        if len(body) + size > _MAX_BODY:
             raise BodyTooLarge(_MAX_BODY)
-        body += read_body(stream, str(int(size, 16)), _MAX_BODY)
-        if stream.readline(3) not in (b"\r\n", b"\n"):
-            raise _BadRequest(400, "a chunk is longer than its size")
-    while stream.readline(_MAX_HEAD) not in (b"\r\n", b"\n", b""):
-        pass
-    return body
-
-
-def _keeps_alive(head: bytes, headers: Mapping[str, str]) -> bool:
-    connection = headers.get("connection", "").lower()
-    if b" HTTP/1.0" in head.partition(b"\n")[0]:
-        return "keep-alive" in connection
-    return "close" not in connection
+        body += read_body(stream, str(size), _MAX_BODY)
+        if stream.readline(3) != b"\r\n":
+            raise _Rejected(400, "a chunk is longer than its size")
 
 
 def _encode_response(response: Response, method: str, keep_alive: bool) -> bytes:

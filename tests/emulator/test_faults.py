@@ -173,7 +173,7 @@ def raw(emulator: ConnectorEmulator, data: bytes) -> bytes:
 
 def test_keep_alive_and_chunks(emulator: ConnectorEmulator) -> None:
     head = (
-        f"POST {DIAL} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        f"POST {DIAL} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         'X-Lk-Mock: {"skipAuth": true}\r\n'
     ).encode()
     chunked = head + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -182,6 +182,9 @@ def test_keep_alive_and_chunks(emulator: ConnectorEmulator) -> None:
     responses = raw(emulator, chunked + sized + chunked)
     assert responses.count(b"HTTP/1.1 200 OK") == 3
     assert responses.count(b'"room_name":"sales"') + responses.count(b'"room_name": "sales"') == 3
+
+
+CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
 
 
 @pytest.mark.parametrize(
@@ -199,14 +202,40 @@ def test_keep_alive_and_chunks(emulator: ConnectorEmulator) -> None:
         (b"Content-Length: 2\r\nContent-Length: 2\r\n\r\n{}", b"400"),
         (b"Content-Length: 3\r\n\r\n{}", b"400"),
         (b"Content-Length : 2\r\n\r\n{}", b"400"),
+        (b"Content-Length: +2\r\n\r\n{}", b"400"),
+        (b"Content-Length: -2\r\n\r\n{}", b"400"),
+        (b"Content-Length: 0x2\r\n\r\n{}", b"400"),
+        (b"Content-Length: 2, 2\r\n\r\n{}", b"400"),
+        (b"Content-Length:\r\n\r\n{}", b"400"),
+        (b"Content-Length:\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", b"400"),
+        (b"Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n", b"400"),
+        (b"Transfer-Encoding:\r\n\r\n0\r\n\r\n", b"400"),
+        (b"Transfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n", b"400"),
+        (CHUNKED + b"+2\r\n{}\r\n0\r\n\r\n", b"400"),
+        (CHUNKED + b"-2\r\n{}\r\n0\r\n\r\n", b"400"),
+        (CHUNKED + b" 2\r\n{}\r\n0\r\n\r\n", b"400"),
+        (CHUNKED + b"2 \r\n{}\r\n0\r\n\r\n", b"400"),
+        (CHUNKED + b"2\n{}\r\n0\r\n\r\n", b"400"),
+        (CHUNKED + b"2;a\rb\r\n{}\r\n0\r\n\r\n", b"400"),
+        (CHUNKED + b"2;" + b"a" * 300 + b"\r\n{}\r\n0\r\n\r\n", b"400"),
+        (CHUNKED + b"2\r\n{}\n0\r\n\r\n", b"400"),
+        (CHUNKED + b"2\r\n{}\r\n0\r\n", b"400"),
+        (CHUNKED + b"0\r\n" + b"Trailer: 1\r\n" * 6000 + b"\r\n", b"431"),
+        (b"Host: localhost\r\n\r\n", b"400"),
         (b"X-Folded: 1\r\n 2\r\n\r\n", b"400"),
+        (b"X-Bare: 1\nX-Line: 2\r\n\r\n", b"400"),
+        (b"X-Bare: 1\rX-Return: 2\r\n\r\n", b"400"),
+        (b"X-Nul: \x00\r\n\r\n", b"400"),
+        (b": no name\r\n\r\n", b"400"),
+        (b"no colon\r\n\r\n", b"400"),
+        (b"\n", b"400"),
         (b"X-Long: " + b"9" * 70_000 + b"\r\n\r\n", b"431"),
     ],
 )
 def test_malformed_headers_and_bodies_are_rejected(
     emulator: ConnectorEmulator, headers: bytes, status: bytes
 ) -> None:
-    response = raw(emulator, b"POST " + DIAL.encode() + b" HTTP/1.1\r\nHost: x\r\n" + headers)
+    response = raw(emulator, b"POST " + DIAL.encode() + b" HTTP/1.1\r\nHost: [::1]:7\r\n" + headers)
     assert response.startswith(b"HTTP/1.1 " + status)
     assert b"Connection: close" in response
 
@@ -235,7 +264,7 @@ def test_nonsense_in_the_header_is_ignored(emulator: ConnectorEmulator, mock: st
 
 @pytest.mark.parametrize("target", [b"//[", b"*", b"http://x:y/", b"/%00?\xff"])
 def test_unusual_targets_are_not_found(emulator: ConnectorEmulator, target: bytes) -> None:
-    response = raw(emulator, b"POST " + target + b" HTTP/1.1\r\nContent-Length: 0\r\n\r\n")
+    response = raw(emulator, b"POST " + target + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")
     assert response.startswith(b"HTTP/1.1 404 ")
 
 
@@ -243,6 +272,12 @@ def test_unusual_targets_are_not_found(emulator: ConnectorEmulator, target: byte
     ("sent", "status"),
     [
         (b"GET /\r\n", b"HTTP/1.1 400"),
+        (b"GET / HTTP/1.1\n\n", b"HTTP/1.1 400"),
+        (b"\nGET / HTTP/1.1\r\n\r\n", b"HTTP/1.1 400"),
+        (b"GET /\x00 HTTP/1.1\r\n\r\n", b"HTTP/1.1 400"),
+        (b"GET  / HTTP/1.1\r\n\r\n", b"HTTP/1.1 400"),
+        (b"GET / HTTP/1.1\r\n\r\n", b"HTTP/1.1 400"),
+        (b"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", b"HTTP/1.1 400"),
         (b"GET / HTTP/9.9\r\n\r\n", b"HTTP/1.1 505"),
         (b"\xff\r\n\r\n", b"HTTP/1.1 400"),
     ],
@@ -259,7 +294,7 @@ def test_a_malformed_request_line_is_rejected(
 def test_a_response_without_a_body(emulator: ConnectorEmulator, status: int) -> None:
     mock = {**SKIP, "failRegions": [0], "failStatus": status}
     sent = (
-        f"POST {DIAL} HTTP/1.1\r\nHost: x\r\nX-Lk-Mock: {json.dumps(mock)}\r\n"
+        f"POST {DIAL} HTTP/1.1\r\nHost: localhost\r\nX-Lk-Mock: {json.dumps(mock)}\r\n"
         "Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
     ).encode()
     assert raw(emulator, sent + sent).count(b"\r\n\r\nHTTP/1.1 ") == 1
@@ -328,15 +363,53 @@ def test_the_pages_actions_are_for_the_page_only(emulator: ConnectorEmulator) ->
         ({"Host": "["}, 403),
     ],
 )
-def test_the_page_rejects_dns_rebinding_and_other_origins(
+def test_dns_rebinding_and_other_origins_are_rejected(
     emulator: ConnectorEmulator, headers: dict[str, str], status: int
 ) -> None:
     action = json.dumps({"action": "inbound"}).encode()
     headers = {"X-Emulator-Action": "1", **headers}
-    before = len(emulator.calls)
+    calls, requests = len(emulator.calls), len(emulator.requests)
     assert send(emulator.url, "POST", "/emulator/action", headers, action)[0] == status
     assert send(emulator.url, "GET", "/", headers)[0] == status
-    assert len(emulator.calls) - before == (status == 200)
+    assert send(emulator.url, "GET", "/settings/regions", headers)[0] == status
+    headers.update({**bearer(emulator, room_create=True), **JSON, "X-Lk-Mock": "{}"})
+    assert send(emulator.url, "POST", DIAL, headers, REQUEST)[0] == status
+    assert len(emulator.calls) - calls == len(emulator.requests) - requests == (status == 200)
+
+
+def test_the_name_that_the_emulator_listens_on_is_its_own() -> None:
+    own = socket.gethostname()
+    try:
+        emulator = ConnectorEmulator(host=own)
+        emulator.start()
+    except OSError:
+        return  # this machine cannot resolve its own name
+    with contextlib.closing(emulator):
+        assert send(emulator.url, "GET", "/_test/health", {})[0] == 200
+        assert send(emulator.url, "GET", "/_test/health", {"Host": f"not-{own}"})[0] == 403
+
+
+def test_connections_beyond_the_bound_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("livekit_connector_sync.emulator.http_server.MAX_CONNECTIONS", 3)
+    with ConnectorEmulator() as emulator, contextlib.ExitStack() as stack:
+        parts = urlsplit(emulator.url)
+        before = threading.active_count()
+        connections = [
+            stack.enter_context(socket.create_connection((parts.hostname, parts.port), timeout=0.3))
+            for _ in range(5)
+        ]
+        for connection in connections:
+            connection.sendall(b"GET /_test/health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        for connection in connections[:3]:
+            assert connection.recv(15) == b"HTTP/1.1 200 OK"
+        with pytest.raises(socket.timeout):
+            connections[3].recv(15)
+        assert threading.active_count() - before == 3
+        for connection in connections[:2]:
+            connection.close()
+        for connection in connections[3:]:
+            connection.settimeout(5)
+            assert connection.recv(15) == b"HTTP/1.1 200 OK"
 
 
 def test_the_pages_events(emulator: ConnectorEmulator) -> None:
