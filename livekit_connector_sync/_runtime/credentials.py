@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any, Callable, Protocol
+from typing import Any, Callable, Optional, Protocol
 
 from .jws import sign
 from .redaction import HoldsSecret, hide_locals
@@ -75,7 +75,7 @@ class ApiKeyCredentials(HoldsSecret):
         api_secret: str,
         *,
         ttl: timedelta = timedelta(minutes=10),
-        clock: Callable[[], float] = time.time,
+        clock: Optional[Callable[[], float]] = None,
     ) -> None:
         check_key("api_key", api_key)
         check_key("api_secret", api_secret)
@@ -95,7 +95,8 @@ class ApiKeyCredentials(HoldsSecret):
     @hide_locals
     def token(self, claims: ClaimSet) -> tuple[str, bool]:
         """Return a token with these claims, and whether it came from the cache."""
-        now = self._clock()
+        # Looked up at each call, so that tests can freeze time.
+        now = (self._clock or time.time)()
         cached = self._tokens.get(claims)
         if cached is not None and now < cached[1]:
             return cached[0], True
