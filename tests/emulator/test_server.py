@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import io
 import json
 import threading
@@ -10,9 +11,11 @@ import time
 from typing import Any, Optional
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
+import jwt
 import pytest
 
 import livekit_connector_sync as lk
+from livekit_connector_sync._runtime.method import Grant
 from livekit_connector_sync.server import TokenAuthorizer, TwirpApplication, status_for
 
 DIAL = "/twirp/livekit.Connector/DialWhatsAppCall"
@@ -218,20 +221,33 @@ def test_under_a_wsgi_server_with_tokens() -> None:
             thread.join()
 
 
+SECRET = "a secret that is long enough for PyJWT"
+OF_A_ROOM = (Grant("roomAdmin", "video"), Grant("room", "video", "room_name"))
+
+
 @pytest.mark.parametrize(
-    ("grants", "allowed"),
+    ("grants", "video", "allowed"),
     [
-        (lk.VideoGrants(room_create=True), True),
-        (lk.VideoGrants(room_create=False), False),
-        (lk.VideoGrants(), False),
-        (lk.VideoGrants(room_admin=True, room="sales"), False),
-        (None, False),
+        (None, {"roomCreate": True}, True),
+        (None, {"roomCreate": False}, False),
+        (None, {"roomCreate": None}, False),
+        (None, {"roomCreate": "true"}, False),
+        (None, {"roomAdmin": True}, False),
+        (None, ["roomCreate"], False),
+        (None, None, False),
+        (OF_A_ROOM, {"roomAdmin": True, "room": "sales"}, True),
+        (OF_A_ROOM, {"roomAdmin": True, "room": "other"}, False),
+        (OF_A_ROOM, {"roomAdmin": True}, False),
+        (OF_A_ROOM, {"roomAdmin": False, "room": "sales"}, False),
     ],
 )
-def test_a_grant_must_be_present_and_true(grants: Optional[lk.VideoGrants], allowed: bool) -> None:
-    token = lk.AccessToken("key", "secret")
+def test_a_token_needs_every_grant_of_the_rpc(grants: Any, video: Any, allowed: bool) -> None:
+    (method,) = (m for m in lk.ConnectorServicer.METHODS if m.name == "DialWhatsAppCall")
     if grants is not None:
-        token.with_grants(grants)
-    secured = TwirpApplication(Fake(), authorize=TokenAuthorizer("key", "secret"))
-    headers = {**PROTOBUF, "Authorization": f"Bearer {token.to_jwt()}"}
-    assert secured.respond("POST", DIAL, headers, BODY).status == (200 if allowed else 403)
+        method = dataclasses.replace(method, grants=grants)
+    claims = {"iss": "key", "exp": int(time.time()) + 60, "video": video}
+    headers = {"authorization": f"bearer {jwt.encode(claims, SECRET, 'HS256')}"}
+    request = lk.DialWhatsAppCallRequest(room_name="sales")
+    expected = contextlib.nullcontext() if allowed else pytest.raises(lk.PermissionDenied)
+    with expected:
+        TokenAuthorizer("key", SECRET)(method, request, headers)
