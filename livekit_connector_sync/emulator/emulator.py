@@ -103,11 +103,12 @@ class ConnectorEmulator:
         self._hub = hub = Hub(self._clock)
         self._regions = Regions()
         self._journal = Journal(hub, history)
-        self._webhooks = WebhookSender(
+        self._senders = WebhookSender(
             meta, livekit, twilio, api_key, api_secret, self._journal, hub, history
         )
         timeouts = timeouts or Timeouts()
-        self._registry = CallRegistry(hub, timeouts, self._webhooks.announce, agent_joins, history)
+        self._outbox = self._senders.outbox
+        self._registry = CallRegistry(hub, timeouts, self._senders.announce, agent_joins, history)
         streams = MediaStreams(self._registry, self._regions)
         connector = Connector(
             self._registry, hub, timeouts, self._callee_of, max_calls, streams.url_of
@@ -122,7 +123,7 @@ class ConnectorEmulator:
             hub,
             self._registry,
             self._journal,
-            self._webhooks,
+            self._outbox,
             self._regions,
             self._page_actions(),
         )
@@ -172,7 +173,7 @@ class ConnectorEmulator:
     def close(self) -> None:
         """Close the listeners and connections, and wait for all threads."""
         self._hub.close()
-        self._webhooks.close()  # before the listeners, whose threads may wait for a webhook
+        self._outbox.close()  # before the listeners, whose threads may wait for a webhook
         self._regions.close()
         if self._timer is not None:
             self._timer.join()
@@ -204,7 +205,7 @@ class ConnectorEmulator:
     @property
     def webhooks(self) -> list[Delivery]:
         """All webhooks of Meta, LiveKit, and Twilio with their results, newest last."""
-        return self._webhooks.newest()[::-1]
+        return self._outbox.newest()[::-1]
 
     @property
     def dropped_regions(self) -> frozenset[int]:
@@ -343,11 +344,11 @@ class ConnectorEmulator:
         Returns:
             False if the time ran out before.
         """
-        return self._webhooks.wait_until_idle(timeout)
+        return self._senders.wait_until_idle(timeout)
 
     def redeliver(self, webhook: Delivery) -> None:
         """Send a webhook once more, as senders do if they miss the app's response."""
-        self._webhooks.redeliver(webhook)
+        self._outbox.redeliver(webhook)
 
     def verify_meta_webhook(self) -> bool:
         """Send Meta's GET handshake to your webhook.
@@ -358,7 +359,7 @@ class ConnectorEmulator:
         Raises:
             ValueError: `meta` has no url.
         """
-        return self._webhooks.verify_meta_webhook()
+        return self._senders.verify_meta_webhook()
 
     def twilio_call(
         self, *, from_phone_number: str = "+15551234567", to_phone_number: str = "+15550783881"
@@ -375,7 +376,7 @@ class ConnectorEmulator:
         Raises:
             ValueError: `twilio` has no voice_url.
         """
-        return self._webhooks.call_twilio(from_phone_number, to_phone_number)
+        return self._senders.call_twilio(from_phone_number, to_phone_number)
 
     def _callee_of(self, request: gen.DialWhatsAppCallRequest) -> Union[Callee, MetaError]:
         return callee_of(request, self.numbers, self.dial_rule)
@@ -403,7 +404,7 @@ class ConnectorEmulator:
 
     def _redeliver_by_id(self, target: str) -> None:
         for webhook in self.webhooks:
-            if f"{webhook.sender} {webhook.number}" == target:
+            if str(webhook.number) == target:
                 return self.redeliver(webhook)
         raise NotFound("the webhook is forgotten")
 

@@ -13,24 +13,18 @@ from typing import Callable, ClassVar, NamedTuple, Optional
 from .http_client import HTTPClient
 from .hub import Hub
 
-__all__ = ["Delivery", "DeliveryRules", "Outbox", "Webhook"]
+__all__ = ["Delivery", "DeliveryRules", "Outbox", "Sender", "Webhook"]
 
-_MAX_THREADS = 8  # deliveries at a time
+_MAX_THREADS = 24  # deliveries at a time
 _EXCERPT = 500  # characters of an app's response
 
 
 class DeliveryRules:
-    """How a sender delivers its webhooks; the base of its configuration.
-
-    Args:
-        user_agent: the User-Agent header.
-        retry_delays: seconds to wait before each retry of a webhook that was not accepted.
-        in_order: True if a webhook that waits for its retry holds up those behind it in its lane.
-    """
+    """How a sender delivers its webhooks; the base of its configuration."""
 
     user_agent: ClassVar[str] = ""
-    retry_delays: ClassVar[Sequence[float]] = ()
-    in_order: ClassVar[bool] = False
+    retry_delays: ClassVar[Sequence[float]] = ()  # seconds before each retry
+    in_order: ClassVar[bool] = False  # a webhook that waits for its retry holds up its lane
 
     def is_accepted(self, result: str) -> bool:
         """Return whether a result means that the app accepted the webhook."""
@@ -39,6 +33,14 @@ class DeliveryRules:
     def is_final(self, result: str) -> bool:
         """Return whether a result rules out a retry."""
         return False
+
+
+class Sender(NamedTuple):
+    """Where and how a sender's webhooks go."""
+
+    url: str  # "" to send nothing
+    rules: DeliveryRules
+    make_headers: Callable[[bytes], Mapping[str, str]]  # for a body; called before each attempt
 
 
 class Webhook(NamedTuple):
@@ -53,7 +55,7 @@ class Delivery:
     """One webhook; its attributes always show the current state of its delivery.
 
     Args:
-        number: counts the deliveries of a sender.
+        number: counts the deliveries.
         sender: "meta", "livekit", or "twilio".
         url: where it goes.
         title: what it is about, in a few words.
@@ -81,7 +83,7 @@ class Delivery:
 
 @dataclass(eq=False)
 class _Item(Delivery):
-    """A delivery in an outbox."""
+    """A delivery in the outbox."""
 
     lane: str = ""
     duplicates: int = 0  # how many more times to send it once it is accepted
@@ -89,34 +91,22 @@ class _Item(Delivery):
 
 
 class Outbox:
-    """Sends the webhooks of one sender, on its own threads.
+    """Sends webhooks on its own threads, and keeps `history` of them, and those that are queued.
 
-    Args:
-        sender: "meta", "livekit", or "twilio".
-        url: where they go; "" to send nothing.
-        make_headers: returns the headers for a body; called before each attempt.
-        on_result: called under the lock with every delivery that has a new result.
-        history: how many deliveries to keep; those that are queued are kept in any case.
+    It calls `on_result` under the lock with every delivery that has a new result.
     """
 
     def __init__(
         self,
-        sender: str,
-        url: str,
-        rules: DeliveryRules,
-        make_headers: Callable[[bytes], Mapping[str, str]],
-        http: HTTPClient,
+        senders: Mapping[str, Sender],
         hub: Hub,
         on_result: Callable[[Delivery], None],
         history: int,
     ) -> None:
+        self.http = HTTPClient()
         self.count = 0
         """How many deliveries there have been."""
-        self._sender = sender
-        self._url = url
-        self._rules = rules
-        self._make_headers = make_headers
-        self._http = http
+        self._senders = senders
         self._hub = hub
         self._on_result = on_result
         self._history = history
@@ -133,52 +123,52 @@ class Outbox:
         with self._hub:
             return list(itertools.islice(reversed(self._items.values()), limit))
 
-    def put(self, webhook: Webhook, call_id: str, lane: str = "", duplicates: int = 0) -> None:
+    def put(
+        self, sender: str, webhook: Webhook, call_id: str, lane: str, duplicates: int = 0
+    ) -> None:
         """Queue a webhook, if there is a URL to send it to.
 
-        Args:
-            webhook: the webhook.
-            call_id: the call that it is about.
-            lane: the webhooks of a lane are sent in order; by default the call's.
-            duplicates: how many more times to send it.
+        A sender's webhooks of a lane are sent in order, and `duplicates` more times each.
         """
-        if not self._url or self._hub.closing:
-            return
         with self._hub:
-            item = self._add(webhook, call_id)
-            item.lane, item.duplicates, item.due = lane or call_id, duplicates, item.created
+            if not self._senders[sender].url or self._hub.closing:
+                return
+            item = self._add(sender, webhook, call_id)
+            item.lane, item.duplicates, item.due = f"{sender} {lane}", duplicates, item.created
             self._enqueue(item)
             self._hub.changed()
 
     def redeliver(self, delivery: Delivery) -> None:
         """Queue a delivery once more, in a lane of its own."""
-        lane = f"again {self.count}"
-        self.put(Webhook(delivery.title, delivery.body), delivery.call_id, lane)
+        webhook = Webhook(delivery.title, delivery.body)
+        self.put(delivery.sender, webhook, delivery.call_id, f"again {self.count}")
 
-    def deliver(self, webhook: Webhook, call_id: str) -> tuple[str, bytes]:
+    def deliver(self, sender: str, webhook: Webhook, call_id: str) -> tuple[str, bytes]:
         """Send a webhook now, once; return the result and the body of the app's response."""
         with self._hub:
-            item = self._add(webhook, call_id)
+            item = self._add(sender, webhook, call_id)
         result, response = self._send(item)
         with self._hub:
             self._record(item, result, response, due=None)
         return result, response
 
-    def is_idle(self) -> bool:
-        """Return whether no attempt is due or running; call it under the lock."""
-        return not self._running and not self._ready
+    def wait_until_idle(self, timeout: float) -> bool:
+        """Wait until no attempt is due or running; return False if that takes too long."""
+        with self._hub:
+            return self._hub.wait_for(lambda: not self._running and not self._ready, timeout)
 
     def close(self) -> None:
         """Abort what is running and wait for the threads; the hub must be closed before."""
+        self.http.close()
         for thread in self._threads:
             while thread.is_alive():
-                self._http.close()
+                self.http.close()
                 thread.join(timeout=0.1)
 
-    def _add(self, webhook: Webhook, call_id: str) -> _Item:
+    def _add(self, sender: str, webhook: Webhook, call_id: str) -> _Item:
         self.count += 1
-        created = self._hub.now()
-        item = _Item(self.count, self._sender, self._url, *webhook, created, call_id)
+        url, created = self._senders[sender].url, self._hub.now()
+        item = _Item(self.count, sender, url, *webhook, created, call_id)
         self._items[item.number] = item
         self._forget_oldest()
         return item
@@ -190,7 +180,7 @@ class Outbox:
             if item is None:
                 return
             del self._items[item.number]
-            if item.due is not None and self._rules.in_order:
+            if item.due is not None and self._senders[item.sender].rules.in_order:
                 self._leave(item.lane)
 
     def _enqueue(self, item: _Item) -> None:
@@ -214,8 +204,7 @@ class Outbox:
         if self._running < _MAX_THREADS and not self._hub.closing:
             self._running += 1
             self._threads = [thread for thread in self._threads if thread.is_alive()]
-            name = f"emulator-{self._sender}-webhooks"
-            thread = threading.Thread(target=self._run, name=name, daemon=True)
+            thread = threading.Thread(target=self._run, name="emulator-webhooks", daemon=True)
             thread.start()
             self._threads.append(thread)
 
@@ -231,9 +220,10 @@ class Outbox:
                 item = self._lanes[lane][0]
             result, response = self._send(item)
             with self._hub:
-                delay = self._next_delay(item, result)
+                rules = self._senders[item.sender].rules
+                delay = _next_delay(item, rules, result)
                 due = None if delay is None else self._hub.now() + delay
-                if due is None or not self._rules.in_order:
+                if due is None or not rules.in_order:
                     self._leave(lane)
                 self._record(item, result, response, due)
                 if delay == 0:
@@ -245,33 +235,33 @@ class Outbox:
         if item.number not in self._items:
             return  # dropped by _forget_oldest
         item.queued = True
-        if self._rules.in_order:
+        if self._senders[item.sender].rules.in_order:
             self._make_ready(item.lane)
         else:
             self._enqueue(item)
-
-    def _next_delay(self, item: _Item, result: str) -> Optional[float]:
-        """Return the seconds until a webhook is sent again after a result; None for never."""
-        attempts = len(item.results)
-        if self._rules.is_accepted(result):
-            if not item.duplicates:
-                return None
-            item.duplicates -= 1
-            return 0.0
-        if self._rules.is_final(result) or attempts >= len(self._rules.retry_delays):
-            return None
-        return self._rules.retry_delays[attempts]
 
     def _record(self, item: _Item, result: str, response: bytes, due: Optional[float]) -> None:
         item.queued = False
         item.results += (result,)
         item.answer = response[:_EXCERPT].decode("utf-8", "replace")
-        item.taken = self._rules.is_accepted(result)
+        item.taken = self._senders[item.sender].rules.is_accepted(result)
         item.due = due
         self._on_result(item)
         self._forget_oldest()
         self._hub.changed()
 
-    def _send(self, delivery: Delivery) -> tuple[str, bytes]:
-        headers = {**self._make_headers(delivery.body), "User-Agent": self._rules.user_agent}
-        return self._http.send("POST", delivery.url, headers, delivery.body)
+    def _send(self, item: _Item) -> tuple[str, bytes]:
+        url, rules, make_headers = self._senders[item.sender]
+        headers = {**make_headers(item.body), "User-Agent": rules.user_agent}
+        return self.http.send("POST", url, headers, item.body)
+
+
+def _next_delay(item: _Item, rules: DeliveryRules, result: str) -> Optional[float]:
+    """Return the seconds until a webhook is sent again after a result; None for never."""
+    attempts = len(item.results)
+    if rules.is_accepted(result):
+        item.duplicates -= 1
+        return 0.0 if item.duplicates >= 0 else None
+    if rules.is_final(result) or attempts >= len(rules.retry_delays):
+        return None
+    return rules.retry_delays[attempts]

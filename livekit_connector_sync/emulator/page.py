@@ -26,10 +26,9 @@ from .http_server import HTTPRequest, Reply, text_response
 from .hub import Hub
 from .journal import Journal, RecordedRequest
 from .lifecycle import Direction, Event, Provider, State
-from .outbox import Delivery
+from .outbox import Delivery, Outbox
 from .regions import Region, Regions
 from .twilio import TwilioReply
-from .webhooks import WebhookSender
 
 __all__ = ["Action", "Page"]
 
@@ -58,7 +57,7 @@ class Page:
     hub: Hub
     registry: CallRegistry
     journal: Journal
-    webhooks: WebhookSender
+    outbox: Outbox
     regions: Regions
     actions: Mapping[str, Action]  # what the buttons do
     instance: str = field(default_factory=lambda: uuid.uuid4().hex)
@@ -124,8 +123,8 @@ class Page:
                 "more_calls": call_count - len(calls),
                 "requests": [_request(request) for request in self.journal.newest(_MAX_ENTRIES)],
                 "request_count": self.journal.request_count,
-                "webhooks": [_webhook(webhook) for webhook in self.webhooks.newest(_MAX_ENTRIES)],
-                "webhook_count": self.webhooks.count,
+                "webhooks": [_webhook(webhook) for webhook in self.outbox.newest(_MAX_ENTRIES)],
+                "webhook_count": self.outbox.count,
                 "meta": self.has_meta,
                 "twilio": self.has_twilio,
                 "regions": [
@@ -218,7 +217,7 @@ def _request(request: RecordedRequest) -> dict[str, Any]:
 
 def _webhook(webhook: Delivery) -> dict[str, Any]:
     return {
-        "id": f"{webhook.sender} {webhook.number}",
+        "id": str(webhook.number),
         "time": webhook.created,
         "what": f"{webhook.sender} {webhook.title}",
         "call": webhook.call_id,
