@@ -8,6 +8,7 @@ Announcing an event only queues webhooks: no thread does I/O while it holds the 
 from __future__ import annotations
 
 import functools
+import itertools
 from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -113,11 +114,8 @@ class Call:
 class CallRegistry:
     """Holds the calls and applies events to them.
 
-    Args:
-        timeouts: how long calls stay in a state.
-        announce: called under the lock with every call, event, and time.
-        agent_joins: True if the agent joins the room at once.
-        history: how many calls to keep; those that LiveKit released first are dropped first.
+    It calls `announce` under the lock with every call, event, and time. It keeps `history` calls;
+    those that LiveKit released first are dropped first.
     """
 
     def __init__(
@@ -164,26 +162,13 @@ class CallRegistry:
         """Return whether a business number has a live outbound call to a user."""
         return (phone_number_id, user_number) in self._dialled
 
-    def newest(self, limit: int) -> tuple[list[Call], int]:
-        """Return all live calls and the last ended ones, newest first, and the number of calls.
-
-        Args:
-            limit: how many ended calls to return.
-        """
+    def newest(self, limit: int) -> tuple[list[Call], list[Call], int]:
+        """Return all live calls, up to `limit` ended ones, newest first, and how many are left."""
         with self._hub:
-            live = sum(self._live.values())
-            found: list[Call] = []
-            for call in reversed(self._calls.values()):
-                if call.state is not State.ENDED:
-                    live -= 1
-                elif limit > 0:
-                    limit -= 1
-                else:
-                    if not live:
-                        break
-                    continue
-                found.append(call)
-            return found, len(self._calls)
+            live = [call for call in reversed(self._calls.values()) if call.state != State.ENDED]
+            ended = (call for call in reversed(self._calls.values()) if call.state == State.ENDED)
+            shown = list(itertools.islice(ended, limit))
+            return live, shown, len(self._calls) - len(live) - len(shown)
 
     def place(self, call: Call, event: Event) -> Call:
         """Add a ringing call.

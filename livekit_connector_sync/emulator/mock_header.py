@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Optional
 
 from google.protobuf import json_format
@@ -45,16 +45,16 @@ _CODES = {
 class Directives:
     """The fields of the header, without `sipStatus`, which only the SIP service uses."""
 
-    fail_regions: tuple[int, ...] = ()  # the indexes of the regions that fail the request
-    fail_mode: str = "status"  # "status", "drop" (close the connection), or "delay" (older)
-    fail_status: int = 503
-    fail_twirp_code: str = ""  # "" to derive it from the status
-    delay_ms: int = 0  # before any response
-    regions_status: int = 200  # of GET /settings/regions
-    response: Optional[dict[str, Any]] = None  # as protojson; None for a mock message
-    skip_auth: bool = False  # accept any token, or none
-    pinned_regions: tuple[str, ...] = ()  # the regions that serve the project; empty for all
-    old_delay_ms: int = _DEFAULT_DELAY  # of the fail mode "delay"
+    fail_regions: tuple[int, ...]  # the indexes of the regions that fail the request
+    fail_mode: str  # "status", "drop" (close the connection), or "delay" (older)
+    fail_status: int
+    fail_twirp_code: str  # "" to derive it from the status
+    delay_ms: int  # before any response
+    regions_status: int  # of GET /settings/regions
+    response: Optional[dict[str, Any]]  # as protojson; None for a mock message
+    skip_auth: bool  # accept any token, or none
+    pinned_regions: tuple[str, ...]  # the regions that serve the project; empty for all
+    old_delay_ms: int  # of the fail mode "delay"
 
     def delay(self, region: int) -> float:
         """Return the seconds to wait before a region responds."""
@@ -69,12 +69,33 @@ class Directives:
 def read_directives(headers: Mapping[str, str]) -> Optional[Directives]:
     """Read the mock headers of a request; return None if it has none.
 
-    Args:
-        headers: the request's headers, with names in lower case.
+    A field of the wrong type is ignored, as in LiveKit's server.
     """
     if not any(name.startswith(HEADER) for name in headers):
         return None
-    return _overlay(_from_old_headers(headers), headers.get(HEADER, ""))
+    old = _old_fields(headers)
+    sources = _json_object(headers.get(HEADER, "")) or {}, old
+
+    def given(key: str, kind: type, default: Any) -> Any:
+        values = (source[key] for source in sources if isinstance(source.get(key), kind))
+        return next(values, default)
+
+    def status(key: str, default: int) -> int:
+        values = (source.get(key) for source in sources)
+        return next((v for v in values if isinstance(v, int) and 100 <= v <= 599), default)
+
+    return Directives(
+        fail_regions=tuple(i for i in given("failRegions", list, ()) if isinstance(i, int)),
+        fail_mode=given("failMode", str, "status").lower(),
+        fail_status=status("failStatus", 503),
+        fail_twirp_code=given("failTwirpCode", str, ""),
+        delay_ms=min(max(given("delayMs", int, 0), 0), _MAX_DELAY),
+        regions_status=status("regionsStatus", 200),
+        response=given("response", dict, None),
+        skip_auth=given("skipAuth", bool, False),
+        pinned_regions=tuple(n for n in given("pinnedRegions", list, ()) if isinstance(n, str)),
+        old_delay_ms=old.get("oldDelayMs", _DEFAULT_DELAY),
+    )
 
 
 def mock_failure(directives: Directives) -> Response:
@@ -121,63 +142,28 @@ def mock_message(directives: Directives, method: MethodInfo[Any, Any], request: 
     return message
 
 
-def _from_old_headers(headers: Mapping[str, str]) -> Directives:
+def _old_fields(headers: Mapping[str, str]) -> dict[str, Any]:
+    """Return the fields of the older headers, under the keys of the JSON object."""
+
     def text(name: str) -> str:
         return headers.get(f"{HEADER}-{name}", "").strip()
 
-    def number(name: str, default: int) -> int:
+    def number(name: str) -> Optional[int]:
         digits = text(name)[:9]
-        return int(digits) if digits.isdecimal() else default
+        return int(digits) if digits.isdecimal() else None
 
     regions = text("fail-regions").split(",")
-    return Directives(
-        fail_regions=tuple(int(part) for part in regions if part.strip().isdecimal()),
-        fail_mode=text("fail-mode").lower() or "status",
-        fail_status=_status(number("fail-status", 0), 503),
-        fail_twirp_code=text("fail-twirp-code"),
-        regions_status=_status(number("regions-status", 0), 200),
-        response=_json_object(text("response")),
-        skip_auth=text("skip-auth").lower() == "true",
-        old_delay_ms=number("delay-ms", _DEFAULT_DELAY),
-    )
-
-
-def _overlay(directives: Directives, header: str) -> Directives:
-    """Override directives with the fields of the JSON header.
-
-    A field of the wrong type is ignored, as in LiveKit's server.
-    """
-    given = _json_object(header) or {}
-    fields: dict[str, Any] = {}
-    for key, name, types in (
-        ("failMode", "fail_mode", str),
-        ("failTwirpCode", "fail_twirp_code", str),
-        ("skipAuth", "skip_auth", bool),
-        ("delayMs", "delay_ms", int),
-        ("response", "response", dict),
-    ):
-        if isinstance(given.get(key), types):
-            fields[name] = given[key]
-    if "fail_mode" in fields:
-        fields["fail_mode"] = fields["fail_mode"].lower()
-    delay = fields.get("delay_ms", directives.delay_ms)
-    fields["delay_ms"] = min(max(delay, 0), _MAX_DELAY)
-    for key, name, default in (
-        ("failStatus", "fail_status", directives.fail_status),
-        ("regionsStatus", "regions_status", directives.regions_status),
-    ):
-        fields[name] = _status(given.get(key), default)
-    for key, name, item in (
-        ("failRegions", "fail_regions", int),
-        ("pinnedRegions", "pinned_regions", str),
-    ):
-        if isinstance(given.get(key), list):
-            fields[name] = tuple(value for value in given[key] if isinstance(value, item))
-    return replace(directives, **fields)
-
-
-def _status(value: object, default: int) -> int:
-    return value if isinstance(value, int) and 100 <= value <= 599 else default
+    fields = {
+        "failRegions": [int(part) for part in regions if part.strip().isdecimal()],
+        "failMode": text("fail-mode") or None,
+        "failStatus": number("fail-status"),
+        "failTwirpCode": text("fail-twirp-code"),
+        "regionsStatus": number("regions-status"),
+        "response": _json_object(text("response")),
+        "skipAuth": text("skip-auth").lower() == "true",
+        "oldDelayMs": number("delay-ms"),
+    }
+    return {key: value for key, value in fields.items() if value is not None}
 
 
 def _json_object(text: str) -> Optional[dict[str, Any]]:

@@ -113,14 +113,14 @@ class Page:
     def _state(self) -> dict[str, Any]:
         """Return what the page shows, newest first, without secrets and personal data."""
         with self.hub:
-            calls, call_count = self.registry.newest(_MAX_ENTRIES)
+            live, ended, more = self.registry.newest(_MAX_ENTRIES)
             return {
                 "instance": self.instance,
                 "url": self.regions.url,
                 "api_key": self.api_key,
-                "live": [_call(call) for call in calls if call.state is not State.ENDED],
-                "ended": [_call(call) for call in calls if call.state is State.ENDED],
-                "more_calls": call_count - len(calls),
+                "live": [_call(call) for call in live],
+                "ended": [_call(call) for call in ended],
+                "more_calls": more,
                 "requests": [_request(request) for request in self.journal.newest(_MAX_ENTRIES)],
                 "request_count": self.journal.request_count,
                 "webhooks": [_webhook(webhook) for webhook in self.outbox.newest(_MAX_ENTRIES)],

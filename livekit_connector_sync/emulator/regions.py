@@ -11,7 +11,7 @@ from typing import Callable, Optional
 
 from ..server import Response
 from .http_server import HTTPListener, HTTPRequest, Reply
-from .mock_header import REGION_HEADER, Directives, read_directives
+from .mock_header import REGION_HEADER, read_directives
 
 __all__ = ["Region", "Regions"]
 
@@ -89,13 +89,13 @@ class Regions:
             return None
         if request.method != "GET":
             return Response(405, {"Content-Type": "text/plain", "Allow": "GET"}, b"use GET\n")
-        directives = read_directives(request.headers) or Directives()
-        if directives.regions_status != 200:
+        directives = read_directives(request.headers)
+        if directives and directives.regions_status != 200:
             return Response(directives.regions_status, {}, b"")
         regions = [
             {"region": known.name, "url": known.url, "distance": str(known.index)}
             for known in self.all
-            if directives.is_served_by(known.name)
+            if directives is None or directives.is_served_by(known.name)
         ]
         headers = {
             "Content-Type": "application/json",
