@@ -181,8 +181,8 @@ def encode_response(content_type: str, message: Message) -> Response:
             always_print_fields_with_no_presence=True,
             indent=None,
         )
-        return _response(200, JSON, text.encode("utf-8"))
-    return _response(200, PROTOBUF, message.SerializeToString())
+        return Response(200, {"Content-Type": JSON}, text.encode("utf-8"))
+    return Response(200, {"Content-Type": PROTOBUF}, message.SerializeToString())
 
 
 def error_response(error: TwirpError) -> Response:
@@ -194,7 +194,8 @@ def error_response(error: TwirpError) -> Response:
     document: dict[str, Any] = {"code": str(error.code), "msg": error.message}
     if error.metadata:
         document["meta"] = {str(name): str(text) for name, text in error.metadata.items()}
-    return _response(status_for(error.code), JSON, json.dumps(document).encode("utf-8"))
+    body = json.dumps(document).encode("utf-8")
+    return Response(status_for(error.code), {"Content-Type": JSON}, body)
 
 
 class TokenAuthorizer:
@@ -331,7 +332,8 @@ class TwirpApplication:
             method, path = environ["REQUEST_METHOD"], environ.get("PATH_INFO", "")
             response = self.respond(method, path, headers, body)
         phrase = http.HTTPStatus(response.status).phrase
-        start_response(f"{response.status} {phrase}", list(response.headers.items()))
+        length = ("Content-Length", str(len(response.body)))
+        start_response(f"{response.status} {phrase}", [*response.headers.items(), length])
         return [response.body]
 
     def _read_body(self, environ: dict[str, Any]) -> bytes:
@@ -371,7 +373,3 @@ class TwirpApplication:
 
 def _media_type(content_type: str) -> str:
     return content_type.partition(";")[0].strip().lower()
-
-
-def _response(status: int, content_type: str, body: bytes) -> Response:
-    return Response(status, {"Content-Type": content_type, "Content-Length": str(len(body))}, body)

@@ -249,11 +249,8 @@ def twilio_webhook(
     """
     fields = twilio.voice_form(call_sid, from_phone_number, to_phone_number)
     fields.update(form or {})
-    headers = {
-        "Content-Type": "application/x-www-form-urlencoded",
-        "X-Twilio-Signature": twilio.signature(url, fields, auth_token),
-    }
-    return SignedRequest(url, headers, urlencode(fields).encode("ascii"))
+    body = urlencode(fields).encode("ascii")
+    return SignedRequest(url, twilio.TwilioWebhooks(url, auth_token).make_headers(body), body)
 
 
 @hide_locals

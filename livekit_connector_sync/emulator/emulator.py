@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from types import TracebackType
 from typing import Optional, Union
 
 from .. import _gen as gen
@@ -22,7 +21,7 @@ from .media_stream import TWILIO_PATH, MediaStreams
 from .meta import MetaWebhooks
 from .outbox import Delivery
 from .page import Action, Page
-from .refusals import Callee, DialRule, MetaError, callee_of
+from .refusals import Callee, DialRule, MetaError, callee_of, check_number
 from .regions import Region, Regions
 from .rpcs import Rpcs
 from .sdp import make_sdp
@@ -94,7 +93,9 @@ class ConnectorEmulator:
         self.meta = meta = meta or MetaWebhooks()
         self.livekit = livekit = livekit or LiveKitWebhooks()
         self.twilio = twilio = twilio or TwilioWebhooks()
-        self.numbers = _check_numbers(numbers or {})
+        self.numbers = dict(numbers or {})
+        for number, callee in self.numbers.items():
+            check_number(number, callee)
         self.dial_rule = dial_rule
         self._addresses = _addresses(host, port, regions)
         self._certificate = certificate
@@ -111,7 +112,12 @@ class ConnectorEmulator:
         self._registry = CallRegistry(hub, timeouts, self._senders.announce, agent_joins, history)
         streams = MediaStreams(self._registry, self._regions)
         connector = Connector(
-            self._registry, hub, timeouts, self._callee_of, max_calls, streams.url_of
+            self._registry,
+            hub,
+            timeouts,
+            lambda request: callee_of(request, self.numbers, self.dial_rule),
+            max_calls,
+            streams.url_of,
         )
         authorizer = TokenAuthorizer(api_key, api_secret)
         application = TwirpApplication(connector, authorize=authorizer)
@@ -140,12 +146,7 @@ class ConnectorEmulator:
         self.start()
         return self
 
-    def __exit__(
-        self,
-        exc_type: Optional[type[BaseException]],
-        exc: Optional[BaseException],
-        traceback: Optional[TracebackType],
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         self.close()
 
     def __repr__(self) -> str:
@@ -378,9 +379,6 @@ class ConnectorEmulator:
         """
         return self._senders.call_twilio(from_phone_number, to_phone_number)
 
-    def _callee_of(self, request: gen.DialWhatsAppCallRequest) -> Union[Callee, MetaError]:
-        return callee_of(request, self.numbers, self.dial_rule)
-
     def _respond(self, region: Region, request: HTTPRequest) -> Reply:
         path = request.path
         for route, respond in self._routes.items():
@@ -407,18 +405,6 @@ class ConnectorEmulator:
             if str(webhook.number) == target:
                 return self.redeliver(webhook)
         raise NotFound("the webhook is forgotten")
-
-
-def _check_numbers(
-    numbers: Mapping[str, Union[Callee, MetaError]],
-) -> dict[str, Union[Callee, MetaError]]:
-    for number in numbers:
-        if not (number.isascii() and number.isdigit()):
-            raise ValueError(f"numbers must be in digits, without a leading +: {number!r}")
-    return {
-        number: callee if isinstance(callee, MetaError) else Callee(callee)
-        for number, callee in numbers.items()
-    }
 
 
 def _addresses(host: str, port: int, regions: int) -> list[tuple[str, int]]:

@@ -45,13 +45,7 @@ class HTTPClient:
     def send(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes = b""
     ) -> tuple[str, bytes]:
-        """Send one request.
-
-        Args:
-            method: "GET" or "POST".
-            url: a checked URL. TLS certificates are not verified: a local app has its own.
-            headers: the request's headers.
-            body: the request's body.
+        """Send one request; TLS certificates are not verified: a local app has its own.
 
         Returns:
             The HTTP status as text and the response's body; without a response, the name of the
@@ -59,8 +53,7 @@ class HTTPClient:
         """
         parts = urlsplit(url)
         target = f"{parts.path or '/'}{'?' + parts.query if parts.query else ''}"
-        connection_type = _TLSConnection if parts.scheme == "https" else _Connection
-        connection = connection_type(parts.netloc.rpartition("@")[2], timeout=_TIMEOUT)
+        connection = _Connection(parts.netloc.rpartition("@")[2], parts.scheme == "https")
         self._connections.add(connection)
         try:
             if self._closing:
@@ -90,7 +83,11 @@ class _Connection(http.client.HTTPConnection):
     socket.create_connection shows the socket only once it is connected.
     """
 
-    aborted = False
+    def __init__(self, address: str, tls: bool) -> None:
+        self.default_port = http.client.HTTPS_PORT if tls else http.client.HTTP_PORT
+        super().__init__(address, timeout=_TIMEOUT)
+        self.tls = tls
+        self.aborted = False
 
     def connect(self) -> None:
         error = OSError(f"{self.host} has no address")
@@ -101,11 +98,19 @@ class _Connection(http.client.HTTPConnection):
                 if self.aborted:
                     raise ConnectionAbortedError("the emulator is closing")
                 self.sock.connect(address)
-                return
+                break
             except OSError as exc:
                 self.sock.close()
                 error = exc
-        raise error
+        else:
+            raise error
+        if self.tls:
+            # Wrapping detaches the plain socket, so abort() must know the wrapped one before the
+            # handshake waits for the app.
+            self.sock = ssl._create_unverified_context().wrap_socket(
+                self.sock, server_hostname=self.host, do_handshake_on_connect=False
+            )
+            self.sock.do_handshake()
 
     def abort(self) -> None:
         """Break the connection; another thread gets an OSError."""
@@ -115,15 +120,3 @@ class _Connection(http.client.HTTPConnection):
             with contextlib.suppress(OSError):  # closed, or not connecting yet
                 # SSLSocket.shutdown would also drop the TLS layer under its reader.
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)
-
-
-class _TLSConnection(_Connection):
-    default_port = http.client.HTTPS_PORT
-
-    def connect(self) -> None:
-        super().connect()
-        context = ssl._create_unverified_context()
-        self.sock = context.wrap_socket(
-            self.sock, server_hostname=self.host, do_handshake_on_connect=False
-        )
-        self.sock.do_handshake()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import json
 import logging
 import re
 import socket
@@ -19,12 +20,12 @@ import time
 from collections.abc import Mapping
 from email.utils import formatdate
 from http.client import responses as PHRASES
-from typing import BinaryIO, Callable, NamedTuple, Optional, Union
+from typing import Any, BinaryIO, Callable, NamedTuple, Optional, Union
 from urllib.parse import urlsplit
 
 from ..server import BodyTooLarge, Response, read_body
 
-__all__ = ["HTTPListener", "HTTPRequest", "Reply", "Takeover", "text_response"]
+__all__ = ["HTTPListener", "HTTPRequest", "Reply", "Takeover", "json_response", "text_response"]
 
 logger = logging.getLogger("livekit_connector_sync.emulator")
 
@@ -56,6 +57,12 @@ Reply = Union[Response, Takeover, None]
 Handler = Callable[[HTTPRequest], Reply]
 
 
+def json_response(status: int, document: Mapping[str, Any], **headers: str) -> Response:
+    """Return a response in JSON."""
+    body = json.dumps(document).encode()
+    return Response(status, {"Content-Type": "application/json", **headers}, body)
+
+
 def text_response(status: int, text: str) -> Response:
     """Return a response in plain text."""
     return Response(status, {"Content-Type": "text/plain"}, text.encode())
@@ -64,13 +71,7 @@ def text_response(status: int, text: str) -> Response:
 class HTTPListener:
     """A listening socket; once started, it passes requests to a handler.
 
-    Args:
-        host: the address to listen on; clients may also use its IP addresses or "localhost".
-        port: the port; 0 for any free port.
-        tls: the TLS context for https; None for http.
-
-    Raises:
-        OSError: the address is not available.
+    Port 0 is any free port. Raises OSError if the address is not available.
     """
 
     def __init__(self, host: str, port: int, tls: Optional[ssl.SSLContext] = None) -> None:
@@ -91,11 +92,7 @@ class HTTPListener:
         self._thread: Optional[threading.Thread] = None
 
     def start(self, handler: Handler) -> None:
-        """Serve the connections, those that already wait included.
-
-        Args:
-            handler: handles a request; several threads call it at once.
-        """
+        """Serve the connections, those that already wait included, a thread each."""
         self._thread = threading.Thread(
             target=self._accept, args=(handler,), name="emulator-accept", daemon=True
         )
@@ -301,9 +298,7 @@ def _encode_response(response: Response, method: str, keep_alive: bool) -> bytes
         "Server: livekit-connector-emulator",
         f"Date: {formatdate(usegmt=True)}",
     ]
-    for name, value in headers.items():
-        if name != "Content-Length":
-            lines.append(f"{name}: {value}")
+    lines += [f"{name}: {value}" for name, value in headers.items()]
     if status < 200 or status in (204, 304):  # RFC 9110, section 6.4.1: these have no body
         body = b""
     else:

@@ -17,6 +17,7 @@ from google.protobuf.message import Message
 
 from .._runtime.method import MethodInfo
 from ..server import Response
+from .http_server import json_response, text_response
 
 __all__ = [
     "Directives",
@@ -108,14 +109,12 @@ def mock_failure(directives: Directives) -> Response:
 
 def mock_error(status: int, code: str, message: str) -> Response:
     """Return a Twirp error with any status; its region header is empty."""
-    body = json.dumps({"code": code, "msg": message}).encode("utf-8")
-    return Response(status, {"Content-Type": "application/json", REGION_HEADER: ""}, body)
+    return json_response(status, {"code": code, "msg": message}, **{REGION_HEADER: ""})
 
 
 def pinned_elsewhere() -> Response:
     """Return the response of a region that does not serve the project."""
-    headers = {"Content-Type": "text/plain; charset=utf-8"}
-    return Response(451, headers, b"project not allowed in this region.")
+    return text_response(451, "project not allowed in this region.")
 
 
 def mock_message(directives: Directives, method: MethodInfo[Any, Any], request: Message) -> Message:

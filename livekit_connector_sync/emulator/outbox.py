@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import functools
 import itertools
-import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Callable, ClassVar, NamedTuple, Optional
 
@@ -111,12 +111,11 @@ class Outbox:
         self._on_result = on_result
         self._history = history
         self._items: dict[int, _Item] = {}
-        # Items by lane. A lane that is here and not in `_ready` is busy: an attempt is running,
-        # or, if the order counts, its first item waits for a retry.
+        # A lane is here while an attempt of its first item is due or running, or, if the order
+        # counts, waits for a retry.
         self._lanes: dict[str, deque[_Item]] = {}
-        self._ready: deque[str] = deque()
-        self._running = 0
-        self._threads: list[threading.Thread] = []
+        self._attempts = 0  # due or running
+        self._threads = ThreadPoolExecutor(_MAX_THREADS, "emulator-webhooks")
 
     def newest(self, limit: Optional[int] = None) -> list[Delivery]:
         """Return the last deliveries, newest first; by default all."""
@@ -155,15 +154,14 @@ class Outbox:
     def wait_until_idle(self, timeout: float) -> bool:
         """Wait until no attempt is due or running; return False if that takes too long."""
         with self._hub:
-            return self._hub.wait_for(lambda: not self._running and not self._ready, timeout)
+            return self._hub.wait_for(lambda: not self._attempts, timeout)
 
     def close(self) -> None:
         """Abort what is running and wait for the threads; the hub must be closed before."""
         self.http.close()
-        for thread in self._threads:
-            while thread.is_alive():
-                self.http.close()
-                thread.join(timeout=0.1)
+        while not self.wait_until_idle(0.1):
+            self.http.close()
+        self._threads.shutdown()
 
     def _add(self, sender: str, webhook: Webhook, call_id: str) -> _Item:
         self.count += 1
@@ -200,36 +198,28 @@ class Outbox:
 
     def _make_ready(self, lane: str) -> None:
         """Have a thread send the first item of a lane."""
-        self._ready.append(lane)
-        if self._running < _MAX_THREADS and not self._hub.closing:
-            self._running += 1
-            self._threads = [thread for thread in self._threads if thread.is_alive()]
-            thread = threading.Thread(target=self._run, name="emulator-webhooks", daemon=True)
-            thread.start()
-            self._threads.append(thread)
+        if not self._hub.closing:
+            self._attempts += 1
+            self._threads.submit(self._attempt, lane)
 
-    def _run(self) -> None:
-        """Send the first items of the lanes that are ready, until there are none."""
-        while True:
-            with self._hub:
-                if self._hub.closing or not self._ready:
-                    self._running -= 1
-                    self._hub.changed()
-                    return
-                lane = self._ready.popleft()
-                item = self._lanes[lane][0]
-            result, response = self._send(item)
-            with self._hub:
-                rules = self._senders[item.sender].rules
-                delay = _next_delay(item, rules, result)
-                due = None if delay is None else self._hub.now() + delay
-                if due is None or not rules.in_order:
-                    self._leave(lane)
-                self._record(item, result, response, due)
-                if delay == 0:
-                    self._retry(item)
-                elif due is not None:
-                    self._hub.call_at(due, functools.partial(self._retry, item))
+    def _attempt(self, lane: str) -> None:
+        """Send the first item of a lane."""
+        with self._hub:
+            item = self._lanes[lane][0]
+            rules = self._senders[item.sender].rules
+        result, response = self._send(item)
+        with self._hub:
+            delay = _next_delay(item, rules, result)
+            due = None if delay is None else self._hub.now() + delay
+            if due is None or not rules.in_order:
+                self._leave(lane)
+            self._record(item, result, response, due)
+            if delay == 0:
+                self._retry(item)
+            elif due is not None:
+                self._hub.call_at(due, functools.partial(self._retry, item))
+            self._attempts -= 1
+            self._hub.changed()
 
     def _retry(self, item: _Item) -> None:
         if item.number not in self._items:

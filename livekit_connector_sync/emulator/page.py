@@ -22,7 +22,7 @@ from google.protobuf.message import Message
 from ..errors import NotFound
 from ..server import Response
 from .calls import Call, CallRegistry
-from .http_server import HTTPRequest, Reply, text_response
+from .http_server import HTTPRequest, Reply, json_response, text_response
 from .hub import Hub
 from .journal import Journal, RecordedRequest
 from .lifecycle import Direction, Event, Provider, State
@@ -79,19 +79,19 @@ class Page:
     def _act(self, request: HTTPRequest) -> Response:
         # Another site's page cannot set this header without a preflight, which fails here.
         if _ACTION_HEADER not in request.headers:
-            return _json(403, {"error": f"the header {_ACTION_HEADER} is missing"})
+            return json_response(403, {"error": f"the header {_ACTION_HEADER} is missing"})
         try:
             document = json.loads(request.body)
             action, target = self.actions[document["action"]], str(document.get("target", ""))
         except (ValueError, KeyError, TypeError, RecursionError):
-            return _json(400, {"error": f"unknown action: use {', '.join(self.actions)}"})
+            return json_response(400, {"error": f"unknown action: use {', '.join(self.actions)}"})
         try:
             notice = _notice(action(target))
         except NotFound as exc:
-            return _json(404, {"error": exc.message})
+            return json_response(404, {"error": exc.message})
         except ValueError as exc:
-            return _json(409, {"error": str(exc)})
-        return _json(200, {"notice": notice} if notice else {})
+            return json_response(409, {"error": str(exc)})
+        return json_response(200, {"notice": notice} if notice else {})
 
     def _stream(self, connection: socket.socket) -> None:
         """Send the state as server-sent events whenever it changes, until either side closes."""
@@ -235,7 +235,3 @@ def _describe(request: Optional[Message]) -> str:
 
 def _cut(text: str) -> str:
     return text if len(text) <= _EXCERPT else f"{text[:_EXCERPT]}..."
-
-
-def _json(status: int, document: dict[str, Any]) -> Response:
-    return Response(status, {"Content-Type": "application/json"}, json.dumps(document).encode())

@@ -16,7 +16,7 @@ from ..errors import InvalidArgument
 if TYPE_CHECKING:
     from typing_extensions import TypeAlias
 
-__all__ = ["META_ERRORS", "Callee", "DialRule", "MetaError", "callee_of"]
+__all__ = ["META_ERRORS", "Callee", "DialRule", "MetaError", "callee_of", "check_number"]
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,18 @@ META_ERRORS: Mapping[int, MetaError] = {
 _BY_SUFFIX = {str(code): error for code, error in META_ERRORS.items() if code >= 100_000}
 
 
+def check_number(number: str, callee: Union[Callee, MetaError]) -> None:
+    """Check an entry of the table of numbers.
+
+    Raises:
+        ValueError: the number is not in digits, or the callee is unknown.
+    """
+    if not (number.isascii() and number.isdigit()):
+        raise ValueError(f"numbers must be in digits, without a leading +: {number!r}")
+    if not isinstance(callee, MetaError):
+        Callee(callee)
+
+
 def callee_of(
     request: DialWhatsAppCallRequest,
     numbers: Mapping[str, Union[Callee, MetaError]],
@@ -95,11 +107,6 @@ def callee_of(
     the six digits of one of its codes: 15550138006 has not given permission (138006).
     """
     number = request.whatsapp_to_phone_number
-    decided = rule(request) if rule is not None else None
-    if decided is None:
-        decided = numbers.get(number)
-    if decided is None and len(number) > 6:
-        decided = _BY_SUFFIX.get(number[-6:])
-    if decided is None:
-        return Callee.RING
+    by_suffix = _BY_SUFFIX.get(number[-6:]) if len(number) > 6 else None
+    decided = (rule and rule(request)) or numbers.get(number) or by_suffix or Callee.RING
     return decided if isinstance(decided, MetaError) else Callee(decided)

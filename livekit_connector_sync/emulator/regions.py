@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import functools
-import json
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Callable, Optional
 
 from ..server import Response
-from .http_server import HTTPListener, HTTPRequest, Reply
+from .http_server import HTTPListener, HTTPRequest, Reply, json_response
 from .mock_header import REGION_HEADER, read_directives
 
 __all__ = ["Region", "Regions"]
@@ -97,12 +96,8 @@ class Regions:
             for known in self.all
             if directives is None or directives.is_served_by(known.name)
         ]
-        headers = {
-            "Content-Type": "application/json",
-            "Cache-Control": "max-age=0",
-            REGION_HEADER: str(region.index),
-        }
-        return Response(200, headers, json.dumps({"regions": regions}).encode("utf-8"))
+        headers = {"Cache-Control": "max-age=0", REGION_HEADER: str(region.index)}
+        return json_response(200, {"regions": regions}, **headers)
 
     def _check(self, index: int) -> int:
         if not 0 <= index < len(self.all):
