@@ -142,11 +142,7 @@ class CallRegistry:
             return list(self._calls.values())
 
     def get(self, call: Union[Call, str]) -> Call:
-        """Return a call by itself or its id.
-
-        Raises:
-            NotFound: there is no such call.
-        """
+        """Return a call by itself or its id; raise NotFound if there is no such call."""
         call_id = call if isinstance(call, str) else call.id
         with self._hub:
             known = self._calls.get(call_id)
@@ -171,11 +167,7 @@ class CallRegistry:
             return live, shown, len(self._calls) - len(live) - len(shown)
 
     def place(self, call: Call, event: Event) -> Call:
-        """Add a ringing call.
-
-        Raises:
-            ValueError: the id is in use.
-        """
+        """Add a ringing call; raise ValueError if its id is in use."""
         with self._hub:
             if call.id in self._calls:
                 raise ValueError(f"the call {call.id!r} exists already")

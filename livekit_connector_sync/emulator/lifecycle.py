@@ -159,15 +159,16 @@ class Timeouts:
                 raise ValueError(f"Timeouts.{name} must be 0 or more seconds, not {seconds!r}")
 
 
+_LIVE = (State.RINGING, State.ANSWERED, State.ACTIVE)
 _ENDINGS = {
     Event.REJECT: (State.RINGING,),
     Event.BUSY: (State.RINGING,),
     Event.NO_ANSWER: (State.RINGING,),
     Event.NOT_CONNECTED: (State.ANSWERED,),
-    Event.NOT_JOINED: (State.RINGING, State.ANSWERED, State.ACTIVE),
-    Event.HANG_UP: (State.RINGING, State.ANSWERED, State.ACTIVE),
-    Event.DISCONNECT: (State.RINGING, State.ANSWERED, State.ACTIVE),
-    Event.LEAVE: (State.RINGING, State.ANSWERED, State.ACTIVE),
+    Event.NOT_JOINED: _LIVE,
+    Event.HANG_UP: _LIVE,
+    Event.DISCONNECT: _LIVE,
+    Event.LEAVE: _LIVE,
 }
 _BY_USER = (Event.HANG_UP, Event.REJECT, Event.BUSY, Event.NO_ANSWER)
 
@@ -213,10 +214,7 @@ def next_timeout(
 ) -> Optional[tuple[float, Event]]:
     """Return how many seconds a call stays as it is, and the event that then happens.
 
-    Args:
-        progress: where the call is.
-        timeouts: the limits.
-        ringing_timeout: the request's limit, in seconds; 0 if it has none.
+    The request's `ringing_timeout` wins over the timeouts; 0 if it has none.
     """
     if progress.state is State.RINGING:
         if progress.provider is Provider.TWILIO:

@@ -84,13 +84,7 @@ class Rooms:
         self._open: dict[str, _Room] = {}
 
     def webhooks(self, call: Call, event: Event, at: float) -> Iterator[Webhook]:
-        """Return the webhooks that an event of a call causes, in order.
-
-        Args:
-            call: the call, after the event.
-            event: what happened.
-            at: when it happened, in seconds since 1970.
-        """
+        """Return the webhooks that an event of a call causes, in order; `call` is after it."""
         room = self._open.get(call.room_name)
         if event in (Event.DIAL, Event.SESSION, Event.ACCEPT):
             if room is None:
@@ -141,7 +135,8 @@ def _webhook(
 def _caller(call: Call) -> dict[str, Any]:
     kind = "CONNECTOR_WHATSAPP" if call.provider is Provider.WHATSAPP else "CONNECTOR_TWILIO"
     joined = call.time_of(Event.ACCEPT, Event.CONNECT, Event.STREAM) or 0.0
-    participant: dict[str, Any] = {
+    metadata, attributes = call.participant_metadata, dict(call.participant_attributes)
+    return {
         "sid": _participant_sid(call.id),
         "identity": call.participant_identity,
         "name": call.participant_name,
@@ -149,12 +144,9 @@ def _caller(call: Call) -> dict[str, Any]:
         "joinedAt": str(int(joined)),
         "kind": "CONNECTOR",
         "kindDetails": [kind],
+        **({"metadata": metadata} if metadata else {}),
+        **({"attributes": attributes} if attributes else {}),
     }
-    if call.participant_metadata:
-        participant["metadata"] = call.participant_metadata
-    if call.participant_attributes:
-        participant["attributes"] = dict(call.participant_attributes)
-    return participant
 
 
 def _agents(call: Call) -> list[dict[str, Any]]:

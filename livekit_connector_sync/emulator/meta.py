@@ -74,13 +74,7 @@ class MetaWebhooks(DeliveryRules):
         return f"{self.url}{'&' if '?' in self.url else '?'}{urlencode(query)}"
 
     def webhooks(self, call: Call, event: Event, at: float) -> Iterable[Webhook]:
-        """Return the webhooks that an event of a WhatsApp call causes, in order.
-
-        Args:
-            call: the call, after the event.
-            event: what happened.
-            at: when it happened, in seconds since 1970.
-        """
+        """Return the webhooks that an event of a WhatsApp call causes; `call` is after it."""
         if event is Event.DIAL:
             yield self._status(call, "RINGING", at)
         elif event is Event.OFFER or event is Event.ANSWER:
@@ -94,14 +88,11 @@ class MetaWebhooks(DeliveryRules):
 
     def _connect(self, call: Call, at: float) -> Webhook:
         update = {
-            **_parties(call),
-            "event": "connect",
-            "timestamp": str(int(at)),
+            **_update(call, "connect", at),
             "session": {"sdp_type": call.sdp.type, "sdp": call.sdp.sdp},
-            **_callback_data(call),
         }
-        if not self.omit_direction:
-            update["direction"] = _direction(call)
+        if self.omit_direction:
+            del update["direction"]
         if call.direction is Direction.OUTBOUND:
             update["connection"] = {"webrtc": {"sdp": call.sdp.sdp}}
             return self._webhook("calls connect", call, calls=[update])
@@ -110,13 +101,9 @@ class MetaWebhooks(DeliveryRules):
 
     def _terminate(self, call: Call, event: Event, at: float) -> Webhook:
         status = "COMPLETED" if call.progress.picked_up else "FAILED"
-        update: dict[str, Any] = {
-            **_parties(call),
-            "event": "terminate",
-            "direction": _direction(call),
-            "timestamp": str(int(at)),
+        update = {
+            **_update(call, "terminate", at),
             "status": [status] if self.status_as_list else status,
-            **_callback_data(call),
         }
         started = call.time_of(Event.ACCEPT, Event.CONNECT)
         if started is not None:
@@ -162,17 +149,18 @@ def signature(body: bytes, app_secret: str) -> str:
     return f"sha256={hmac.new(app_secret.encode(), body, hashlib.sha256).hexdigest()}"
 
 
-def _parties(call: Call) -> dict[str, Any]:
+def _update(call: Call, event: str, at: float) -> dict[str, Any]:
+    """Return what "connect" and "terminate" share."""
     inbound = call.direction is Direction.INBOUND
     return {
         "id": call.id,
         "to": call.business_number if inbound else call.user_number,
         "from": call.user_number if inbound else call.business_number,
+        "event": event,
+        "direction": "USER_INITIATED" if inbound else "BUSINESS_INITIATED",
+        "timestamp": str(int(at)),
+        **_callback_data(call),
     }
-
-
-def _direction(call: Call) -> str:
-    return "USER_INITIATED" if call.direction is Direction.INBOUND else "BUSINESS_INITIATED"
 
 
 def _callback_data(call: Call) -> dict[str, str]:

@@ -15,9 +15,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Callable, Optional
-
-from google.protobuf.message import Message
+from typing import Any, Callable
 
 from ..errors import NotFound
 from ..server import Response
@@ -147,31 +145,19 @@ def _notice(result: object) -> str:
     return ""
 
 
-def _buttons(call: Call) -> list[str]:
+def _hint_and_buttons(call: Call) -> tuple[str, list[str]]:
+    """Return what a call waits for, and which buttons it has."""
     if call.state is State.ENDED:
-        return []
-    buttons = []
-    if call.state is State.RINGING:
-        if call.provider is Provider.TWILIO or call.direction is Direction.OUTBOUND:
-            buttons.append("answer")
-        if call.provider is Provider.WHATSAPP:
-            buttons.append("reject")
-    if call.state is State.ACTIVE and not call.progress.joined:
-        buttons.append("join")
-    return [*buttons, "hang_up"]
-
-
-def _hint(call: Call) -> str:
-    """Return what a call waits for."""
+        return "", []
+    if call.state is State.ACTIVE:
+        return "", ["hang_up"] if call.progress.joined else ["join", "hang_up"]
     if call.state is State.ANSWERED:
-        return "waits for ConnectWhatsAppCall"
-    if call.state is not State.RINGING:
-        return ""
+        return "waits for ConnectWhatsAppCall", ["hang_up"]
     if call.provider is Provider.TWILIO:
-        return "waits for Twilio's stream"
+        return "waits for Twilio's stream", ["answer", "hang_up"]
     if call.direction is Direction.OUTBOUND:
-        return "the user's phone rings"
-    return "waits for AcceptWhatsAppCall"
+        return "the user's phone rings", ["answer", "reject", "hang_up"]
+    return "waits for AcceptWhatsAppCall", ["reject", "hang_up"]
 
 
 _ENDINGS = {
@@ -187,7 +173,7 @@ _ENDINGS = {
 
 
 def _call(call: Call) -> dict[str, Any]:
-    number = call.user_number
+    number, (hint, buttons) = call.user_number, _hint_and_buttons(call)
     return {
         "id": call.id,
         "provider": call.provider,
@@ -195,12 +181,12 @@ def _call(call: Call) -> dict[str, Any]:
         "state": call.state,
         "ended_by": call.ended_by,
         "ending": _ENDINGS.get(call.ended_by, "") if call.ended_by else "",
-        "hint": _hint(call),
+        "hint": hint,
         "user": f"...{number[-4:]}" if number else "",
         "room": call.room_name,
         "agents": [agent.agent_name for agent in call.agents],
         "timeline": [{"time": at, "event": event} for at, event in call.timeline],
-        "actions": _buttons(call),
+        "actions": buttons,
     }
 
 
@@ -208,7 +194,8 @@ def _request(request: RecordedRequest) -> dict[str, Any]:
     return {
         "time": request.time,
         "method": request.method.rpartition("/")[2],
-        "request": _describe(request.request),
+        # repr() redacts secrets and personal data.
+        "request": _cut(repr(request.request)) if request.request is not None else "not decoded",
         "region": request.region,
         "outcome": request.outcome or "waiting",
         "message": request.message,
@@ -226,11 +213,6 @@ def _webhook(webhook: Delivery) -> dict[str, Any]:
         "taken": webhook.taken,
         "retrying": webhook.due is not None and not webhook.taken and bool(webhook.results),
     }
-
-
-def _describe(request: Optional[Message]) -> str:
-    # repr() redacts secrets and personal data.
-    return "not decoded" if request is None else _cut(repr(request))
 
 
 def _cut(text: str) -> str:

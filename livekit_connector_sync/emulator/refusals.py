@@ -85,11 +85,7 @@ _BY_SUFFIX = {str(code): error for code, error in META_ERRORS.items() if code >=
 
 
 def check_number(number: str, callee: Union[Callee, MetaError]) -> None:
-    """Check an entry of the table of numbers.
-
-    Raises:
-        ValueError: the number is not in digits, or the callee is unknown.
-    """
+    """Raise ValueError if an entry of the table of numbers is not valid."""
     if not (number.isascii() and number.isdigit()):
         raise ValueError(f"numbers must be in digits, without a leading +: {number!r}")
     if not isinstance(callee, MetaError):

@@ -39,11 +39,7 @@ class Regions:
 
     @property
     def url(self) -> str:
-        """The URL of the first region.
-
-        Raises:
-            RuntimeError: the regions are not open.
-        """
+        """The URL of the first region; raises RuntimeError if the regions are not open."""
         if not self.all:
             raise RuntimeError("the emulator is not started: use it in a with statement")
         return self.all[0].url
@@ -54,11 +50,7 @@ class Regions:
         respond: Callable[[Region, HTTPRequest], Reply],
         certificate: Optional[tuple[str, str]],
     ) -> None:
-        """Listen on the addresses, a region each.
-
-        Raises:
-            OSError: a port is taken, or the certificate cannot be read.
-        """
+        """Listen on the addresses, a region each."""
         tls = _load_certificate(*certificate) if certificate is not None else None
         for host, port in addresses:
             self._listeners.append(HTTPListener(host, port, tls))

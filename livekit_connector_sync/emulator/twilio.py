@@ -74,11 +74,7 @@ def signature(url: str, form: Mapping[str, Union[str, Iterable[str]]], auth_toke
     """Return the X-Twilio-Signature header of a form that is posted to a URL.
 
     Independent of the package's own verification, so that a mistake in one shows in the other.
-
-    Args:
-        url: the full URL, as Twilio has it.
-        form: the parameters; all values of a repeated one.
-        auth_token: the account's primary auth token.
+    A repeated parameter of the form has all its values.
     """
     text = url
     for name in sorted(form):
@@ -94,11 +90,7 @@ def voice_form(
 ) -> dict[str, str]:
     """Return the form that Twilio posts for an incoming call.
 
-    Args:
-        call_sid: the call's SID.
-        from_number: the caller, with a leading "+".
-        to_number: the number called, with a leading "+".
-        account_sid: the account.
+    The numbers have a leading "+".
     """
     return {
         "AccountSid": account_sid,
@@ -122,11 +114,7 @@ def twiml(stream_url: str) -> bytes:
 
 
 def stream_event(message: Union[str, bytes]) -> Optional[str]:
-    """Return the event of a media stream's message: "connected", "start", "media", "stop", ...
-
-    Returns:
-        The event; None if the message is malformed.
-    """
+    """Return the event of a stream's message, such as "start"; None if it is malformed."""
     try:
         document = json.loads(message)
     except (ValueError, RecursionError):
