@@ -94,14 +94,7 @@ class Response(NamedTuple):
 
 
 def status_for(code: str) -> int:
-    """Return the HTTP status that Twirp servers send with an error code.
-
-    Args:
-        code: a StatusCode, or its value ("not_found").
-
-    Raises:
-        ValueError: Twirp doesn't define the code.
-    """
+    """Return the HTTP status of a StatusCode or its value; ValueError if Twirp has no such code."""
     return _STATUS[StatusCode(code)]
 
 
@@ -115,13 +108,8 @@ class BodyTooLarge(ValueError):
 def read_body(source: BinaryIO, content_length: str, max_body: int) -> bytes:
     """Read the body of a request that declares its length.
 
-    Args:
-        source: the stream to read from.
-        content_length: the Content-Length header; "0" for no body.
-        max_body: how many bytes to take.
-
     Raises:
-        BodyTooLarge: the declared length is over `max_body`; nothing was read.
+        BodyTooLarge: the declared length is over `max_body` bytes; nothing was read.
         ValueError: the length is not a number, or the stream ends early.
     """
     if not (content_length.isascii() and content_length.isdigit()):
@@ -168,12 +156,7 @@ def decode_request(method: MethodInfo[Any, Any], content_type: str, body: bytes)
 
 
 def encode_response(content_type: str, message: Message) -> Response:
-    """Return the response that carries a message.
-
-    Args:
-        content_type: the request's Content-Type; JSON gets JSON, anything else gets protobuf.
-        message: the response message.
-    """
+    """Return the response that carries a message: JSON for a request in JSON, else protobuf."""
     if _media_type(content_type) == JSON:
         text = json_format.MessageToJson(
             message,
@@ -186,11 +169,7 @@ def encode_response(content_type: str, message: Message) -> Response:
 
 
 def error_response(error: TwirpError) -> Response:
-    """Return the response that carries an error's code, message, and metadata as JSON.
-
-    Args:
-        error: the error that the servicer raised.
-    """
+    """Return the response that carries an error's code, message, and metadata as JSON."""
     document: dict[str, Any] = {"code": str(error.code), "msg": error.message}
     if error.metadata:
         document["meta"] = {str(name): str(text) for name, text in error.metadata.items()}
@@ -229,19 +208,16 @@ class TokenAuthorizer:
             raise Unauthenticated("no token: send the header Authorization: Bearer <access token>")
         claims, expires_at = self._verified.get(token, ({}, 0))
         if time.time() >= expires_at:
-            claims = self._verify(token)
+            import jwt  # slow to import, and only servers need it
+
+            try:
+                claims = self._verifier.verify(token).raw
+            except jwt.InvalidTokenError as exc:
+                raise Unauthenticated(f"the token is not valid: {exc}") from None
             if len(self._verified) >= _MAX_CACHED_TOKENS:
                 self._verified.clear()
             self._verified[token] = claims, int(claims["exp"])
         return dict(claims)
-
-    def _verify(self, token: str) -> Mapping[str, Any]:
-        import jwt  # slow to import, and only servers need it
-
-        try:
-            return self._verifier.verify(token).raw
-        except jwt.InvalidTokenError as exc:
-            raise Unauthenticated(f"the token is not valid: {exc}") from None
 
     def __call__(
         self, method: MethodInfo[Any, Any], request: Message, headers: Mapping[str, str]
@@ -337,11 +313,7 @@ class TwirpApplication:
         return [response.body]
 
     def _read_body(self, environ: dict[str, Any]) -> bytes:
-        """Return a request's body.
-
-        Raises:
-            ValueError: the body is too large or incomplete, or its end is not known.
-        """
+        """Return a request's body; ValueError if it is too large, incomplete, or has no end."""
         length, source = environ.get("CONTENT_LENGTH") or "", environ["wsgi.input"]
         if not length and environ.get("wsgi.input_terminated"):  # the server decodes chunks
             body: bytes = source.read(self._max_body + 1)

@@ -194,12 +194,7 @@ class CallRegistry:
         return known
 
     def connect_when_answered(self, call: Call, timeout: float) -> None:
-        """Connect a dialled call as soon as the user picks up.
-
-        Raises:
-            DeadlineExceeded: the user did not pick up in time; the call has ended.
-            TwirpError: the call is already connected, or has ended.
-        """
+        """Connect a dialled call as soon as the user picks up; end it if they do not in time."""
         with self._hub:
             if call.connecting:
                 raise AlreadyExists("the call is already being connected")
@@ -213,12 +208,7 @@ class CallRegistry:
             self.apply(call, Event.CONNECT)
 
     def wait_joined(self, call: Call, timeout: float) -> None:
-        """Wait until the agent is in the room.
-
-        Raises:
-            DeadlineExceeded: it did not join in time; the call has ended.
-            FailedPrecondition: the call ended before.
-        """
+        """Wait until the agent is in the room; end the call if it does not join in time."""
         with self._hub:
             self._wait(call, timeout, lambda: call.progress.joined or call.state is State.ENDED)
             if call.state is State.ENDED:

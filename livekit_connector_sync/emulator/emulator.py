@@ -43,6 +43,9 @@ class ConnectorEmulator:
             client.connect_whatsapp_call(whatsapp_call_id=call.whatsapp_call_id, sdp=call.sdp)
             emulator.hang_up(call)
 
+    `answer`, `join`, `reject`, and `hang_up` take a call or its id. They raise NotFound if there is
+    no such call, and ValueError if the event cannot happen in the call's state.
+
     Args:
         api_key: the project's API key.
         api_secret: the secret that tokens must be signed with.
@@ -268,10 +271,6 @@ class ConnectorEmulator:
         """Have the user pick up an outbound call; sends Meta's connect webhook with the answer.
 
         For a Twilio session it opens the stream, as Twilio does once the call is connected.
-
-        Raises:
-            NotFound: there is no such call.
-            ValueError: the user cannot pick up the call now.
         """
         found = self._registry.get(call)
         if found.provider is Provider.TWILIO:
@@ -279,32 +278,18 @@ class ConnectorEmulator:
         return self._registry.apply(found, Event.ANSWER, sdp=make_sdp("answer"))
 
     def join(self, call: Union[Call, str]) -> Call:
-        """Have the agent join the room, if `agent_joins` is False.
-
-        Raises:
-            NotFound: there is no such call.
-            ValueError: the call is not active, or the agent has joined before.
-        """
+        """Have the agent join the room of an active call, if `agent_joins` is False."""
         return self._registry.apply(call, Event.JOIN)
 
     def reject(self, call: Union[Call, str]) -> Call:
-        """Have the user decline an outbound call, or the business an inbound one.
+        """Have the user decline a ringing outbound call, or the business an inbound one.
 
         The Connector API cannot decline a call; apps do so through Meta's Graph API.
-
-        Raises:
-            NotFound: there is no such call.
-            ValueError: the call does not ring.
         """
         return self._registry.apply(call, Event.REJECT)
 
     def hang_up(self, call: Union[Call, str]) -> Call:
-        """Have the user end a call; sends Meta's terminate webhook.
-
-        Raises:
-            NotFound: there is no such call.
-            ValueError: the call has already ended.
-        """
+        """Have the user end a call; sends Meta's terminate webhook."""
         return self._registry.apply(call, Event.HANG_UP)
 
     def advance(self, seconds: float) -> None:
@@ -324,17 +309,11 @@ class ConnectorEmulator:
         Raises:
             ValueError: there is no such region.
         """
-        self._regions.drop(index)
-        self._journal.note(f"region-{index} is down")
+        self._set_dropped(index, True)
 
     def restore_region(self, index: int) -> None:
-        """Bring a region up again.
-
-        Raises:
-            ValueError: there is no such region.
-        """
-        self._regions.restore(index)
-        self._journal.note(f"region-{index} is up")
+        """Bring a region up again; raises as `drop_region` does."""
+        self._set_dropped(index, False)
 
     def wait_for_webhooks(self, timeout: float = 5.0) -> bool:
         """Wait until every webhook that is due has been sent.
@@ -378,6 +357,10 @@ class ConnectorEmulator:
             ValueError: `twilio` has no voice_url.
         """
         return self._senders.call_twilio(from_phone_number, to_phone_number)
+
+    def _set_dropped(self, index: int, dropped: bool) -> None:
+        self._regions.set_dropped(index, dropped)
+        self._journal.note(f"region-{index} is {'down' if dropped else 'up'}")
 
     def _respond(self, region: Region, request: HTTPRequest) -> Reply:
         path = request.path

@@ -18,11 +18,7 @@ _URL_CHARACTERS = "%/:?#[]@!$&'()*+,;=-._~"
 
 
 def check_url(name: str, url: str) -> None:
-    """Check the URL of an app's webhook; "" stands for none.
-
-    Raises:
-        ValueError: it is not an http or https URL; the message has the name.
-    """
+    """Raise ValueError, with the name, if an app's webhook is not an http or https URL, or ""."""
     if not url:
         return
     try:

@@ -31,11 +31,7 @@ class Clock:
         return self._base + self._monotonic()
 
     def advance(self, seconds: float) -> None:
-        """Move the clock ahead.
-
-        Raises:
-            ValueError: the number is negative.
-        """
+        """Move the clock ahead; ValueError if the number is negative."""
         if seconds < 0:
             raise ValueError(f"seconds must be 0 or more, not {seconds!r}")
         self._base += seconds

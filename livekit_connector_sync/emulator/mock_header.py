@@ -17,14 +17,13 @@ from google.protobuf.message import Message
 
 from .._runtime.method import MethodInfo
 from ..server import Response
-from .http_server import json_response, text_response
+from .http_server import json_response
 
 __all__ = [
     "Directives",
     "mock_error",
     "mock_failure",
     "mock_message",
-    "pinned_elsewhere",
     "read_directives",
 ]
 
@@ -110,11 +109,6 @@ def mock_failure(directives: Directives) -> Response:
 def mock_error(status: int, code: str, message: str) -> Response:
     """Return a Twirp error with any status; its region header is empty."""
     return json_response(status, {"code": code, "msg": message}, **{REGION_HEADER: ""})
-
-
-def pinned_elsewhere() -> Response:
-    """Return the response of a region that does not serve the project."""
-    return text_response(451, "project not allowed in this region.")
 
 
 def mock_message(directives: Directives, method: MethodInfo[Any, Any], request: Message) -> Message:

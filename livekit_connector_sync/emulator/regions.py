@@ -66,13 +66,11 @@ class Regions:
         for listener in self._listeners:
             listener.close()
 
-    def drop(self, index: int) -> None:
-        """Take a region down."""
-        self.dropped |= {self._check(index)}
-
-    def restore(self, index: int) -> None:
-        """Bring a region up again."""
-        self.dropped -= {self._check(index)}
+    def set_dropped(self, index: int, dropped: bool) -> None:
+        """Take a region down, or bring it up again."""
+        if not 0 <= index < len(self.all):
+            raise ValueError(f"there is no region {index}: use 0 to {len(self.all) - 1}")
+        self.dropped = self.dropped | {index} if dropped else self.dropped - {index}
 
     def respond(self, region: Region, request: HTTPRequest) -> Optional[Response]:
         """Respond to GET /settings/regions: the regions that serve the project, nearest first."""
@@ -90,11 +88,6 @@ class Regions:
         ]
         headers = {"Cache-Control": "max-age=0", REGION_HEADER: str(region.index)}
         return json_response(200, {"regions": regions}, **headers)
-
-    def _check(self, index: int) -> int:
-        if not 0 <= index < len(self.all):
-            raise ValueError(f"there is no region {index}: use 0 to {len(self.all) - 1}")
-        return index
 
 
 def _load_certificate(certificate: str, key: str) -> ssl.SSLContext:

@@ -20,7 +20,7 @@ from ..server import (
     status_for,
 )
 from . import mock_header
-from .http_server import HTTPRequest
+from .http_server import HTTPRequest, text_response
 from .hub import Hub
 from .journal import Journal, RecordedRequest
 from .mock_header import Directives
@@ -76,7 +76,7 @@ class Rpcs:
         except TwirpError as exc:
             return error_response(exc)
         if not directives.is_served_by(region.name):
-            return mock_header.pinned_elsewhere()
+            return text_response(451, "project not allowed in this region.")
         with self.hub:
             self.hub.wait_for(lambda: self.hub.closing, directives.delay(region.index))
         if region.index in directives.fail_regions:
