@@ -63,10 +63,8 @@ class Connector(gen.ConnectorServicer):
             self.registry.place(call, Event.DIAL)
             if callee is Callee.ANSWER:
                 self.registry.apply(call, Event.ANSWER, sdp=make_sdp("answer"))
-            elif callee is Callee.REJECT:
-                self.registry.apply(call, Event.REJECT)
-            elif callee is Callee.BUSY:
-                self.registry.apply(call, Event.BUSY)
+            elif callee is not Callee.RING:
+                self.registry.apply(call, Event(callee.value))
         return gen.DialWhatsAppCallResponse(whatsapp_call_id=call.id, room_name=call.room_name)
 
     def AcceptWhatsAppCall(

@@ -324,7 +324,8 @@ class ConnectorEmulator:
         Returns:
             False if the time ran out before.
         """
-        return self._senders.wait_until_idle(timeout)
+        self._hub.run_due()
+        return self._outbox.wait_until_idle(timeout)
 
     def redeliver(self, webhook: Delivery) -> None:
         """Send a webhook once more, as senders do if they miss the app's response."""
@@ -363,11 +364,9 @@ class ConnectorEmulator:
         self._journal.note(f"region-{index} is {'down' if dropped else 'up'}")
 
     def _respond(self, region: Region, request: HTTPRequest) -> Reply:
-        path = request.path
-        for route, respond in self._routes.items():
-            if path == route or (route.endswith("/") and path.startswith(route)):
-                return respond(region, request)
-        return text_response(404, "404 page not found")
+        path, routes = request.path, self._routes
+        matching = (r for r in routes if path == r or (r[-1] == "/" and path.startswith(r)))
+        return routes[next(matching, "/")](region, request)
 
     def _page_actions(self) -> dict[str, Action]:
         return {

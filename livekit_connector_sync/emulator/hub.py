@@ -58,12 +58,6 @@ class Hub(threading.Condition):
         self.version += 1
         self.notify_all()
 
-    def wait_for_change(self, seen: int, timeout: float) -> int:
-        """Wait until `version` differs from the one seen, or the emulator closes; return it."""
-        with self:
-            self.wait_for(lambda: self.version != seen or self.closing, timeout)
-            return self.version
-
     def call_at(self, due: float, function: Callable[[], None]) -> None:
         """Have a function run under the lock at a time; call it under the lock."""
         entry = (due, next(self._serial), function)

@@ -97,16 +97,21 @@ class Page:
             "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
             "Cache-Control: no-store\r\nConnection: close\r\n\r\n"
         )
-        seen, sent = -1, ""
+        sent = ""
         with contextlib.suppress(OSError):
             connection.sendall(head.encode())
             while not self.hub.closing:
+                seen = self.hub.version
                 state = json.dumps(self._state(), separators=(",", ":"))
                 line = ": ping" if state == sent else f"data: {state}"
                 connection.sendall(f"{line}\n\n".encode())
                 sent = state
-                seen = self.hub.wait_for_change(seen, _HEARTBEAT)
+                self._wait_for_change(seen)
                 time.sleep(_MIN_PAUSE)
+
+    def _wait_for_change(self, seen: int) -> None:
+        with self.hub:
+            self.hub.wait_for(lambda: self.hub.version != seen or self.hub.closing, _HEARTBEAT)
 
     def _state(self) -> dict[str, Any]:
         """Return what the page shows, newest first, without secrets and personal data."""

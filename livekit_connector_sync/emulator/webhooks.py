@@ -36,7 +36,6 @@ class WebhookSender:
         self._livekit = livekit
         self._twilio = twilio
         self._journal = journal
-        self._hub = hub
         self._rooms = Rooms()
         make_livekit_headers = functools.partial(
             livekit.make_headers, api_key=api_key, api_secret=api_secret
@@ -58,11 +57,6 @@ class WebhookSender:
         room, duplicates = call.room_name, self._livekit.duplicates
         for webhook in self._rooms.webhooks(call, event, at):
             self.outbox.put("livekit", webhook, call.id, room, duplicates)
-
-    def wait_until_idle(self, timeout: float) -> bool:
-        """Wait until no attempt is due or running; return False if that takes too long."""
-        self._hub.run_due()
-        return self.outbox.wait_until_idle(timeout)
 
     def verify_meta_webhook(self) -> bool:
         """Send Meta's GET handshake; return whether the app's response is correct."""
