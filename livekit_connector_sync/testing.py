@@ -24,7 +24,6 @@ from ._runtime.twirp import checked_metadata
 from .emulator import Call as EmulatedCall
 from .emulator import livekit, meta, twilio
 from .emulator.lifecycle import Direction, Event, Progress, Provider, State
-from .emulator.sdp import make_sdp
 from .service import Servicer
 
 __all__ = [
@@ -213,7 +212,7 @@ def meta_webhook(
     call = EmulatedCall(
         whatsapp_call_id,
         Progress(Provider.WHATSAPP, side, state, picked_up=picked_up, ended_by=ended_by),
-        sdp=sdp or make_sdp("offer" if inbound else "answer"),
+        sdp=sdp or meta.make_sdp("offer" if inbound else "answer"),
         phone_number_id=phone_number_id,
         user_number=user_number,
         user_name=user_name,

@@ -15,8 +15,8 @@ from ..service import ServicerContext
 from .calls import Call, CallRegistry
 from .hub import Hub
 from .lifecycle import Direction, Event, Progress, Provider, State, Timeouts
+from .meta import make_sdp
 from .refusals import META_ERRORS, Callee, MetaError
-from .sdp import make_sdp
 
 __all__ = ["Connector", "make_call_id"]
 

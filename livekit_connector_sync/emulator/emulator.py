@@ -18,13 +18,12 @@ from .journal import Journal, RecordedRequest
 from .lifecycle import Direction, Event, Progress, Provider, Timeouts
 from .livekit import LiveKitWebhooks
 from .media_stream import TWILIO_PATH, MediaStreams
-from .meta import MetaWebhooks
+from .meta import MetaWebhooks, make_sdp
 from .outbox import Delivery
 from .page import Action, Page
 from .refusals import Callee, DialRule, MetaError, callee_of, check_number
 from .regions import Region, Regions
 from .rpcs import Rpcs
-from .sdp import make_sdp
 from .twilio import TwilioReply, TwilioWebhooks
 from .webhooks import WebhookSender
 

@@ -1,4 +1,4 @@
-"""Meta's side: the `calls` webhooks about a WhatsApp call.
+"""Meta's side: the `calls` webhooks about a WhatsApp call, and the users' session descriptions.
 
 Source: https://developers.facebook.com/docs/whatsapp/cloud-api/calling (user-initiated and
 business-initiated calls), https://developers.facebook.com/docs/graph-api/webhooks
@@ -9,17 +9,19 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
+from .._gen import SessionDescription
 from .calls import Call
 from .http_client import check_url
 from .lifecycle import Direction, Event
 from .outbox import DeliveryRules, Webhook
 
-__all__ = ["MetaWebhooks", "signature"]
+__all__ = ["MetaWebhooks", "make_sdp", "signature"]
 
 
 @dataclass(frozen=True)
@@ -147,6 +149,40 @@ def signature(body: bytes, app_secret: str) -> str:
     Independent of the package's own verification, so that a mistake in one shows in the other.
     """
     return f"sha256={hmac.new(app_secret.encode(), body, hashlib.sha256).hexdigest()}"
+
+
+def make_sdp(kind: str) -> SessionDescription:
+    """Return the "offer" of a user who calls, or the "answer" of a user who picks up.
+
+    It is like those of Meta's media servers: audio only, Opus, ICE lite. Source: RFC 8866 (SDP),
+    RFC 8839 (ICE), RFC 8122 (fingerprint), RFC 5763 (setup).
+    """
+    lines = (
+        "v=0",
+        f"o=- {secrets.randbits(52)} 2 IN IP4 127.0.0.1",
+        "s=-",
+        "t=0 0",
+        "a=ice-lite",
+        "a=group:BUNDLE audio",
+        "a=msid-semantic: WMS *",
+        "m=audio 3484 UDP/TLS/RTP/SAVPF 111 126",
+        "c=IN IP4 127.0.0.1",
+        "a=rtcp:9 IN IP4 0.0.0.0",
+        "a=candidate:1 1 udp 2130706431 127.0.0.1 3484 typ host generation 0",
+        f"a=ice-ufrag:{secrets.token_hex(4)}",
+        f"a=ice-pwd:{secrets.token_hex(12)}",
+        f"a=fingerprint:sha-256 {secrets.token_bytes(32).hex(':').upper()}",
+        f"a=setup:{'actpass' if kind == 'offer' else 'active'}",
+        "a=mid:audio",
+        "a=sendrecv",
+        "a=rtcp-mux",
+        "a=rtpmap:111 opus/48000/2",
+        "a=fmtp:111 minptime=10;useinbandfec=1",
+        "a=rtpmap:126 telephone-event/8000",
+        "a=maxptime:20",
+        f"a=ssrc:{secrets.randbits(32)} cname:WhatsAppAudioStream1",
+    )
+    return SessionDescription(type=kind, sdp="\r\n".join(lines) + "\r\n")
 
 
 def _update(call: Call, event: str, at: float) -> dict[str, Any]:

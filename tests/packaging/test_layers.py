@@ -29,7 +29,7 @@ LAYERS = {
     """,
     "webhooks": 'arguments errors fields signatures twiml livekit meta twilio ""',
     "emulator": """
-        hub lifecycle sdp refusals calls journal http_client outbox meta livekit twilio
+        hub lifecycle refusals calls journal http_client outbox meta livekit twilio
         webhooks http_server mock_header regions rpcs connector media_stream page emulator ""
         __main__
     """,
