@@ -123,12 +123,7 @@ def read_body(source: BinaryIO, content_length: str, max_body: int) -> bytes:
 
 
 def decode_request(method: MethodInfo[Any, Any], content_type: str, body: bytes) -> Message:
-    """Decode a body into the RPC's request message.
-
-    Args:
-        method: the RPC.
-        content_type: the Content-Type header; its parameters are ignored.
-        body: protobuf, or JSON with field names in snake_case or camelCase.
+    """Decode a body, in protobuf or in JSON of either spelling, into the RPC's request message.
 
     Raises:
         BadRoute: the content type is not one of Twirp's two.

@@ -216,11 +216,7 @@ class ConnectorEmulator:
         return self._regions.dropped
 
     def events_after(self, seen: int, timeout: float) -> tuple[list[tuple[float, str]], int]:
-        """Wait for events and return them, for a transcript.
-
-        Args:
-            seen: how many events you have already.
-            timeout: seconds to wait for one if there is none yet.
+        """Wait up to `timeout` seconds for events after the first `seen`, for a transcript.
 
         Returns:
             The new events as (time, text), and how many there have been in all.
@@ -292,37 +288,22 @@ class ConnectorEmulator:
         return self._registry.apply(call, Event.HANG_UP)
 
     def advance(self, seconds: float) -> None:
-        """Move the emulator's clock ahead and run everything that is then due.
-
-        Raises:
-            ValueError: the number is negative.
-        """
+        """Move the emulator's clock ahead and run everything that is then due."""
         self._clock.advance(seconds)
         self._hub.run_due()
         with self._hub:
             self._hub.changed()  # a waiting Accept or Connect looks at the clock again
 
     def drop_region(self, index: int) -> None:
-        """Take a region down: it closes the connection of every RPC and every list of regions.
-
-        Raises:
-            ValueError: there is no such region.
-        """
+        """Take a region down: it closes the connection of every RPC and every list of regions."""
         self._set_dropped(index, True)
 
     def restore_region(self, index: int) -> None:
-        """Bring a region up again; raises as `drop_region` does."""
+        """Bring a region up again."""
         self._set_dropped(index, False)
 
     def wait_for_webhooks(self, timeout: float = 5.0) -> bool:
-        """Wait until every webhook that is due has been sent.
-
-        Args:
-            timeout: seconds to wait.
-
-        Returns:
-            False if the time ran out before.
-        """
+        """Wait up to `timeout` seconds until all due webhooks are sent; return whether they are."""
         self._hub.run_due()
         return self._outbox.wait_until_idle(timeout)
 
@@ -331,13 +312,10 @@ class ConnectorEmulator:
         self._outbox.redeliver(webhook)
 
     def verify_meta_webhook(self) -> bool:
-        """Send Meta's GET handshake to your webhook.
+        """Send Meta's GET handshake to your webhook; ValueError if `meta` has no url.
 
         Returns:
             True if it responded 200 with exactly the challenge.
-
-        Raises:
-            ValueError: `meta` has no url.
         """
         return self._senders.verify_meta_webhook()
 
