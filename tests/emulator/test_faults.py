@@ -211,6 +211,7 @@ CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
         (b"Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n", b"400"),
         (b"Transfer-Encoding:\r\n\r\n0\r\n\r\n", b"400"),
         (b"Transfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n", b"400"),
+        (CHUNKED + (b"300000\r\n%b\r\n" % (b" " * 0x300000)) * 2, b"413"),
         (CHUNKED + b"+2\r\n{}\r\n0\r\n\r\n", b"400"),
         (CHUNKED + b"-2\r\n{}\r\n0\r\n\r\n", b"400"),
         (CHUNKED + b" 2\r\n{}\r\n0\r\n\r\n", b"400"),
@@ -238,6 +239,35 @@ def test_malformed_headers_and_bodies_are_rejected(
     response = raw(emulator, b"POST " + DIAL.encode() + b" HTTP/1.1\r\nHost: [::1]:7\r\n" + headers)
     assert response.startswith(b"HTTP/1.1 " + status)
     assert b"Connection: close" in response
+
+
+@pytest.mark.parametrize(
+    ("version", "connection", "closes"),
+    [
+        (b"1.1", b"", False),
+        (b"1.1", b"Connection: Close\r\n", True),
+        (b"1.0", b"", True),
+        (b"1.0", b"Connection: keep-alive\r\n", False),
+    ],
+)
+def test_a_connection_is_kept_as_its_client_expects(
+    emulator: ConnectorEmulator, version: bytes, connection: bytes, closes: bool
+) -> None:
+    request = b"HEAD /_test/health HTTP/" + version + b"\r\nHost: localhost\r\n" + connection
+    response = raw(emulator, request + b"\r\n")
+    assert response.startswith(b"HTTP/1.1 200 OK")
+    assert response.endswith(b"\r\n\r\n")  # HEAD has no body
+    assert (b"Connection: close" in response) == closes
+
+
+def test_a_client_that_waits_for_100_continue(emulator: ConnectorEmulator) -> None:
+    parts = urlsplit(emulator.url)
+    with socket.create_connection((parts.hostname, parts.port), timeout=5) as connection:
+        head = f"POST {DIAL} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n"
+        connection.sendall(f"{head}Expect: 100-Continue\r\n\r\n".encode())
+        assert connection.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.sendall(b"{}")
+        assert connection.recv(12) == b"HTTP/1.1 404"
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "OPTIONS", "BREW"])

@@ -324,6 +324,7 @@ def test_closing_does_not_wait_for_an_app(app: Any, deaf_port: int, waits_for: s
         ([401], ("401",)),
         ([501], ("501",)),
         ([503, 429], ("503", "429", "200")),
+        ([503] * 9, ("503",) * 5),
     ],
 )
 def test_livekit_retries(app: Any, statuses: list[int], results: tuple[str, ...]) -> None:
