@@ -143,6 +143,7 @@ def test_metas_webhooks_about_the_end_of_a_call(
         assert emulator.wait_for_webhooks()
     assert kinds(app) == expected
     terminate = updates(app)[-1]
+    assert terminate["calls"][0]["status"] == "FAILED"
     if event == "late":
         assert (
             terminate["errors"][0]["code"] == terminate["calls"][0]["errors"][0]["code"] == 138007
