@@ -103,6 +103,5 @@ def callee_of(
     the six digits of one of its codes: 15550138006 has not given permission (138006).
     """
     number = request.whatsapp_to_phone_number
-    by_suffix = _BY_SUFFIX.get(number[-6:]) if len(number) > 6 else None
-    decided = (rule and rule(request)) or numbers.get(number) or by_suffix or Callee.RING
-    return decided if isinstance(decided, MetaError) else Callee(decided)
+    decided = (rule and rule(request)) or numbers.get(number) or _BY_SUFFIX.get(number[-6:])
+    return decided if isinstance(decided, MetaError) else Callee(decided or Callee.RING)

@@ -441,6 +441,8 @@ def test_connect_waits_for_the_user(
     waiting = in_background(lambda: connect_with(client, call, sdp), lambda: call.connecting)
     with pytest.raises(lk.AlreadyExists):
         connect_with(client, call, sdp)
+    with pytest.raises(lk.AlreadyExists):
+        client.connect_whatsapp_call(whatsapp_call_id=call.whatsapp_call_id, sdp=sdp)
     emulator.answer(call)
     waiting.result(5)
     assert call.state == "active"

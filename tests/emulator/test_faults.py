@@ -107,6 +107,8 @@ def test_a_delay(emulator: ConnectorEmulator) -> None:
     started = time.monotonic()
     assert dial(emulator, {**SKIP, "delayMs": 80})[0] == 200
     assert time.monotonic() - started >= 0.08
+    in_region_0 = {**SKIP, "failRegions": [0], "failMode": "delay"}  # for 30 s
+    assert dial(emulator, in_region_0, region=1)[0] == 200
 
 
 def test_pinned_regions(emulator: ConnectorEmulator) -> None:
