@@ -166,6 +166,37 @@ def test_reading_a_body_under_wsgi(
         assert lk.DialWhatsAppCallResponse.FromString(body).room_name == room
 
 
+def test_a_chunked_body_under_wsgi_is_bounded() -> None:
+    request = {
+        "REQUEST_METHOD": "POST",
+        "PATH_INFO": DIAL,
+        "CONTENT_TYPE": PROTOBUF["Content-Type"],
+        "HTTP_TRANSFER_ENCODING": "chunked",
+        "wsgi.input_terminated": True,
+    }
+    for max_body, status in ((len(BODY), "200 OK"), (len(BODY) - 1, "400 Bad Request")):
+        seen: list[str] = []
+        bounded = TwirpApplication(Fake(), max_body=max_body)
+        bounded({**request, "wsgi.input": io.BytesIO(BODY)}, lambda line, _: seen.append(line))
+        assert seen == [status]
+
+
+def test_only_bearer_tokens_are_accepted() -> None:
+    token = lk.AccessToken("key", "secret").to_jwt()
+    for header in (f"Basic {token}", token, "Bearer", "Bearer ", ""):
+        with pytest.raises(lk.Unauthenticated, match="no token"):
+            TokenAuthorizer("key", "secret").verify({"authorization": header})
+
+
+def test_the_cache_of_verified_tokens_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("livekit_connector_sync.server._MAX_CACHED_TOKENS", 2)
+    authorizer = TokenAuthorizer("key", "secret")
+    for identity in "abcde":
+        token = lk.AccessToken("key", "secret").with_identity(identity).to_jwt()
+        assert authorizer.verify({"authorization": f"Bearer {token}"})["sub"] == identity
+        assert len(authorizer._verified) <= 2
+
+
 def test_a_valid_token_is_verified_again_only_when_it_has_expired(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -89,6 +89,12 @@ def test_meta_webhook(event: str) -> None:
     assert update.get("event", update.get("status", "").lower()) == event
 
 
+def test_a_terminate_of_a_call_that_nobody_picked_up() -> None:
+    request = meta_webhook("terminate", "shh", picked_up=False)
+    (update,) = json.loads(request.body)["entry"][0]["changes"][0]["value"]["calls"]
+    assert (update["status"], update.get("start_time")) == ("FAILED", None)
+
+
 def test_meta_webhook_rejects_unknown_events() -> None:
     with pytest.raises(ValueError, match="terminate"):
         meta_webhook("hold", "shh")
