@@ -6,6 +6,7 @@ A path names a field, or a field of nested objects: `text(value, "metadata", "ph
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
 import re
 from datetime import datetime, timezone
@@ -69,6 +70,12 @@ def time(document: object, *path: str) -> Optional[datetime]:
     """Return seconds since 1970 as a time in UTC."""
     seconds = number(document, *path) or 0  # protobuf's JSON mapping writes an unset time as 0
     return datetime.fromtimestamp(seconds, timezone.utc) if 0 < seconds <= _MAX_TIMESTAMP else None
+
+
+def digest(document: object) -> str:
+    """Return a hash of a JSON document, the same for every order of its names."""
+    content = json.dumps(document, sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
 def _get(value: object, path: tuple[str, ...]) -> object:

@@ -32,6 +32,25 @@ __all__ = ["SIGNATURE_HEADER", "Participant", "Room", "WebhookEvent", "parse", "
 SIGNATURE_HEADER = "Authorization"
 
 
+def _number_names(names: str) -> dict[str, str]:
+    return {str(number): name for number, name in enumerate(names.split())}
+
+
+# protobuf's JSON mapping allows the number of an enum instead of its name.
+_STATES = _number_names("JOINING JOINED ACTIVE DISCONNECTED")
+_KINDS = _number_names("STANDARD INGRESS EGRESS SIP AGENT 5 6 CONNECTOR BRIDGE")
+_KIND_DETAILS = _number_names(
+    "CLOUD_AGENT FORWARDED CONNECTOR_WHATSAPP CONNECTOR_TWILIO BRIDGE_RTSP SIMULATION"
+)
+_DISCONNECT_REASONS = _number_names(
+    """
+    UNKNOWN_REASON CLIENT_INITIATED DUPLICATE_IDENTITY SERVER_SHUTDOWN PARTICIPANT_REMOVED
+    ROOM_DELETED STATE_MISMATCH JOIN_FAILURE MIGRATION SIGNAL_CLOSE ROOM_CLOSED USER_UNAVAILABLE
+    USER_REJECTED SIP_TRUNK_FAILURE CONNECTION_TIMEOUT MEDIA_FAILURE AGENT_ERROR
+    """
+)
+
+
 @dataclass(frozen=True)
 class Room:
     """A room, as described by an event."""
@@ -103,9 +122,7 @@ class WebhookEvent:
     @property
     def key(self) -> str:
         """The event's key to deduplicate by: every delivery of an event has the same key."""
-        room = self.room.sid if self.room else ""
-        participant = self.participant.sid if self.participant else ""
-        return self.id or f"{self.event}:{room}:{participant}:{self.created_at}"
+        return self.id or f"{self.event}:{fields.digest(self.raw)}"
 
 
 @hide_locals
@@ -223,17 +240,21 @@ def _read_room(room: dict[str, Any]) -> Room:
 
 
 def _read_participant(participant: dict[str, Any]) -> Participant:
+    # protobuf's JSON mapping leaves out an enum's first value.
+    state = fields.text(participant, "state") or "0"
+    kind = fields.text(participant, "kind") or "0"
+    reason = fields.text(participant, "disconnectReason")
+    details = fields.texts(participant, "kindDetails")
     return Participant(
         sid=fields.text(participant, "sid"),
         identity=fields.text(participant, "identity"),
         name=fields.text(participant, "name"),
-        # protobuf's JSON mapping leaves out an enum's first value.
-        state=fields.text(participant, "state") or "JOINING",
-        kind=fields.text(participant, "kind") or "STANDARD",
-        kind_details=fields.texts(participant, "kindDetails"),
+        state=_STATES.get(state, state),
+        kind=_KINDS.get(kind, kind),
+        kind_details=tuple(_KIND_DETAILS.get(each, each) for each in details),
         metadata=fields.text(participant, "metadata"),
         attributes=fields.text_mapping(participant, "attributes"),
         joined_at=fields.time(participant, "joinedAt"),
-        disconnect_reason=fields.text(participant, "disconnectReason"),
+        disconnect_reason=_DISCONNECT_REASONS.get(reason, reason),
         raw=participant,
     )

@@ -2,9 +2,10 @@
 
     events = meta.receive(body, request.headers.get("X-Hub-Signature-256"), app_secret)
 
-An inbound call starts with a `CallConnect` whose `sdp` you pass to AcceptWhatsAppCall. When a user
-picks up an outbound call, Meta sends a `CallConnect` whose `sdp` you pass to ConnectWhatsAppCall. A
-`CallTerminate` ends both. Meta resends a webhook until it gets a 200: use `key` to deduplicate.
+An inbound call starts with a `CallConnect` whose `sdp` you pass to AcceptWhatsAppCall. After you
+dial, Meta sends a `CallConnect` whose `sdp` you pass to ConnectWhatsAppCall at once, and the
+`CallStatus` ACCEPTED when the user picks up. A `CallTerminate` ends both. Meta promises no order
+between webhooks, and resends a webhook until it gets a 200: use `key` to deduplicate.
 
 Source: https://developers.facebook.com/docs/whatsapp/cloud-api/calling,
 https://developers.facebook.com/docs/graph-api/webhooks/getting-started
@@ -12,28 +13,36 @@ https://developers.facebook.com/docs/graph-api/webhooks/getting-started
 
 from __future__ import annotations
 
-import enum
 import hashlib
 import hmac
-import json
 import re
-import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any, ClassVar, Optional, Union
+from dataclasses import dataclass
+from typing import Any, Optional, Union
 
 from .. import _gen as gen
 from .._runtime.redaction import hide_locals
 from . import fields
 from .arguments import Body, Secrets, check_text, read_body, read_secrets
 from .errors import Reason, WebhookError
+from .meta_events import (
+    CallConnect,
+    CallError,
+    CallPermissionReply,
+    CallStatus,
+    CallTerminate,
+    Direction,
+    Event,
+    OtherUpdate,
+)
+from .meta_people import People
 from .signatures import require_header, require_match
 
 __all__ = [
     "SIGNATURE_HEADER",
     "CallConnect",
     "CallError",
+    "CallPermissionReply",
     "CallStatus",
     "CallTerminate",
     "Direction",
@@ -46,158 +55,9 @@ __all__ = [
 ]
 
 SIGNATURE_HEADER = "X-Hub-Signature-256"
-
-
-class Direction(str, enum.Enum):
-    """Who called."""
-
-    INBOUND = "inbound"
-    """The user called the business (Meta: USER_INITIATED)."""
-    OUTBOUND = "outbound"
-    """The business called the user (Meta: BUSINESS_INITIATED)."""
-
-    def __str__(self) -> str:
-        return self.value
-
-
 _DIRECTIONS = {"USER_INITIATED": Direction.INBOUND, "BUSINESS_INITIATED": Direction.OUTBOUND}
 _DIRECTION_OF_SDP = {"offer": Direction.INBOUND, "answer": Direction.OUTBOUND}
 _SDP_OF_DIRECTION = {direction: sdp for sdp, direction in _DIRECTION_OF_SDP.items()}
-
-
-@dataclass(frozen=True)
-class CallError:
-    """Why a call failed, as reported by Meta."""
-
-    code: Optional[int]
-    """Meta's error code, such as 138007."""
-    title: str
-    """The title of the code."""
-    message: str
-    """What went wrong."""
-    details: str
-    """More details (Meta: error_data.details)."""
-    raw: Mapping[str, Any] = field(repr=False)
-    """The error's payload."""
-
-
-@dataclass(frozen=True)
-class _Update:
-    """What every update holds."""
-
-    phone_number_id: str
-    """Meta's id of the business phone number."""
-    account_id: str
-    """Meta's id of the WhatsApp Business account."""
-    raw: Mapping[str, Any] = field(repr=False)
-    """The update's payload: an object of `calls` or `statuses`, or the whole change."""
-    value: Mapping[str, Any] = field(repr=False)
-    """The whole value of the change, with `metadata` and `contacts`."""
-
-
-@dataclass(frozen=True)
-class _CallUpdate(_Update):
-    """What every update of a call holds."""
-
-    _EVENT: ClassVar[str] = ""
-
-    whatsapp_call_id: str
-    """Meta's id of the call, "wacid...."."""
-    timestamp: Optional[datetime]
-    """When it happened, in UTC, to the second."""
-    callback_data: str = field(repr=False)
-    """The `whatsapp_biz_opaque_callback_data` of the dial; empty if the dial had none."""
-
-    @property
-    def key(self) -> str:
-        """The event's key to deduplicate by: every delivery of an event has the same key."""
-        return f"{self.whatsapp_call_id}:{self._EVENT}"
-
-    def age(self, now: Optional[float] = None) -> float:
-        """Return how many seconds ago it happened; 0 if Meta doesn't say when.
-
-        Args:
-            now: seconds since 1970; the current time by default.
-        """
-        if self.timestamp is None:
-            return 0.0
-        return max(0.0, (time.time() if now is None else now) - self.timestamp.timestamp())
-
-
-@dataclass(frozen=True)
-class CallConnect(_CallUpdate):
-    """A user calls, or picked up; the event holds the session description."""
-
-    _EVENT = "connect"
-
-    direction: Direction
-    """INBOUND: accept the call. OUTBOUND: connect it."""
-    sdp: gen.SessionDescription
-    """The offer for AcceptWhatsAppCall, or the answer for ConnectWhatsAppCall."""
-    from_number: str = field(repr=False)
-    """The caller's number in digits."""
-    to_number: str = field(repr=False)
-    """The callee's number in digits."""
-    contact_name: str = field(repr=False)
-    """The user's name in WhatsApp; empty if Meta doesn't send it."""
-
-
-@dataclass(frozen=True)
-class CallTerminate(_CallUpdate):
-    """A call ended."""
-
-    _EVENT = "terminate"
-
-    direction: Optional[Direction]
-    """Who called; None if Meta doesn't say."""
-    status: str
-    """COMPLETED or FAILED; empty if Meta doesn't say."""
-    from_number: str = field(repr=False)
-    """The caller's number in digits."""
-    to_number: str = field(repr=False)
-    """The callee's number in digits."""
-    start_time: Optional[datetime]
-    """When the callee picked up; None if nobody did."""
-    end_time: Optional[datetime]
-    """When the call ended; None if nobody picked up."""
-    duration: Optional[int]
-    """The call's length in seconds; None if nobody picked up."""
-    errors: tuple[CallError, ...]
-    """Why the call failed."""
-
-
-@dataclass(frozen=True)
-class CallStatus(_CallUpdate):
-    """The progress of an outbound call. Don't wait for ACCEPTED before you connect the call."""
-
-    status: str
-    """RINGING, ACCEPTED, or REJECTED."""
-    recipient: str = field(repr=False)
-    """The user's number in digits."""
-
-    @property
-    def key(self) -> str:
-        """The event's key to deduplicate by: every delivery of an event has the same key."""
-        return f"{self.whatsapp_call_id}:status:{self.status}"
-
-
-@dataclass(frozen=True)
-class OtherUpdate(_Update):
-    """Any other update: another field, an unknown event, an error, or an incomplete call."""
-
-    field_name: str
-    """The field that the app is subscribed to: "calls", "messages", ..."""
-    errors: tuple[CallError, ...]
-    """What Meta reports as wrong."""
-
-    @property
-    def key(self) -> str:
-        """The event's key to deduplicate by: every delivery of an event has the same key."""
-        content = json.dumps([self.field_name, self.account_id, self.raw], sort_keys=True)
-        return f"other:{hashlib.sha256(content.encode()).hexdigest()}"
-
-
-Event = Union[CallConnect, CallTerminate, CallStatus, OtherUpdate]
 
 
 @hide_locals
@@ -300,82 +160,137 @@ def parse(body: Body) -> list[Event]:
     ]
 
 
-def _read_change(change: dict[str, Any], account_id: str) -> Iterator[Event]:
-    value = fields.mapping(change, "value")
-    field_name = fields.text(change, "field")
+@dataclass(frozen=True)
+class _Change:
+    """A change, and what its updates share."""
+
+    common: dict[str, Any]
+    """The arguments that every event has."""
+    people: People
+    errors: tuple[CallError, ...]
+    """The errors beside the calls: they don't name their calls."""
+    has_one_call: bool
+
+
+def _read_change(document: dict[str, Any], account_id: str) -> Iterator[Event]:
+    value = fields.mapping(document, "value")
+    field_name = fields.text(document, "field")
     common: dict[str, Any] = {
         "phone_number_id": fields.text(value, "metadata", "phone_number_id"),
         "account_id": account_id,
         "value": value,
     }
+    has_one_call = len(fields.mappings(value, "calls")) == 1
+    change = _Change(common, People(value), _read_errors(value), has_one_call)
     updates = [
-        (update, read(update, common))
+        (update, read(update, change))
         for name, read in _READERS.get(field_name, {}).items()
         for update in fields.mappings(value, name)
     ]
+    is_complete = bool(updates)
     for update, event in updates:
-        errors = _read_errors(update)
-        yield event or OtherUpdate(**common, raw=update, field_name=field_name, errors=errors)
-    if not updates:
-        errors = _read_errors(value)
-        yield OtherUpdate(**common, raw=change, field_name=field_name, errors=errors)
+        if event is not None:
+            yield event
+        elif field_name == "messages":
+            is_complete = False  # one update for all other messages of the change
+        else:
+            errors = _read_errors(update)
+            yield OtherUpdate(**common, raw=update, field_name=field_name, errors=errors)
+    if not is_complete:
+        yield OtherUpdate(**common, raw=document, field_name=field_name, errors=change.errors)
 
 
-def _read_call(
-    call: dict[str, Any], common: dict[str, Any]
-) -> Union[CallConnect, CallTerminate, None]:
+def _read_call(call: dict[str, Any], change: _Change) -> Union[CallConnect, CallTerminate, None]:
     """Return the event of an object in `calls`, None if it is unknown or incomplete."""
-    update = {
-        **_read_call_update(call, common),
-        "from_number": fields.text(call, "from"),
-        "to_number": fields.text(call, "to"),
-    }
     event = fields.text(call, "event").lower()
     direction = _DIRECTIONS.get(fields.text(call, "direction").upper())
+    sdp = _read_sdp(call, direction)
+    if event == "connect":
+        direction = direction or _DIRECTION_OF_SDP.get(sdp.type)
+    from_number, to_number = fields.text(call, "from"), fields.text(call, "to")
+    user_numbers = [from_number, to_number]
+    if direction is not None:
+        user_numbers = [from_number if direction is Direction.INBOUND else to_number]
+    update = {
+        **_read_call_update(call, change, *user_numbers),
+        "direction": direction,
+        "from_number": from_number,
+        "to_number": to_number,
+        "cta_payload": fields.text(call, "cta_payload"),
+        "deeplink_payload": fields.text(call, "deeplink_payload"),
+    }
     if not update["whatsapp_call_id"]:
         return None
-    if event == "terminate":
-        return CallTerminate(
-            **update,
-            direction=direction,
-            status=fields.text(call, "status").upper(),
-            start_time=fields.time(call, "start_time"),
-            end_time=fields.time(call, "end_time"),
-            duration=fields.number(call, "duration"),
-            errors=_read_errors(call) or _read_errors(common["value"]),
-        )
-    sdp = _read_sdp(call, direction)
-    direction = direction or _DIRECTION_OF_SDP.get(sdp.type)
-    if event != "connect" or not sdp.sdp or direction is None:
+    if event == "connect" and sdp.sdp and direction:
+        return CallConnect(**update, sdp=sdp)
+    if event != "terminate":
         return None
-    user = update["from_number" if direction is Direction.INBOUND else "to_number"]
-    contact_name = _read_contact_name(common["value"], user)
-    return CallConnect(**update, direction=direction, sdp=sdp, contact_name=contact_name)
+    status = fields.text(call, "status").upper()
+    has_failed = change.has_one_call or status != "COMPLETED"
+    return CallTerminate(
+        **update,
+        status=status,
+        start_time=fields.time(call, "start_time"),
+        end_time=fields.time(call, "end_time"),
+        duration=fields.number(call, "duration"),
+        errors=_read_errors(call) or (change.errors if has_failed else ()),
+    )
 
 
-def _read_status(status: dict[str, Any], common: dict[str, Any]) -> Optional[CallStatus]:
+def _read_status(status: dict[str, Any], change: _Change) -> Optional[CallStatus]:
     """Return the event of an object in `statuses`, None if it is incomplete."""
+    recipient = fields.text(status, "recipient_id")
     event = CallStatus(
-        **_read_call_update(status, common),
+        **_read_call_update(status, change, recipient),
         status=fields.text(status, "status").upper(),
-        recipient=fields.text(status, "recipient_id"),
+        recipient=recipient,
     )
     return event if event.status and event.whatsapp_call_id else None
 
 
+def _read_permission_reply(
+    message: dict[str, Any], change: _Change
+) -> Optional[CallPermissionReply]:
+    """Return the event of an object in `messages`, None if it is another message."""
+    reply = fields.mapping(message, "interactive", "call_permission_reply")
+    response = fields.text(reply, "response").lower()
+    if response not in ("accept", "reject"):
+        return None
+    from_number = fields.text(message, "from")
+    return CallPermissionReply(
+        **_read_user_update(message, change, from_number),
+        accepted=response == "accept",
+        is_permanent=reply.get("is_permanent") is True,
+        expires_at=fields.time(reply, "expiration_timestamp"),
+        response_source=fields.text(reply, "response_source"),
+        from_number=from_number,
+        message_id=fields.text(message, "id"),
+        context_id=fields.text(message, "context", "id"),
+    )
+
+
 # By the field that the app is subscribed to, then by the list in the value.
-_READERS: dict[str, dict[str, Callable[..., Optional[Event]]]] = {
-    "calls": {"calls": _read_call, "statuses": _read_status}
+_READERS: dict[str, dict[str, Callable[[dict[str, Any], _Change], Optional[Event]]]] = {
+    "calls": {"calls": _read_call, "statuses": _read_status},
+    "messages": {"messages": _read_permission_reply, "statuses": lambda _, __: None},
 }
 
 
-def _read_call_update(update: dict[str, Any], common: dict[str, Any]) -> dict[str, Any]:
+def _read_user_update(update: dict[str, Any], change: _Change, *numbers: str) -> dict[str, Any]:
+    """Return the arguments that every event about a user has."""
+    return {
+        **change.common,
+        **change.people.find(update, *numbers)._asdict(),
+        "raw": update,
+        "timestamp": fields.time(update, "timestamp"),
+    }
+
+
+def _read_call_update(update: dict[str, Any], change: _Change, *numbers: str) -> dict[str, Any]:
     """Return the arguments that every event of a call has."""
     return {
-        **common,
-        "raw": update,
+        **_read_user_update(update, change, *numbers),
         "whatsapp_call_id": fields.text(update, "id"),
-        "timestamp": fields.time(update, "timestamp"),
         "callback_data": fields.text(update, "biz_opaque_callback_data"),
     }
 
@@ -387,14 +302,6 @@ def _read_sdp(call: dict[str, Any], direction: Optional[Direction]) -> gen.Sessi
         kind = _SDP_OF_DIRECTION[direction] if direction else ""
     sdp = fields.text(call, "session", "sdp") or fields.text(call, "connection", "webrtc", "sdp")
     return gen.SessionDescription(type=kind, sdp=sdp)
-
-
-def _read_contact_name(value: dict[str, Any], number: str) -> str:
-    """Return the user's name; `contacts` holds the users of all calls in the value."""
-    contacts = fields.mappings(value, "contacts")
-    if len(contacts) > 1:
-        contacts = [contact for contact in contacts if fields.text(contact, "wa_id") == number]
-    return fields.text(contacts[0], "profile", "name") if contacts else ""
 
 
 def _read_errors(parent: dict[str, Any]) -> tuple[CallError, ...]:

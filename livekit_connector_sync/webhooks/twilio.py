@@ -2,8 +2,8 @@
 
     call = twilio.receive(url, body, request.headers.get("X-Twilio-Signature"), auth_token)
 
-The signature covers the URL exactly as you gave it to Twilio, with its scheme and host. Behind a
-proxy, take the public URL from your settings instead of the request.
+The signature covers the URL exactly as you gave it to Twilio, with its scheme and host. Frameworks
+normalize the URL of a request, and proxies change it: `build_url` returns the public one.
 
 Source: https://www.twilio.com/docs/usage/security, https://www.twilio.com/docs/voice/twiml
 """
@@ -14,33 +14,37 @@ import base64
 import hashlib
 import hmac
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Optional, Union
-from urllib.parse import SplitResult, parse_qs, urlsplit, urlunsplit
+from urllib.parse import parse_qs
 
 from .._runtime.redaction import hide_locals
+from . import fields
 from .arguments import Body, Secrets, check_text, read_body, read_secrets
 from .errors import Reason, WebhookError
 from .signatures import is_equal, require_header, require_match
+from .urls import build_url, list_variants, read_query
 
 __all__ = [
+    "IDEMPOTENCY_HEADER",
     "SIGNATURE_HEADER",
     "SIGNATURE_SETTINGS_HEADER",
     "Form",
     "VoiceCall",
+    "build_url",
     "compute_signature",
     "parse",
     "receive",
     "verify",
 ]
 
+IDEMPOTENCY_HEADER = "I-Twilio-Idempotency-Token"
 SIGNATURE_HEADER = "X-Twilio-Signature"
 SIGNATURE_SETTINGS_HEADER = "X-Twilio-Webhooks-Signature-Settings"
 Form = Mapping[str, Union[str, Iterable[str]]]
 """A form that a framework parsed: each parameter with its value, or with all its values."""
 _HASHES = {"HMAC_SHA1": hashlib.sha1, "HMAC_SHA256": hashlib.sha256}
-_DEFAULT_PORTS = {"https": "443", "http": "80"}
 _MAX_PARAMETERS = 1000
 _FINAL_STATUSES = ("completed", "busy", "failed", "no-answer", "canceled")
 
@@ -63,15 +67,8 @@ class VoiceCall:
     """ringing, in-progress, completed, busy, failed, no-answer, or canceled."""
     raw: Mapping[str, tuple[str, ...]] = field(repr=False)
     """Every parameter with all its values."""
-
-    @property
-    def key(self) -> str:
-        """The event's key to deduplicate by: every delivery of an event has the same key."""
-        if self.status:
-            return f"{self.call_sid}:{self.status}"
-        # A callback without a status is about a part of the call, such as a recording.
-        digest = hashlib.sha256(repr(sorted(self.raw.items())).encode("utf-8", "replace"))
-        return f"{self.call_sid}:{digest.hexdigest()}"
+    key: str
+    """The event's key to deduplicate by: every delivery of an event has the same key."""
 
     @property
     def is_over(self) -> bool:

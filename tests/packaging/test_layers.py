@@ -27,7 +27,9 @@ LAYERS = {
     "_runtime.transport": """
         exchange reader pool tls adapter sending client ""
     """,
-    "webhooks": 'arguments errors fields signatures twiml livekit meta twilio ""',
+    "webhooks": """
+        arguments errors fields signatures urls twiml livekit meta_events meta_people meta twilio ""
+    """,
     "emulator": """
         hub lifecycle refusals calls journal http_client outbox meta livekit twilio
         webhooks http_server mock_header regions rpcs connector media_stream page emulator ""

@@ -1,0 +1,103 @@
+"""Who is at the other end of a WhatsApp call; the person may hide the number.
+
+Source: https://developers.facebook.com/documentation/business-messaging/whatsapp/business-scoped-user-ids
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from . import fields
+
+__all__ = ["People", "Person"]
+
+
+class Person(NamedTuple):
+    """A WhatsApp user, under the names of the events' fields; "" for what Meta doesn't send."""
+
+    user_id: str
+    parent_user_id: str
+    username: str
+    contact_name: str
+
+    def contradicts(self, other: Person) -> bool:
+        """Return whether two persons have different user ids."""
+        pairs = zip(self[:2], other[:2])
+        return any(mine and theirs and mine != theirs for mine, theirs in pairs)
+
+
+class People:
+    """The people of a change, listed in its `contacts` for all its calls together.
+
+    Args:
+        value: the change's value.
+    """
+
+    def __init__(self, value: dict[str, Any]) -> None:
+        self._by_id: dict[str, Person] = {}
+        self._by_number: dict[str, Person] = {}
+        contacts = fields.mappings(value, "contacts")
+        persons = list(map(_read_contact, contacts))
+        for contact, person in zip(contacts, persons):
+            # An empty text is what two people who hide their numbers have in common.
+            for user_id in filter(None, person[:2]):
+                self._by_id.setdefault(user_id, person)
+            number = fields.text(contact, "wa_id")
+            if number:
+                self._by_number.setdefault(number, person)
+        self._only = persons if len(persons) == 1 and _is_about_one(value) else []
+
+    def find(self, update: dict[str, Any], *numbers: str) -> Person:
+        """Return the person of a call, a status, or a message.
+
+        The person's contact has the user id or the number of the update. A number may be written
+        differently in the two places: with one contact and one call, these belong together.
+
+        Args:
+            update: the call, the status, or the message.
+            *numbers: what may be the person's number.
+        """
+        own = Person(
+            _first(update, "from_user_id", "to_user_id", "recipient_user_id"),
+            # Meta's pages have both orders of words.
+            _first(update, *_PARENT_FIELDS),
+            username="",
+            contact_name="",
+        )
+        by_id = [self._by_id[each] for each in own[:2] if each in self._by_id]
+        by_number = [self._by_number[each] for each in numbers if each in self._by_number]
+        guesses = [each for each in (*by_number, *self._only) if not each.contradicts(own)]
+        for known in (*by_id, *guesses):
+            return known._replace(
+                user_id=known.user_id or own.user_id,
+                parent_user_id=known.parent_user_id or own.parent_user_id,
+            )
+        return own
+
+
+_PARENT_FIELDS = [
+    name
+    for role in ("from", "to", "recipient")
+    for name in (f"{role}_parent_user_id", f"parent_{role}_user_id")
+]
+
+
+def _read_contact(contact: dict[str, Any]) -> Person:
+    return Person(
+        user_id=fields.text(contact, "user_id"),
+        parent_user_id=fields.text(contact, "parent_user_id"),
+        username=fields.text(contact, "profile", "username"),
+        contact_name=fields.text(contact, "profile", "name"),
+    )
+
+
+def _is_about_one(value: dict[str, Any]) -> bool:
+    """Return whether a change is about one call, or one message."""
+    lists = (fields.mappings(value, name) for name in ("calls", "statuses", "messages"))
+    ids = [fields.text(update, "id") for updates in lists for update in updates]
+    return len(ids) == 1 or (len(set(ids)) == 1 and "" not in ids)
+
+
+def _first(update: dict[str, Any], *names: str) -> str:
+    """Return the first text of an update that is not empty."""
+    return next(filter(None, (fields.text(update, name) for name in names)), "")
