@@ -72,6 +72,11 @@ def time(document: object, *path: str) -> Optional[datetime]:
     return datetime.fromtimestamp(seconds, timezone.utc) if 0 < seconds <= _MAX_TIMESTAMP else None
 
 
+def write_text(value: object) -> str:
+    """Return text as it is, nothing as an empty text, and other values as JSON."""
+    return "" if value is None else _to_text(value) if isinstance(value, str) else json.dumps(value)
+
+
 def digest(document: object) -> str:
     """Return a hash of a JSON document, the same for every order of its names."""
     content = json.dumps(document, sort_keys=True)

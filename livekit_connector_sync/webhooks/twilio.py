@@ -24,7 +24,7 @@ from . import fields
 from .arguments import Body, Secrets, check_text, read_body, read_secrets
 from .errors import Reason, WebhookError
 from .signatures import is_equal, require_header, require_match
-from .urls import build_url, list_variants, read_query
+from .urls import build_url, list_variants, read_query, read_target
 
 __all__ = [
     "IDEMPOTENCY_HEADER",
@@ -88,16 +88,18 @@ def receive(
     auth_token: Secrets,
     *,
     signature_settings: Optional[str] = None,
+    idempotency_token: Optional[str] = None,
 ) -> VoiceCall:
     """Verify a webhook and return its call.
 
     Args:
-        url: the full URL that Twilio requested, with its query.
+        url: the full URL that Twilio requested, with its query: see `build_url`.
         body: the request's unchanged body, or the parsed form; empty for a GET.
         signature: the request's X-Twilio-Signature header.
         auth_token: the account's primary auth token, or the secret of a shared key. Pass several
             texts to accept an old and a new token.
         signature_settings: the request's X-Twilio-Webhooks-Signature-Settings header.
+        idempotency_token: the request's I-Twilio-Idempotency-Token header.
 
     Raises:
         WebhookError: the signature is missing or wrong, or there is no CallSid.
@@ -105,7 +107,7 @@ def receive(
         TypeError: an argument has the wrong type.
     """
     verify(url, body, signature, auth_token, signature_settings=signature_settings)
-    return parse(url, body)
+    return parse(url, body, idempotency_token=idempotency_token)
 
 
 @hide_locals
@@ -119,7 +121,8 @@ def verify(
 ) -> None:
     """Verify the signature of a webhook whose body is a form, JSON, or empty.
 
-    Twilio signs some URLs with their port and others without it: both are accepted.
+    Twilio signs some URLs with their port and others without it, and leaves out a user name and
+    password: all these are accepted.
 
     Args:
         url: the full URL that Twilio requested, with its query.
@@ -145,7 +148,7 @@ def verify(
         (
             compute_signature(each, parameters, secret, algorithm)
             for secret in secrets
-            for each in _variants(url)
+            for each in list_variants(url)
         ),
         signature,
         f"{SIGNATURE_HEADER} does not match this URL, body, and auth token: is the URL exactly the "
@@ -179,35 +182,42 @@ def compute_signature(
 
 
 @hide_locals
-def parse(url: str, body: Union[Body, Form]) -> VoiceCall:
+def parse(
+    url: str, body: Union[Body, Form], *, idempotency_token: Optional[str] = None
+) -> VoiceCall:
     """Return the call of a webhook without verifying it.
 
     Args:
-        url: the full URL; its query holds the parameters of a GET.
-        body: the form of a POST, parsed or not.
+        url: the full URL; its query holds the parameters of a GET. For a JSON body, it holds the
+            body's hash as bodySHA256.
+        body: the body of a POST, or its parsed form.
+        idempotency_token: the request's I-Twilio-Idempotency-Token header, which all deliveries of
+            an event share. Without it, the event's key depends on all parameters.
 
     Raises:
         WebhookError: there is no CallSid.
         TypeError: an argument has the wrong type.
     """
     check_text("url", url)
-    parameters = _read_form(body) or _read_form(_split(url).query)
-    call = VoiceCall(
-        call_sid=_first(parameters, "CallSid"),
+    check_text(f"the {IDEMPOTENCY_HEADER} header", idempotency_token, optional=True)
+    parameters = _read_json(url, body) or _read_form(body) or _read_form(read_query(url))
+    call_sid = _first(parameters, "CallSid")
+    if not call_sid:
+        raise WebhookError(Reason.MALFORMED_BODY, "the body has no CallSid")
+    return VoiceCall(
+        call_sid=call_sid,
         account_sid=_first(parameters, "AccountSid"),
         from_number=_first(parameters, "From"),
         to_number=_first(parameters, "To"),
         direction=_first(parameters, "Direction"),
         status=_first(parameters, "CallStatus"),
         raw=parameters,
+        key=f"{call_sid}:{fields.digest(idempotency_token or [read_target(url), parameters])}",
     )
-    if not call.call_sid:
-        raise WebhookError(Reason.MALFORMED_BODY, "the form has no CallSid")
-    return call
 
 
 def _first(parameters: Mapping[str, tuple[str, ...]], name: str) -> str:
-    return parameters.get(name, ("",))[0]
+    return next(iter(parameters.get(name, ())), "")
 
 
 def _read_algorithm(settings: Optional[str]) -> str:
@@ -223,15 +233,33 @@ def _read_algorithm(settings: Optional[str]) -> str:
 
 def _signed_parameters(url: str, body: Union[bytes, Form]) -> dict[str, tuple[str, ...]]:
     """Return the parameters that the signature covers; the URL covers other bodies."""
-    digests = parse_qs(_split(url).query).get("bodySHA256")
-    if digests and not isinstance(body, Mapping):
-        body_digest = hashlib.sha256(body).hexdigest()
-        if is_equal(body_digest, digests[0].lower()):
-            return {}
+    if _has_digest_of(url, body):
+        return {}
     parameters = _read_form(body)
-    if (body or digests) and not parameters:
+    if (body or "bodySHA256" in parse_qs(read_query(url))) and not parameters:
         raise WebhookError(Reason.WRONG_SIGNATURE, "the signature does not cover the body")
     return parameters
+
+
+def _has_digest_of(url: str, body: Union[Body, Form]) -> bool:
+    digests = parse_qs(read_query(url)).get("bodySHA256")
+    if not digests or isinstance(body, Mapping):
+        return False
+    return is_equal(hashlib.sha256(read_body(body)).hexdigest(), digests[0].lower())
+
+
+def _read_json(url: str, body: Union[Body, Form]) -> dict[str, tuple[str, ...]]:
+    """Return the parameters of a JSON body; none if it isn't JSON, or the URL doesn't cover it."""
+    if isinstance(body, Mapping) or not _has_digest_of(url, body):
+        return {}
+    try:
+        document = fields.parse_object(body)
+    except WebhookError:
+        return {}
+    return {
+        name: tuple(map(fields.write_text, value if isinstance(value, list) else [value]))
+        for name, value in document.items()
+    }
 
 
 def _read_form(body: Union[Body, Form]) -> dict[str, tuple[str, ...]]:
@@ -255,21 +283,3 @@ def _read_values(name: object, value: Any) -> tuple[str, ...]:
     if not values or not all(isinstance(each, str) for each in (name, *values)):
         raise TypeError("body must map each parameter to a str or to a list of str")
     return values
-
-
-def _variants(url: str) -> Iterator[str]:
-    """Yield the URL as it is, without a port, and with a port."""
-    parts = _split(url)
-    found = re.search(r":([0-9]*)$", parts.netloc)
-    host = parts.netloc[: found.start()] if found else parts.netloc
-    port = (found and found[1]) or _DEFAULT_PORTS.get(parts.scheme, "80")
-    yield url
-    for netloc in (host, f"{host}:{port}"):
-        yield urlunsplit(parts._replace(netloc=netloc))
-
-
-def _split(url: str) -> SplitResult:
-    try:
-        return urlsplit(url)
-    except ValueError:
-        raise WebhookError(Reason.WRONG_SIGNATURE, "the request's URL is malformed") from None

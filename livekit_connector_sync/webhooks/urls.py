@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Union
+from typing import Any
 from urllib.parse import quote
 
 from .arguments import check_text
 
-__all__ = ["build_url", "list_variants", "read_query"]
+__all__ = ["build_url", "list_variants", "read_query", "read_target"]
 
 _URL = re.compile(r"([a-z][a-z0-9+.-]*://)([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
 _PATH_CHARACTERS = "/:@!$&'()*+,;=~"  # that quote() need not escape: RFC 3986, pchar
@@ -42,7 +42,7 @@ def build_url(base_url: str, request: Mapping[str, Any]) -> str:
             f"request must be a WSGI environment or an ASGI scope, not {type(request).__name__}"
         )
     target, mount = _read_scope(request) if "query_string" in request else _read_environ(request)
-    target = _add_prefix(mount, _URL.sub(r"\3", target, count=1))
+    target = _add_prefix(mount, read_target(target))  # a proxy may send the whole URL
     return f"{parts[1]}{parts[2]}{_add_prefix(parts[3], target)}"
 
 
@@ -60,37 +60,52 @@ def list_variants(url: str) -> Iterator[str]:
             yield f"{scheme}{login}{host}:{port}{rest}"
 
 
+def read_target(url: str) -> str:
+    """Return the path and the query of a URL."""
+    parts = _URL.fullmatch(url)
+    return (parts[3] if parts else url).partition("#")[0]
+
+
 def read_query(url: str) -> str:
     """Return the query of a URL, "" if it has none."""
-    return url.partition("#")[0].partition("?")[2]
+    return read_target(url).partition("?")[2]
 
 
 def _read_environ(environ: Mapping[str, Any]) -> tuple[str, str]:
     """Return the target of a request from its WSGI environment, and where the app is mounted."""
-    mount = str(environ.get("SCRIPT_NAME", ""))
+    mount = _quote(_to_bytes(environ.get("SCRIPT_NAME", "")))
     target = environ.get("RAW_URI") or environ.get("REQUEST_URI")
-    if not target:
-        path, query = f"{mount}{environ.get('PATH_INFO', '')}", environ.get("QUERY_STRING")
-        target = quote(_decode(path), _PATH_CHARACTERS) + (f"?{query}" if query else "")
-    return _decode(target), quote(_decode(mount), _PATH_CHARACTERS)
+    if target:
+        return _decode(_to_bytes(target)), mount
+    path = mount + _quote(_to_bytes(environ.get("PATH_INFO", "")))
+    return _add_query(path, _to_bytes(environ.get("QUERY_STRING", ""))), mount
 
 
 def _read_scope(scope: Mapping[str, Any]) -> tuple[str, str]:
     """Return the target of a request from its ASGI scope, and where the app is mounted."""
-    raw_path, query = scope.get("raw_path"), _decode(scope["query_string"])
-    # Some servers add the query to the path.
     path = (
-        _decode(raw_path).partition("?")[0] if raw_path else quote(scope["path"], _PATH_CHARACTERS)
+        scope.get("raw_path") or _quote(scope.get("path", "").encode("utf-8", "replace")).encode()
     )
-    return f"{path}?{query}" if query else path, quote(scope.get("root_path", ""), _PATH_CHARACTERS)
+    path = path.partition(b"?")[0]  # some servers add the query
+    mount = _quote(scope.get("root_path", "").encode("utf-8", "replace"))
+    return _add_query(_decode(path), scope["query_string"]), mount
 
 
-def _decode(text: Union[str, bytes]) -> str:
-    """Return bytes as text; WSGI has them as text in Latin-1."""
-    try:
-        return (text if isinstance(text, bytes) else text.encode("latin-1")).decode()
-    except UnicodeError:
-        return text if isinstance(text, str) else text.decode("latin-1")
+def _to_bytes(text: str) -> bytes:
+    """Return the bytes that WSGI has as text in Latin-1."""
+    return text.encode("latin-1", "replace")
+
+
+def _decode(content: bytes) -> str:
+    return content.decode("utf-8", "replace")
+
+
+def _quote(path: bytes) -> str:
+    return quote(path, _PATH_CHARACTERS)
+
+
+def _add_query(path: str, query: bytes) -> str:
+    return f"{path}?{_decode(query)}" if query else path
 
 
 def _add_prefix(prefix: str, target: str) -> str:
