@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from typing import Any
@@ -17,10 +18,14 @@ FIELDS = """
     id event direction session sdp sdp_type connection webrtc timestamp status start_time duration
     errors code error_data details biz_opaque_callback_data from to recipient_id metadata
     phone_number_id contacts profile name wa_id room participant kind kindDetails kind_details
-    attributes createdAt joinedAt sid
+    attributes createdAt joinedAt sid user_id parent_user_id username from_user_id to_user_id
+    recipient_user_id from_parent_user_id interactive call_permission_reply response is_permanent
+    expiration_timestamp context
 """
 NAMES = st.sampled_from(FIELDS.split())
-WORDS = st.sampled_from(["connect", "terminate", "offer", "answer", "USER_INITIATED", "calls"])
+WORDS = st.sampled_from(
+    ["connect", "terminate", "offer", "answer", "USER_INITIATED", "calls", "messages", "accept"]
+)
 VALUES: st.SearchStrategy[Any] = st.recursive(
     st.one_of(
         st.none(),
@@ -50,18 +55,32 @@ CALL = st.fixed_dictionaries(
         "status": VALUES,
         "start_time": VALUES,
         "duration": VALUES,
+        "from": VALUES,
+        "from_user_id": VALUES,
+        "interactive": st.fixed_dictionaries(
+            {
+                "call_permission_reply": st.fixed_dictionaries(
+                    {"response": WORDS},
+                    optional={"is_permanent": VALUES, "expiration_timestamp": VALUES},
+                )
+            }
+        ),
     },
+)
+CONTACT = st.fixed_dictionaries(
+    {}, optional={"user_id": VALUES, "wa_id": VALUES, "profile": VALUES}
 )
 CHANGE = st.fixed_dictionaries(
     {
-        "field": st.one_of(st.just("calls"), VALUES),
+        "field": st.one_of(st.just("calls"), st.just("messages"), VALUES),
         "value": st.one_of(
             VALUES,
             st.fixed_dictionaries(
                 {
                     "calls": st.one_of(VALUES, st.lists(CALL, max_size=3)),
                     "statuses": st.one_of(VALUES, st.lists(CALL, max_size=3)),
-                    "contacts": VALUES,
+                    "messages": st.one_of(VALUES, st.lists(CALL, max_size=3)),
+                    "contacts": st.one_of(VALUES, st.lists(CONTACT, max_size=3)),
                     "metadata": VALUES,
                     "errors": VALUES,
                 }
@@ -133,6 +152,35 @@ def test_any_unsigned_body_header_and_url_is_rejected(
             function(*arguments)  # type: ignore[operator]
     with pytest.raises(WebhookError):
         twilio.verify(url, body, header, "token", signature_settings=signature_settings)
+
+
+@settings(deadline=None)
+@given(st.one_of(VALUES, st.fixed_dictionaries({"CallSid": WORDS, "Digits": VALUES})))
+def test_twilio_parses_or_rejects_any_json(document: Any) -> None:
+    body = json.dumps(document).encode()
+    url = f"https://h.example/x?bodySHA256={hashlib.sha256(body).hexdigest()}"
+    call = call_or_none(twilio.receive, url, body, twilio.compute_signature(url, {}, "t"), "t")
+    assert call is None or (call.call_sid and isinstance(call.key, str) and call.raw)
+
+
+TARGETS = st.text(st.characters(max_codepoint=255))
+
+
+@settings(deadline=None)
+@given(
+    st.dictionaries(
+        st.sampled_from(["RAW_URI", "REQUEST_URI", "PATH_INFO", "QUERY_STRING", "SCRIPT_NAME"]),
+        TARGETS,
+    ),
+    st.binary(),
+    st.text(),
+)
+def test_any_request_has_a_url(environ: dict[str, str], raw: bytes, path: str) -> None:
+    scope = {"path": path, "raw_path": raw, "query_string": raw, "root_path": path}
+    for request in (environ, scope, {"path": path, "query_string": raw}):
+        url = twilio.build_url("https://h.example", request)
+        assert url.startswith("https://h.example")
+        call_or_none(twilio.receive, url, b"", "x", "token")
 
 
 @settings(deadline=None)

@@ -11,6 +11,7 @@ from typing import Any, Optional
 
 import pytest
 from livekit import api as official
+from livekit.protocol import models
 
 from livekit_connector_sync._runtime.jws import sign
 from livekit_connector_sync.testing import livekit_webhook
@@ -152,3 +153,39 @@ def test_a_signed_body_that_is_not_an_event_is_malformed(body: bytes) -> None:
 
 def test_the_issuer_is_the_key_whatever_the_subject() -> None:
     assert livekit.verify(BODY, token(sub="other"), KEYS) == KEY
+
+
+def test_enum_numbers_read_as_names() -> None:
+    # protobuf's JSON mapping allows both; the official SDK's protos have the names.
+    enums: dict[str, Any] = {
+        "state": models.ParticipantInfo.State,
+        "kind": models.ParticipantInfo.Kind,
+        "disconnect_reason": models.DisconnectReason,
+    }
+    for name, enum in enums.items():
+        for text, number in enum.items():
+            participant = parse_participant(**{"sid": "PA_1", name: number})
+            assert getattr(participant, name) == text
+    numbers = list(models.ParticipantInfo.KindDetail.values())
+    details = parse_participant(kind=7, kind_details=[*numbers, 99])
+    assert details.kind_details == (*models.ParticipantInfo.KindDetail.keys(), "99")
+    assert details.is_connector
+    assert parse_participant(sid="PA_1").disconnect_reason == ""
+    assert parse_participant(kind=5).kind == "5"
+
+
+def parse_participant(**fields: Any) -> livekit.Participant:
+    event = livekit.parse(json.dumps({"event": "participant_left", "participant": fields}))
+    assert event.participant
+    return event.participant
+
+
+def test_events_without_an_id_have_keys_of_their_own() -> None:
+    def key(egress_id: str, **more: Any) -> str:
+        egress = {"egressId": egress_id, "status": "EGRESS_COMPLETE"}
+        document = {"event": "egress_ended", "createdAt": "1700000000", "egressInfo": egress}
+        return livekit.parse(json.dumps({**document, **more})).key
+
+    assert key("EG_1") == key("EG_1")
+    assert key("EG_1") != key("EG_2")
+    assert key("EG_1", id="EV_1") == key("EG_2", id="EV_1") == "EV_1"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import random
-from typing import Optional
-from urllib.parse import urlencode
+from typing import Any, Optional
+from urllib.parse import parse_qsl, urlencode
 from xml.etree import ElementTree
 
 import pytest
@@ -183,6 +184,117 @@ def test_receive_the_emulators_webhook() -> None:
     assert (call.direction, call.status) == ("inbound", "ringing")
     assert call.raw["SipHeader_x"] == ("ü",)
     assert hashlib.sha256(call.key.encode()).digest()  # the key can be a cache key
+
+
+# -- the key -------------------------------------------------------------------------------------
+
+
+def test_the_idempotency_token_is_the_key() -> None:
+    def key(body: bytes, token: Optional[str]) -> str:
+        signature = RequestValidator(TOKEN).compute_signature(URL, dict(parse_qsl(body.decode())))
+        return twilio.receive(URL, body, signature, TOKEN, idempotency_token=token).key
+
+    one, two = (form({**FORM, "Digits": digits}) for digits in "12")
+    assert key(one, "a") == key(two, "a")
+    assert len({key(one, "a"), key(one, "b"), key(one, None), key(two, None)}) == 4
+    assert key(one, "") == key(one, None)
+    assert len(key(one, "x" * 10_000)) < 200
+
+
+def test_without_a_token_the_key_depends_on_all_parameters() -> None:
+    key = twilio.parse(URL, form(FORM)).key
+    assert twilio.parse(URL, FORM).key == key
+    assert twilio.parse(URL, form(dict(reversed(FORM.items())))).key == key
+    assert twilio.parse(URL.replace("https://", "https://user:pass@"), form(FORM)).key == key
+    for url in (URL.replace("bar=2", "bar=3"), URL.replace("myapp", "menu")):
+        assert twilio.parse(url, form(FORM)).key != key
+    assert twilio.parse(URL, form({**FORM, "Digits": ["1", "2"]})).key != key
+
+
+# -- JSON bodies ---------------------------------------------------------------------------------
+
+
+def test_values_of_a_json_body_become_texts() -> None:
+    body = json.dumps(
+        {"CallSid": "CA1", "A": 7, "B": True, "C": None, "D": ["x", 1], "E": {"y": []}, "F": []}
+    ).encode()
+    call = twilio.parse(f"{URL}&bodySHA256={hashlib.sha256(body).hexdigest()}", body)
+    assert {name: call.raw[name] for name in "ABCDEF"} == {
+        "A": ("7",),
+        "B": ("true",),
+        "C": ("",),
+        "D": ("x", "1"),
+        "E": ('{"y": []}',),
+        "F": (),
+    }
+    assert call.parameter("F") == ""
+
+
+def test_json_that_the_url_does_not_cover_is_not_read() -> None:
+    # Otherwise, a signature of this text as a form's name would cover it as JSON too.
+    body = b'{"CallSid":"CA1"}'
+    signature = RequestValidator(TOKEN).compute_signature(URL, {body.decode(): ""})
+    with pytest.raises(WebhookError) as caught:
+        twilio.receive(URL, body, signature, TOKEN)
+    assert caught.value.reason is Reason.MALFORMED_BODY
+
+
+# -- the URL -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("base_url", "request_", "expected"),
+    [
+        # The server's variables have the bytes; those that are decoded lose them.
+        ("", {"RAW_URI": "/a%2Fb//c/?q=%7E", "PATH_INFO": "/a/b/c/"}, "/a%2Fb//c/?q=%7E"),
+        ("", {"REQUEST_URI": "/x?", "PATH_INFO": "/x", "QUERY_STRING": ""}, "/x?"),
+        ("", {"RAW_URI": "https://other.example/x?u=http://y/z"}, "/x?u=http://y/z"),
+        ("", {"RAW_URI": "/x?u=http://y/z"}, "/x?u=http://y/z"),
+        ("", {"RAW_URI": "//other.example/x"}, "//other.example/x"),
+        ("", {"RAW_URI": "/\xc3\xa9?\xc3\xa9"}, "/é?é"),
+        ("", {"PATH_INFO": "/\xc3\xa9 (+)", "QUERY_STRING": "a=b|c"}, "/%C3%A9%20(+)?a=b|c"),
+        ("", {"SCRIPT_NAME": "/m", "PATH_INFO": "/x", "RAW_URI": "/m/x"}, "/m/x"),
+        ("", {"SCRIPT_NAME": "/m", "PATH_INFO": "/x"}, "/m/x"),
+        ("", {}, ""),
+        # A prefix that a proxy removes is in base_url or in SCRIPT_NAME; it is added once.
+        ("/p", {"RAW_URI": "/x"}, "/p/x"),
+        ("/p/", {"RAW_URI": "/x"}, "/p/x"),
+        ("/p", {"RAW_URI": "/p/x"}, "/p/x"),
+        ("/p", {"RAW_URI": "/p?x"}, "/p?x"),
+        ("/p", {"RAW_URI": "/pp/x"}, "/p/pp/x"),
+        ("", {"SCRIPT_NAME": "/p", "RAW_URI": "/x"}, "/p/x"),
+        ("/p", {"SCRIPT_NAME": "/p", "RAW_URI": "/x"}, "/p/x"),
+        # ASGI
+        ("", {"path": "/a/b", "raw_path": b"/a%2Fb", "query_string": b"q=|"}, "/a%2Fb?q=|"),
+        ("", {"path": "/é", "raw_path": None, "query_string": b""}, "/%C3%A9"),
+        ("", {"path": "/x", "raw_path": b"/x?q", "query_string": b"q"}, "/x?q"),
+        ("/p", {"path": "/x", "raw_path": b"/x", "query_string": b"q"}, "/p/x?q"),
+        ("", {"root_path": "/p", "raw_path": b"/x", "query_string": b"q"}, "/p/x?q"),
+        ("/p", {"root_path": "/p", "raw_path": b"/p/x", "query_string": b"q"}, "/p/x?q"),
+    ],
+)
+def test_build_url_keeps_the_path_and_the_query(
+    base_url: str, request_: dict[str, Any], expected: str
+) -> None:
+    site = "https://calls.example.com"
+    assert twilio.build_url(f"{site}{base_url}", request_) == f"{site}{expected}"
+
+
+def test_build_url_says_what_to_pass() -> None:
+    for base_url in ("", "calls.example.com", "https://", "/webhooks"):
+        with pytest.raises(ValueError, match="base_url"):
+            twilio.build_url(base_url, {})
+    with pytest.raises(TypeError, match="WSGI environment"):
+        twilio.build_url(URL, "/x")  # type: ignore[arg-type]
+
+
+def test_a_url_is_verified_with_and_without_its_user_name() -> None:
+    for ours in ("https://u:p@h.example/x?", "https://u:p@h.example:443/x?"):
+        for theirs in ("https://h.example/x?", "https://h.example:443/x?", ours):
+            signature = RequestValidator(TOKEN).compute_signature(theirs, FORM)
+            assert is_verified(ours, form(FORM), signature)
+    signature = RequestValidator(TOKEN).compute_signature("https://h.example/x", FORM)
+    assert not is_verified("https://h.example@evil.example/x", form(FORM), signature)
 
 
 # -- TwiML ---------------------------------------------------------------------------------------
