@@ -91,6 +91,13 @@ def test_a_contact_belongs_to_a_call_by_id_and_else_by_number(ids: dict[str, str
     assert identity(found) == ("US.2", "US.ENT.2", "@user2", "user2")
 
 
+def test_an_id_counts_more_than_a_number() -> None:
+    contacts = [contact("number", wa_id="1"), contact("id", user_id="US.2")]
+    call = connect(**{"from": "1"}, from_user_id="US.2")
+    (found,) = events({"calls": [call], "contacts": contacts})
+    assert found.contact_name == "id"
+
+
 def test_an_outbound_call_belongs_to_the_contact_of_the_callee() -> None:
     numbers = {"from": "1", "to": "2", "direction": "BUSINESS_INITIATED"}
     contacts = [contact("one", wa_id="1"), contact("two", wa_id="2")]
@@ -126,9 +133,9 @@ def test_empty_texts_match_no_contact(empty: dict[str, Any]) -> None:
     contacts = [contact("ada", wa_id="", user_id=""), contact("bob")]
     (found,) = events({"calls": [connect(**empty)], "contacts": contacts})
     assert identity(found) == ("", "", "", "")
-    calls = [connect(id="", **empty), connect(id="", **empty)]
-    for found in events({"calls": calls, "contacts": contacts[:1]}):
-        assert isinstance(found, meta.OtherUpdate)
+    replies = [{**reply(""), "from": "", "from_user_id": ""}] * 2
+    for found in events({"messages": replies, "contacts": contacts[:1]}, "messages"):
+        assert identity(found) == ("", "", "", "")
 
 
 def test_payloads_of_buttons_and_links() -> None:
