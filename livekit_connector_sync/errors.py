@@ -118,23 +118,31 @@ class TwirpError(Exception):
     `except TwirpError` catches every failed call. To tell failures apart, catch a subclass or
     compare `error.code` with Twirp's value, such as "not_found".
 
-    Args:
-        message: what went wrong, in the service's words if it sent an error; up to 16,384
-            characters.
-        metadata: details of the error; "argument" names a wrong field.
-        status: the HTTP status of the response; None if there was no response.
-        request_id: the X-Livekit-Request-Id header of all attempts.
-        method: the RPC, such as "livekit.Connector/DialWhatsAppCall".
-        attempts: how many attempts were started; 0 if the client rejected the request.
-        maybe_sent: False only if no part of the request can have reached a server.
-        safe_to_retry: True if a retry of the same call can't place it twice.
-        code: the Twirp code; the subclass's code by default.
-        url: the URL of the last attempt; "" if nothing was sent.
+    The constructor's arguments are the attributes; `code` is the subclass's by default.
 
     Source: https://twitchtv.github.io/twirp/docs/errors.html
     """
 
     code: StatusCode = StatusCode.UNKNOWN
+    """The Twirp code."""
+    message: str
+    """What went wrong, in the service's words if it sent an error; up to 16,384 characters."""
+    metadata: dict[str, str]
+    """Details of the error; "argument" names a wrong field."""
+    status: Optional[int]
+    """The HTTP status of the response; None if there was no response."""
+    request_id: Optional[str]
+    """The X-Livekit-Request-Id header of all attempts."""
+    method: Optional[str]
+    """The RPC, such as "livekit.Connector/DialWhatsAppCall"."""
+    attempts: int
+    """How many attempts were started; 0 if the client rejected the request."""
+    maybe_sent: bool
+    """False only if no part of the request can have reached a server."""
+    safe_to_retry: bool
+    """True if a retry of the same call can't place it twice."""
+    url: str
+    """The URL of the last attempt; "" if nothing was sent."""
 
     def __init__(
         self,

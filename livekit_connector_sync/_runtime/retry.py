@@ -42,14 +42,21 @@ class RetryPolicy:
     """
 
     max_attempts: int = 3
+    """Attempts of one call in total."""
     initial_backoff: float = 0.2
+    """Seconds before the second attempt, at most."""
     max_backoff: float = 5.0
+    """Seconds before any attempt, at most."""
     backoff_multiplier: float = 2.0
+    """The factor by which the wait grows."""
     jitter: bool = True
+    """Whether to wait a random part of the backoff."""
     retryable_status_codes: Iterable[str] = frozenset(
         {StatusCode.UNAVAILABLE, StatusCode.RESOURCE_EXHAUSTED}
     )
+    """The codes that are retried."""
     retry_ambiguous: bool = False
+    """Whether to retry calls that could then be placed twice."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.max_attempts, int) or self.max_attempts < 1:
