@@ -17,6 +17,7 @@ _VERSION = re.compile(
     r"|^_runtime_version\.ValidateProtobufRuntimeVersion\(\n(?: .*\n)*\)\n",
     re.MULTILINE,
 )
+_CONSTANT = re.compile(r": [\w.]+\.ValueType  # (-?\d+)$", re.MULTILINE)
 
 
 def format_folder(folder: Path, import_path: str) -> None:
@@ -61,8 +62,9 @@ def finish_stub(text: str) -> str:
 
     The types of its DESCRIPTORs are narrower than those in protobuf's own stubs, which pyright
     reports. Its enum values have a type of their own, but messages accept any int, such as the
-    constants of `enums.py`.
+    constants of `enums.py`. Its constants have no values, which the methods of clients check.
     """
+    text = _CONSTANT.sub(r": typing.Literal[\1]", text)
     text = text.replace(
         'ValueType = typing.NewType("ValueType", builtins.int)',
         "ValueType: typing_extensions.TypeAlias = builtins.int",

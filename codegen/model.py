@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Optional
+from typing import Optional, Union
 
 from google.protobuf.descriptor_pb2 import (
     DescriptorProto,
@@ -32,7 +32,7 @@ _SCALARS = {
     _KIND.TYPE_STRING: "str",
 }
 # Names in the package's flat namespace that are not the protos'.
-_OWN_EXPORTS = ("ProtoEnum", "annotations", "enums", "mark_sensitive")
+_OWN_EXPORTS = ("ProtoEnum", "annotations", "dicts", "enums", "mark_sensitive")
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,9 @@ class FieldType:
 
     python: str  # one value's type, as generated code names it: "str", "livekit_rtc_pb2.Room"
     full_name: str = ""  # a message's or enum's name in the protos, ".livekit.Room"
+    dict: str = ""  # a message's name in dicts.py, if it is there
     enum: str = ""  # an enum's name in enums.py; google.protobuf's enums have none
-    constants: tuple[str, ...] = ()  # of an enum
+    constants: tuple[Union[int, str], ...] = ()  # the numbers and the names of an enum
     repeated: bool = False
     key: str = ""  # the type of a map's keys
 
@@ -66,6 +67,7 @@ class Message:
     module: str  # of its class
     path: str  # of its class in the module, dotted if nested
     export: str  # its name in the package's flat namespace, dotted if nested
+    dict: str  # its name in dicts.py; empty if it is not there
     doc: str
     fields: tuple[Field, ...]
     secret: tuple[str, ...]  # fields that must never be shown
@@ -106,7 +108,6 @@ class Method:
     request: Message
     response: Message
     facts: Facts
-    secret_fields: tuple[str, ...]  # of the request: those that hold a secret, however deep
     deprecated: bool
 
 
@@ -165,6 +166,7 @@ class _Builder:
         self.comments = {file.name: _comments(file) for file in self.files}
         self._check_files()
         self.exports = self._exports()
+        self.dicts = self._dicts()
 
     def package(self) -> Package:
         self._check_sensitivity()
@@ -217,6 +219,10 @@ class _Builder:
                 if kind == "enum" or "." not in found.path:
                     path = (*outer, *found.path.split("."))
                     entries.append((path, full_name, f"{kind} {found.path} in {file.name}"))
+                if kind == "message":
+                    path = (*outer, *f"{found.path}Dict".split("."))
+                    words = f"dict of message {found.path} in {file.name}"
+                    entries.append((path, f"{full_name}Dict", words))
         exports = names.export_names(path for path, _, _ in entries)
         owners: dict[str, str] = {}
         for path, _, words in entries:
@@ -224,6 +230,19 @@ class _Builder:
             if other != words:
                 raise CodegenError(f"{other} and {words} would both be exported as {exports[path]}")
         return {full_name: exports[path] for path, full_name, _ in entries if full_name}
+
+    def _dicts(self) -> dict[str, str]:
+        """Return the names in dicts.py of the messages that fields hold, by full name.
+
+        A message whose fields cannot stand in the body of a class has none.
+        """
+        held = {field.type_name for m in self.messages.values() for field in m.item.field}
+        return {
+            name: self.exports[f"{name}Dict"]
+            for name, message in self.messages.items()
+            if name in held and f"{name}Dict" in self.exports
+            if all(names.is_dict_key(field.name) for field in message.item.field)
+        }
 
     def _check_sensitivity(self) -> None:
         generated = {absolute(file, s.name)[1:] for file in self.files for s in file.service}
@@ -261,7 +280,6 @@ class _Builder:
                 request=self._message(request),
                 response=self._message(response),
                 facts=facts[rpc.name],
-                secret_fields=self._secret_fields(rpc.input_type),
                 deprecated=rpc.options.deprecated,
             )
             methods.append(method)
@@ -295,6 +313,7 @@ class _Builder:
             module=_module(message.file),
             path=message.path,
             export=self.exports.get(message.top, top) + dot + nested,
+            dict=self.dicts.get(message.full_name, ""),
             doc=self._doc(message.file, message.location),
             fields=tuple(
                 Field(
@@ -315,21 +334,6 @@ class _Builder:
         marks = {field.name: _sensitivity(field) for field in message.item.field}
         return {**marks, **self.overlay.sensitivity.get(message.full_name[1:], {})}
 
-    def _secret_fields(self, name: str, outer: frozenset[str] = frozenset()) -> tuple[str, ...]:
-        """Return the fields of a message that are secret or contain a secret.
-
-        Args:
-            name: the message.
-            outer: the messages that contain it, because messages may contain themselves.
-        """
-        marks = self._marks(self.messages[name])
-        inner = {
-            field.name: self._secret_fields(field.type_name, outer | {name})
-            for field in self.messages[name].item.field
-            if field.type == _KIND.TYPE_MESSAGE and field.type_name not in outer
-        }
-        return tuple(f for f, mark in marks.items() if mark == "SECRET" or inner.get(f))
-
     def _enum(self, name: str) -> Enum:
         enum = self.enums[name]
         constants = []
@@ -349,14 +353,16 @@ class _Builder:
             if message.item.options.map_entry:
                 key, value = message.item.field
                 return replace(self._field_type(value), key=_scalar(key))
-            return FieldType(f"{_module(message.file)}.{message.path}", name, repeated=repeated)
+            python = f"{_module(message.file)}.{message.path}"
+            return FieldType(python, name, self.dicts.get(name, ""), repeated=repeated)
         if field.type == _KIND.TYPE_ENUM:
             enum = self.enums[name]
+            numbers = dict.fromkeys(value.number for value in enum.item.value)
             return FieldType(
-                python=f"{_module(enum.file)}.{enum.path}.ValueType",
+                python="int",
                 full_name=name,
                 enum=self.exports.get(name, ""),
-                constants=tuple(value.name for value in enum.item.value),
+                constants=(*numbers, *(value.name for value in enum.item.value)),
                 repeated=repeated,
             )
         return FieldType(_scalar(field), repeated=repeated)

@@ -14,14 +14,16 @@ _BRANDS = {"WhatsApp": "Whatsapp"}
 
 _ENUM_ATTRIBUTES = ("mro", "name", "value", "Name", "Value", "keys", "values", "items", *dir(int))
 _TYPES = ("bool", "bytes", "float", "int", "str")  # annotations of the methods that follow
-_METHOD_ARGUMENTS = ("self", "_fields", "request", "timeout", "retry", "extra_headers")
+_METHOD_ARGUMENTS = ("self", "request", "timeout", "retry", "extra_headers")
 # Names that a kind of thing cannot have, and why.
 _TAKEN: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "class": {},
     "service class": {"that of its base class": ("ServiceClient",)},
     "RPC": {"an attribute of the servicer": ("METHODS", "unimplemented")},
     "method": {
-        "an attribute of the client": ("close", "channel", "from_channel"),
+        "an attribute of the client": (
+            *("channel", "close", "from_channel", "with_call", "with_options"),
+        ),
         "a Python type": _TYPES,
     },
     "field": {"an argument of the method": _METHOD_ARGUMENTS},
@@ -45,6 +47,11 @@ def file_name(proto: str) -> str:
 def is_import_path(text: str) -> bool:
     """Say whether a text can stand in an import statement: "livekit_connector_sync._gen"."""
     return all(part.isidentifier() and not keyword.iskeyword(part) for part in text.split("."))
+
+
+def is_dict_key(field: str) -> bool:
+    """Say whether a field can be declared in a class of dicts.py, next to the types it uses."""
+    return not keyword.iskeyword(field) and field not in (*_TYPES, "datetime", "enums")
 
 
 def export_names(paths: Iterable[tuple[str, ...]]) -> dict[tuple[str, ...], str]:

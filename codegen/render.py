@@ -18,10 +18,11 @@ GENERATED = "Generated from the protos by codegen. DO NOT EDIT."
 _CONTRACT = "livekit_connector_sync.service"
 _IMPORTS = f"""from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Literal, Optional, Union, overload
+from typing import TYPE_CHECKING, Literal, Optional, TypedDict, Union, overload
 from {_CONTRACT} import (
-    UNSET, DurationLike, Grant, MessageLike, MethodInfo, Retry, ServiceClient, Servicer,
-    ServicerContext, Timeout, UnaryUnaryChannel, UnaryUnaryMultiCallable,
+    UNSET, DurationLike, Grant, LazyModule, MessageLike, MethodInfo, Retry, ServiceClient,
+    Servicer, ServicerContext, Timeout, UnaryUnaryChannel, UnaryUnaryMultiCallable, check_channel,
+    with_call,
 )"""
 _KINDS = ("Client", "Servicer", "Stub")
 _OPTIONS = {
@@ -48,6 +49,7 @@ _ERROR_DOCS = {
 def render(package: Package) -> dict[str, str]:
     """Return the package's files, by name."""
     files = {f"{file.module}.py": _service_module(package, file) for file in package.files}
+    files["dicts.py"] = _dicts_module(package)
     files["enums.py"] = _enums_module(package.enums)
     files["__init__.py"] = _init_module(package)
     return files
@@ -63,20 +65,30 @@ def _module(doc: str, exports: Iterable[str], imports: str, *parts: str) -> str:
 
 
 def _service_module(package: Package, file: ServiceFile) -> str:
-    modules = [*package.modules, f"{package.import_path}.enums"]
-    imports = [
-        f"from {path} import {name}" for path, _, name in (m.rpartition(".") for m in modules)
-    ]
     infos, classes = [], []
     for service in file.services:
         # Two underscores, because Foo.BarBaz and FooBar.Baz must have different constants.
         prefix = f"{names.client_method(service.name)}__" if len(file.services) > 1 else ""
         members = [(m, f"_{prefix}{m.client_name}".upper()) for m in service.methods]
         infos += [_method_info(service, method, constant) for method, constant in members]
-        classes += [render(service, members) for render in (_stub, _servicer, _client)]
+        renderers = (_stub, _servicer, _client_with_call, _client)
+        classes += [render(service, members) for render in renderers]
     exports = [service.name + kind for service in file.services for kind in _KINDS]
     doc = f"Stubs, servicers and clients of the services in {file.name}."
-    return _module(doc, exports, "\n".join([_IMPORTS, *imports]), *infos, *classes)
+    text = "\n".join([*infos, *classes])
+    # Only annotations name the dicts: typing.get_type_hints imports them.
+    lazy = f"""if TYPE_CHECKING:
+    from {package.import_path} import dicts
+else:
+    dicts = LazyModule("{package.import_path}.dicts")
+"""
+    return _module(doc, exports, _imports(package), *([lazy] if " dicts." in text else []), text)
+
+
+def _imports(package: Package) -> str:
+    modules = [*package.modules, f"{package.import_path}.enums"]
+    paths = [module.rpartition(".") for module in modules]
+    return "\n".join([_IMPORTS, *(f"from {path} import {name}" for path, _, name in paths)])
 
 
 def _method_info(service: Service, method: Method, constant: str) -> str:
@@ -121,7 +133,11 @@ def _stub(service: Service, members: list[tuple[Method, str]]) -> str:
 
         Args:
             channel: The channel that sends the calls, such as a livekit_connector_sync.Channel.
+
+        Raises:
+            TypeError: channel is not a channel.
         """
+        check_channel(channel)
 ''' + "\n".join(attributes)
 
 
@@ -145,61 +161,71 @@ def _servicer(service: Service, members: list[tuple[Method, str]]) -> str:
 """ + "\n".join(methods)
 
 
+def _client_with_call(service: Service, members: list[tuple[Method, str]]) -> str:
+    attributes = [
+        f"        self.{name} = with_call(client.{name})"
+        for name in (method.client_name for method, _ in members)
+    ]
+    return f'''class _{service.name}ClientWithCall:
+    """The methods of a {service.name}Client, which return (response, call)."""
+
+    def __init__(self, client: {service.name}Client) -> None:
+''' + "\n".join(attributes)
+
+
 def _client(service: Service, members: list[tuple[Method, str]]) -> str:
     methods = [_client_method(method, constant) for method, constant in members]
-    return f"class {service.name}Client(ServiceClient):\n{_service_doc(service)}\n" + "\n".join(
-        methods
-    )
+    return f'''class {service.name}Client(ServiceClient):
+{_service_doc(service)}
+
+    @property
+    def with_call(self) -> _{service.name}ClientWithCall:
+        """The same methods, but each returns (response, call), as with_call of a stub does."""
+        return _{service.name}ClientWithCall(self._with_call())
+''' + "\n".join(methods)
 
 
 def _client_method(method: Method, constant: str) -> str:
+    """Return a method and the two ways to call it. Editors show its docstring for both."""
     request, fields = method.request.python, method.request.fields
-    doc = docstring(_client_doc(method), " " * 8)
-    no_default = method.facts.get("no_default", ())
-    overloads = ""
-    if no_default:
-        # Editors show the docstring of the overload that a call matches.
-        overloads = f"""
-    @overload
-{_signature(method, f"request: {request}", [])} ...
-    @overload
-{_signature(method, "request: None = None", [_parameter(f, f.name in no_default) for f in fields])}
-{doc}
-"""
+    needed = {*method.facts.get("required", ()), *method.facts.get("no_default", ())}
+    by_field = _signature(method, ["*", *(_parameter(f, f.name in needed) for f in fields)])
+    either = [f"request: Optional[{request}] = None", "*", *map(_parameter, fields)]
     arguments = ", ".join(f'"{name}": {name}' for name in ["request", *(f.name for f in fields)])
-    forget = ""
-    if method.secret_fields:
-        forget = f"""
-        # Tracebacks can show local variables: keep no secret in this frame.
-        del {", ".join(["request", *method.secret_fields])}"""
-    return f"""{overloads}
-{_signature(method, f"request: Optional[{request}] = None", [_parameter(f) for f in fields])}
-{doc}
-        _arguments = {{{arguments}}}{forget}
-        return self._call({constant}, _arguments, {", ".join(_OPTIONS)})"""
+    return f"""
+    @overload
+{by_field} ...
+    @overload
+{_signature(method, [f"request: {request}", "*"])} ...
+
+{_signature(method, either)}
+{docstring(_client_doc(method), " " * 8)}
+        return self._call({constant}, {{{arguments}}}, {", ".join(_OPTIONS)})"""
 
 
-def _signature(method: Method, request: str, fields: list[str]) -> str:
+def _signature(method: Method, parameters: list[str]) -> str:
     options = [f"{name}: {type_}" for name, type_ in _OPTIONS.items()]
-    parameters = "".join(f"{part}," for part in ["self", request, "*", *fields, *options])
-    return f"    def {method.client_name}({parameters}) -> {method.response.python}:"
+    text = "".join(f"{part}," for part in ["self", *parameters, *options])
+    return f"    def {method.client_name}({text}) -> {method.response.python}:"
 
 
 def _parameter(field: Field, required: bool = False) -> str:
-    annotation = _annotation(field.type)
+    annotation = _annotation(field.type, "dicts.")
     return f"{field.name}: " + (annotation if required else f"Optional[{annotation}] = None")
 
 
-def _annotation(type_: FieldType) -> str:
+def _annotation(type_: FieldType, dicts: str) -> str:
+    """Return the annotation of a field's values; `dicts` comes before the names of dicts.py."""
     one = type_.python
     if type_.constants:
-        plain = f"enums.{type_.enum}, " if type_.enum else ""
-        one = f"Union[{one}, {plain}Literal{list(type_.constants)}]"
+        one = f"Literal{list(type_.constants)}"
+        one = f"Union[enums.{type_.enum}, {one}]" if type_.enum else one
     elif type_.full_name == ".google.protobuf.Duration":
         one = "DurationLike"
+    elif type_.full_name == ".google.protobuf.Timestamp":
+        one = f"Union[datetime, {one}]"
     elif type_.full_name:
-        stamp = type_.full_name == ".google.protobuf.Timestamp"
-        one = f"Union[datetime, {one}]" if stamp else f"Union[{one}, MessageLike]"
+        one = f"Union[{one}, {dicts + type_.dict if type_.dict else 'MessageLike'}]"
     if type_.key:
         return f"Mapping[{type_.key}, {one}]"
     return f"Iterable[{one}]" if type_.repeated else one
@@ -264,7 +290,22 @@ def _returns(response: Message) -> list[str]:
     return [head, *(f"\n{_entry(field.name, field.doc, 8)}" for field in documented)]
 
 
-# ---- enums.py and __init__.py
+# ---- dicts.py, enums.py and __init__.py
+
+
+def _dicts_module(package: Package) -> str:
+    messages = sorted((m for m in package.messages if m.dict), key=lambda message: message.dict)
+    doc = "The dicts that fields take instead of messages. Use the names in your annotations."
+    return _module(doc, [m.dict for m in messages], _imports(package), *map(_dict, messages))
+
+
+def _dict(message: Message) -> str:
+    lines = [f"class {message.dict}(TypedDict, total=False):"]
+    lines.append(_doc(f"The fields of a {message.path}. {message.doc}", 4))
+    for field in message.fields:
+        lines.append(f"    {field.name}: Optional[{_annotation(field.type, '')}]")
+        lines += [_doc(field.doc, 4)] if field.doc else []
+    return "\n".join(lines)
 
 
 def _enums_module(enums: Iterable[Enum]) -> str:

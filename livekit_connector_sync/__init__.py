@@ -14,10 +14,13 @@
 way. Every failed call raises `TwirpError` or one of its subclasses.
 """
 
+# ruff: noqa: F403, F405 - mypy reads __all__ only if it is a list of names; a test compares it
+
 from __future__ import annotations
 
-from . import _gen, errors
-from ._gen import *  # noqa: F403 - all that the protos declare; its __all__ is generated
+from typing import TYPE_CHECKING
+
+from ._gen import *
 from ._runtime.call import (
     Call,
     ClientCallDetails,
@@ -32,29 +35,83 @@ from ._runtime.retry import RetryPolicy
 from ._version import __version__
 from .access_token import AccessToken, AgentGrants, Claims, SIPGrants, TokenVerifier, VideoGrants
 from .api import LiveKitAPI
-from .errors import *  # noqa: F403 - one class per Twirp code
+from .errors import *
 from .service import ServicerContext
+
+if TYPE_CHECKING:
+    from ._gen.dicts import *
+else:
+
+    def __getattr__(name: str) -> object:
+        """Import the dicts on first use: only annotations need them."""
+        if name.endswith("Dict") and name in __all__:
+            from ._gen import dicts
+
+            return getattr(dicts, name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 __all__ = [
     "UNSET",
+    "Aborted",
+    "AcceptWhatsAppCallRequest",
+    "AcceptWhatsAppCallResponse",
     "AccessToken",
     "AgentGrants",
+    "AlreadyExists",
     "ApiKeyCredentials",
+    "BadRoute",
     "Call",
+    "Canceled",
     "Channel",
     "Claims",
     "ClientCallDetails",
+    "ConnectTwilioCallRequest",
+    "ConnectTwilioCallResponse",
+    "ConnectWhatsAppCallRequest",
+    "ConnectWhatsAppCallResponse",
+    "ConnectorClient",
+    "ConnectorServicer",
+    "ConnectorStub",
+    "ConnectorType",
+    "DataLoss",
+    "DeadlineExceeded",
+    "DialWhatsAppCallRequest",
+    "DialWhatsAppCallResponse",
+    "DisconnectReason",
+    "DisconnectWhatsAppCallRequest",
+    "DisconnectWhatsAppCallResponse",
+    "FailedPrecondition",
     "FailoverPolicy",
+    "Internal",
+    "InvalidArgument",
+    "JobRestartPolicy",
     "LiveKitAPI",
+    "Malformed",
+    "NotFound",
+    "OutOfRange",
+    "PermissionDenied",
+    "ResourceExhausted",
     "RetryPolicy",
+    "RoomAgentDispatch",
+    "RoomAgentDispatchDict",
     "SIPGrants",
     "ServicerContext",
+    "SessionDescription",
+    "SessionDescriptionDict",
+    "StatusCode",
     "TokenCredentials",
     "TokenVerifier",
+    "TwilioCallDirection",
+    "TwirpError",
     "UnaryUnaryClientInterceptor",
     "UnaryUnaryMultiCallable",
+    "Unauthenticated",
+    "Unavailable",
+    "Unimplemented",
+    "Unknown",
     "VideoGrants",
+    "WhatsAppCall",
+    "WhatsAppCallDirection",
     "__version__",
 ]
-__all__ += _gen.__all__
-__all__ += errors.__all__

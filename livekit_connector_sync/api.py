@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Optional, Union
+from typing import TYPE_CHECKING, Optional, TypeVar, Union
 
 from ._gen import ConnectorClient
 from ._runtime.deadline import UNSET, Timeout
+from ._runtime.lazy_import import LazyModule
 from ._runtime.redaction import hide_locals
 from ._runtime.regions import FailoverPolicy
 from .service import ServiceClient
 
 if TYPE_CHECKING:
     import requests
-    from typing_extensions import Self
+else:
+    requests = LazyModule("requests")
 
 __all__ = ["LiveKitAPI"]
+
+API = TypeVar("API", bound="LiveKitAPI")
 
 
 class LiveKitAPI(ServiceClient):
@@ -30,19 +34,19 @@ class LiveKitAPI(ServiceClient):
     @functools.cached_property
     def connector(self) -> ConnectorClient:
         """The Connector: WhatsApp and Twilio calls."""
-        return ConnectorClient.from_channel(self._channel, validate=self._validate)
+        return self._derive(ConnectorClient)
 
     @classmethod
     @hide_locals
     def with_token(
-        cls,
+        cls: type[API],
         token: str,
         url: Optional[str] = None,
         *,
         timeout: Timeout = UNSET,
         session: Optional[requests.Session] = None,
         failover: Union[bool, FailoverPolicy] = True,
-    ) -> Self:
+    ) -> API:
         """Return an API that sends a token signed elsewhere, as in the official SDK.
 
         `LiveKitAPI(url, token=...)` does the same and takes all options.

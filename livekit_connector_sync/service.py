@@ -17,10 +17,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, Optional, TypeVar, Union, cast
 
 from google.protobuf.duration_pb2 import Duration
 
-from ._runtime.call import UnaryUnaryChannel, UnaryUnaryClientInterceptor, UnaryUnaryMultiCallable
-from ._runtime.channel import Channel
+from ._runtime.call import (
+    Call,
+    UnaryUnaryChannel,
+    UnaryUnaryClientInterceptor,
+    UnaryUnaryMultiCallable,
+    check_channel,
+)
+from ._runtime.channel import Channel, checked_retry
 from ._runtime.credentials import ApiKeyCredentials, Credentials, TokenCredentials, check_key
-from ._runtime.deadline import UNSET, Timeout, Unset
+from ._runtime.deadline import UNSET, Timeout, Unset, checked_timeout
+from ._runtime.lazy_import import LazyModule
 from ._runtime.messages import as_message, build
 from ._runtime.method import Grant, MethodInfo, Request, Response
 from ._runtime.proto_enum import ProtoEnum
@@ -32,12 +39,21 @@ from .errors import Unimplemented
 
 if TYPE_CHECKING:
     import requests
-    from typing_extensions import Self, TypeAlias
+    from typing_extensions import ParamSpec, TypeAlias
+
+    Arguments = ParamSpec("Arguments")
+    # Aliases, because jedi completes no keywords of what is annotated as a Callable itself.
+    Method: TypeAlias = Callable[Arguments, Response]
+    Paired: TypeAlias = Callable[Arguments, tuple[Response, Call]]
+else:
+    requests = LazyModule("requests")
+    Arguments, Method, Paired = ..., Callable, Callable
 
 __all__ = [
     "UNSET",
     "DurationLike",
     "Grant",
+    "LazyModule",
     "MessageLike",
     "MethodInfo",
     "ProtoEnum",
@@ -48,8 +64,12 @@ __all__ = [
     "Timeout",
     "UnaryUnaryChannel",
     "UnaryUnaryMultiCallable",
+    "check_channel",
     "mark_sensitive",
+    "with_call",
 ]
+
+Client = TypeVar("Client", bound="ServiceClient")
 
 DurationLike: TypeAlias = Union[float, timedelta, Duration]
 """What a Duration field takes: seconds, a timedelta, or the message."""
@@ -129,6 +149,11 @@ class ServiceClient:
         ValueError: the URL or the credentials are missing, or an option is wrong.
     """
 
+    # What calls use that pass no timeout or retry; see with_options.
+    _timeout: Timeout = UNSET
+    _retry: Retry = UNSET
+    _returns_call = False
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         # The methods of generated clients take secrets as keywords.
@@ -172,13 +197,19 @@ class ServiceClient:
         self._validate = validate
 
     @classmethod
-    def from_channel(cls, channel: UnaryUnaryChannel, *, validate: bool = True) -> Self:
+    def from_channel(
+        cls: type[Client], channel: UnaryUnaryChannel, *, validate: bool = True
+    ) -> Client:
         """Return a client over an existing channel, which the client does not close.
 
         Args:
             channel: a Channel, or another object that returns the callables of RPCs.
             validate: check required fields before anything is sent.
+
+        Raises:
+            TypeError: channel is not a channel.
         """
+        check_channel(channel)
         client = cls.__new__(cls)
         client._channel = channel
         client._own_channel = None
@@ -190,12 +221,42 @@ class ServiceClient:
         """The client's channel."""
         return self._channel
 
+    def with_options(self: Client, *, timeout: Timeout = UNSET, retry: Retry = UNSET) -> Client:
+        """Return a client over the same channel, whose calls have other defaults.
+
+        The new client shares the connections of this one. Only closing this one closes them.
+
+        Args:
+            timeout: seconds for a whole call, retries included; None for no limit. By default as
+                in this client.
+            retry: the retry policy; None for single attempts. By default as in this client.
+
+        Raises:
+            ValueError: an option is wrong.
+        """
+        timeout = self._timeout if isinstance(timeout, Unset) else checked_timeout(timeout)
+        retry = self._retry if isinstance(retry, Unset) else checked_retry(retry)
+        return self._derive(type(self), _timeout=timeout, _retry=retry)
+
+    def _with_call(self: Client) -> Client:
+        """Return a client whose methods return (response, call): `with_call` gives their types."""
+        return self._derive(type(self), _returns_call=True)
+
+    def _derive(self, kind: type[Client], **options: Any) -> Client:
+        """Return a client over the same channel with other options."""
+        client = kind.__new__(kind)
+        vars(client).update({**vars(self), "_own_channel": None, **options})
+        for name in vars(self):
+            if isinstance(getattr(type(self), name, None), functools.cached_property):
+                del vars(client)[name]  # made with the old options
+        return client
+
     def close(self) -> None:
         """Close the client's connections. A channel passed to `from_channel` stays open."""
         if self._own_channel is not None:
             self._own_channel.close()
 
-    def __enter__(self) -> Self:
+    def __enter__(self: Client) -> Client:
         return self
 
     def __exit__(
@@ -231,9 +292,21 @@ class ServiceClient:
             check_request(method, message)
         if not isinstance(extra_headers, (Mapping, type(None))):
             raise TypeError("extra_headers must be a mapping of names to values")
-        return self._channel.unary_unary(method)(
-            message, timeout, tuple((extra_headers or {}).items()), retry=retry
+        send: Any = self._channel.unary_unary(method)
+        if self._returns_call:
+            send = send.with_call  # and `with_call` says what it returns
+        response: Response = send(
+            message,
+            self._timeout if isinstance(timeout, Unset) else timeout,
+            tuple((extra_headers or {}).items()),
+            retry=self._retry if isinstance(retry, Unset) else retry,
         )
+        return response
+
+
+def with_call(method: Method[Arguments, Response]) -> Paired[Arguments, Response]:
+    """Give a method of a client that returns (response, call) its type."""
+    return method  # type: ignore[return-value]
 
 
 def _request_of(

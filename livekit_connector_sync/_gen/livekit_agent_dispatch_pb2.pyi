@@ -28,17 +28,17 @@ class _JobRestartPolicy:
 
 class _JobRestartPolicyEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_JobRestartPolicy.ValueType], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
-    JRP_ON_FAILURE: _JobRestartPolicy.ValueType  # 0
+    JRP_ON_FAILURE: typing.Literal[0]
     """Restart it if it failed. The default."""
-    JRP_NEVER: _JobRestartPolicy.ValueType  # 1
+    JRP_NEVER: typing.Literal[1]
     """Never restart it."""
 
 class JobRestartPolicy(_JobRestartPolicy, metaclass=_JobRestartPolicyEnumTypeWrapper):
     """When to restart an agent that stopped."""
 
-JRP_ON_FAILURE: JobRestartPolicy.ValueType  # 0
+JRP_ON_FAILURE: typing.Literal[0]
 """Restart it if it failed. The default."""
-JRP_NEVER: JobRestartPolicy.ValueType  # 1
+JRP_NEVER: typing.Literal[1]
 """Never restart it."""
 global___JobRestartPolicy = JobRestartPolicy
 

@@ -23,20 +23,20 @@ class _ConnectorType:
 
 class _ConnectorTypeEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_ConnectorType.ValueType], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
-    Unspecified: _ConnectorType.ValueType  # 0
+    Unspecified: typing.Literal[0]
     """Not specified."""
-    WhatsApp: _ConnectorType.ValueType  # 1
+    WhatsApp: typing.Literal[1]
     """WhatsApp, over Meta's Cloud API."""
-    Twilio: _ConnectorType.ValueType  # 2
+    Twilio: typing.Literal[2]
     """Twilio, over a media stream."""
 
 class ConnectorType(_ConnectorType, metaclass=_ConnectorTypeEnumTypeWrapper):
     """The network of a call."""
 
-Unspecified: ConnectorType.ValueType  # 0
+Unspecified: typing.Literal[0]
 """Not specified."""
-WhatsApp: ConnectorType.ValueType  # 1
+WhatsApp: typing.Literal[1]
 """WhatsApp, over Meta's Cloud API."""
-Twilio: ConnectorType.ValueType  # 2
+Twilio: typing.Literal[2]
 """Twilio, over a media stream."""
 global___ConnectorType = ConnectorType

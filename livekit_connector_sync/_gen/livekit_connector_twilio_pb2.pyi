@@ -33,9 +33,9 @@ class ConnectTwilioCallRequest(google.protobuf.message.Message):
 
     class _TwilioCallDirectionEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[ConnectTwilioCallRequest._TwilioCallDirection.ValueType], builtins.type):
         DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
-        TWILIO_CALL_DIRECTION_INBOUND: ConnectTwilioCallRequest._TwilioCallDirection.ValueType  # 0
+        TWILIO_CALL_DIRECTION_INBOUND: typing.Literal[0]
         """A call to your Twilio number. This is zero on the wire, so an unset direction means inbound."""
-        TWILIO_CALL_DIRECTION_OUTBOUND: ConnectTwilioCallRequest._TwilioCallDirection.ValueType  # 1
+        TWILIO_CALL_DIRECTION_OUTBOUND: typing.Literal[1]
         """A call that you are about to place through Twilio. The participant is hidden until the callee
         picks up.
         """
@@ -43,9 +43,9 @@ class ConnectTwilioCallRequest(google.protobuf.message.Message):
     class TwilioCallDirection(_TwilioCallDirection, metaclass=_TwilioCallDirectionEnumTypeWrapper):
         """Who called whom."""
 
-    TWILIO_CALL_DIRECTION_INBOUND: ConnectTwilioCallRequest.TwilioCallDirection.ValueType  # 0
+    TWILIO_CALL_DIRECTION_INBOUND: typing.Literal[0]
     """A call to your Twilio number. This is zero on the wire, so an unset direction means inbound."""
-    TWILIO_CALL_DIRECTION_OUTBOUND: ConnectTwilioCallRequest.TwilioCallDirection.ValueType  # 1
+    TWILIO_CALL_DIRECTION_OUTBOUND: typing.Literal[1]
     """A call that you are about to place through Twilio. The participant is hidden until the callee
     picks up.
     """

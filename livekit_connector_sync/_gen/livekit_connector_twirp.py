@@ -6,7 +6,7 @@ Generated from the protos by codegen. DO NOT EDIT.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Literal, Optional, Union, overload
+from typing import TYPE_CHECKING, Literal, Optional, Union, overload
 
 from livekit_connector_sync._gen import (
     enums,
@@ -19,7 +19,7 @@ from livekit_connector_sync.service import (
     UNSET,
     DurationLike,
     Grant,
-    MessageLike,
+    LazyModule,
     MethodInfo,
     Retry,
     ServiceClient,
@@ -28,9 +28,16 @@ from livekit_connector_sync.service import (
     Timeout,
     UnaryUnaryChannel,
     UnaryUnaryMultiCallable,
+    check_channel,
+    with_call,
 )
 
 __all__ = ["ConnectorClient", "ConnectorServicer", "ConnectorStub"]
+
+if TYPE_CHECKING:
+    from livekit_connector_sync._gen import dicts
+else:
+    dicts = LazyModule("livekit_connector_sync._gen.dicts")
 
 _DIAL_WHATSAPP_CALL = MethodInfo(
     service="livekit.Connector",
@@ -135,7 +142,11 @@ class ConnectorStub:
 
         Args:
             channel: The channel that sends the calls, such as a livekit_connector_sync.Channel.
+
+        Raises:
+            TypeError: channel is not a channel.
         """
+        check_channel(channel)
         self.DialWhatsAppCall: UnaryUnaryMultiCallable[
             livekit_connector_whatsapp_pb2.DialWhatsAppCallRequest,
             livekit_connector_whatsapp_pb2.DialWhatsAppCallResponse,
@@ -344,11 +355,62 @@ class ConnectorServicer(Servicer):
         raise self.unimplemented(_CONNECT_TWILIO_CALL)
 
 
+class _ConnectorClientWithCall:
+    """The methods of a ConnectorClient, which return (response, call)."""
+
+    def __init__(self, client: ConnectorClient) -> None:
+        self.dial_whatsapp_call = with_call(client.dial_whatsapp_call)
+        self.disconnect_whatsapp_call = with_call(client.disconnect_whatsapp_call)
+        self.connect_whatsapp_call = with_call(client.connect_whatsapp_call)
+        self.accept_whatsapp_call = with_call(client.accept_whatsapp_call)
+        self.connect_twilio_call = with_call(client.connect_twilio_call)
+
+
 class ConnectorClient(ServiceClient):
     """Connects WhatsApp and Twilio voice calls to LiveKit rooms.
 
     Available on LiveKit Cloud only. Every RPC needs a token with the `roomCreate` grant.
     """
+
+    @property
+    def with_call(self) -> _ConnectorClientWithCall:
+        """The same methods, but each returns (response, call), as with_call of a stub does."""
+        return _ConnectorClientWithCall(self._with_call())
+
+    @overload
+    def dial_whatsapp_call(
+        self,
+        *,
+        whatsapp_phone_number_id: str,
+        whatsapp_to_phone_number: str,
+        whatsapp_api_key: str,
+        whatsapp_cloud_api_version: str,
+        whatsapp_biz_opaque_callback_data: Optional[str] = None,
+        room_name: Optional[str] = None,
+        agents: Optional[
+            Iterable[
+                Union[livekit_agent_dispatch_pb2.RoomAgentDispatch, dicts.RoomAgentDispatchDict]
+            ]
+        ] = None,
+        participant_identity: Optional[str] = None,
+        participant_name: Optional[str] = None,
+        participant_metadata: Optional[str] = None,
+        participant_attributes: Optional[Mapping[str, str]] = None,
+        destination_country: Optional[str] = None,
+        ringing_timeout: Optional[DurationLike] = None,
+        timeout: Timeout = UNSET,
+        retry: Retry = UNSET,
+        extra_headers: Optional[Mapping[str, str]] = None,
+    ) -> livekit_connector_whatsapp_pb2.DialWhatsAppCallResponse: ...
+    @overload
+    def dial_whatsapp_call(
+        self,
+        request: livekit_connector_whatsapp_pb2.DialWhatsAppCallRequest,
+        *,
+        timeout: Timeout = UNSET,
+        retry: Retry = UNSET,
+        extra_headers: Optional[Mapping[str, str]] = None,
+    ) -> livekit_connector_whatsapp_pb2.DialWhatsAppCallResponse: ...
 
     def dial_whatsapp_call(
         self,
@@ -361,7 +423,9 @@ class ConnectorClient(ServiceClient):
         whatsapp_biz_opaque_callback_data: Optional[str] = None,
         room_name: Optional[str] = None,
         agents: Optional[
-            Iterable[Union[livekit_agent_dispatch_pb2.RoomAgentDispatch, MessageLike]]
+            Iterable[
+                Union[livekit_agent_dispatch_pb2.RoomAgentDispatch, dicts.RoomAgentDispatchDict]
+            ]
         ] = None,
         participant_identity: Optional[str] = None,
         participant_name: Optional[str] = None,
@@ -447,25 +511,51 @@ class ConnectorClient(ServiceClient):
             ValueError: A field is out of range, timeout or retry is invalid, or a header
                 cannot be sent.
         """
-        _arguments = {
-            "request": request,
-            "whatsapp_phone_number_id": whatsapp_phone_number_id,
-            "whatsapp_to_phone_number": whatsapp_to_phone_number,
-            "whatsapp_api_key": whatsapp_api_key,
-            "whatsapp_cloud_api_version": whatsapp_cloud_api_version,
-            "whatsapp_biz_opaque_callback_data": whatsapp_biz_opaque_callback_data,
-            "room_name": room_name,
-            "agents": agents,
-            "participant_identity": participant_identity,
-            "participant_name": participant_name,
-            "participant_metadata": participant_metadata,
-            "participant_attributes": participant_attributes,
-            "destination_country": destination_country,
-            "ringing_timeout": ringing_timeout,
-        }
-        # Tracebacks can show local variables: keep no secret in this frame.
-        del request, whatsapp_api_key
-        return self._call(_DIAL_WHATSAPP_CALL, _arguments, timeout, retry, extra_headers)
+        return self._call(
+            _DIAL_WHATSAPP_CALL,
+            {
+                "request": request,
+                "whatsapp_phone_number_id": whatsapp_phone_number_id,
+                "whatsapp_to_phone_number": whatsapp_to_phone_number,
+                "whatsapp_api_key": whatsapp_api_key,
+                "whatsapp_cloud_api_version": whatsapp_cloud_api_version,
+                "whatsapp_biz_opaque_callback_data": whatsapp_biz_opaque_callback_data,
+                "room_name": room_name,
+                "agents": agents,
+                "participant_identity": participant_identity,
+                "participant_name": participant_name,
+                "participant_metadata": participant_metadata,
+                "participant_attributes": participant_attributes,
+                "destination_country": destination_country,
+                "ringing_timeout": ringing_timeout,
+            },
+            timeout,
+            retry,
+            extra_headers,
+        )
+
+    @overload
+    def disconnect_whatsapp_call(
+        self,
+        *,
+        whatsapp_call_id: str,
+        whatsapp_api_key: Optional[str] = None,
+        disconnect_reason: Optional[
+            Union[enums.DisconnectReason, Literal[0, 1, "BUSINESS_INITIATED", "USER_INITIATED"]]
+        ] = None,
+        timeout: Timeout = UNSET,
+        retry: Retry = UNSET,
+        extra_headers: Optional[Mapping[str, str]] = None,
+    ) -> livekit_connector_whatsapp_pb2.DisconnectWhatsAppCallResponse: ...
+    @overload
+    def disconnect_whatsapp_call(
+        self,
+        request: livekit_connector_whatsapp_pb2.DisconnectWhatsAppCallRequest,
+        *,
+        timeout: Timeout = UNSET,
+        retry: Retry = UNSET,
+        extra_headers: Optional[Mapping[str, str]] = None,
+    ) -> livekit_connector_whatsapp_pb2.DisconnectWhatsAppCallResponse: ...
 
     def disconnect_whatsapp_call(
         self,
@@ -474,11 +564,7 @@ class ConnectorClient(ServiceClient):
         whatsapp_call_id: Optional[str] = None,
         whatsapp_api_key: Optional[str] = None,
         disconnect_reason: Optional[
-            Union[
-                livekit_connector_whatsapp_pb2.DisconnectWhatsAppCallRequest.DisconnectReason.ValueType,
-                enums.DisconnectReason,
-                Literal["BUSINESS_INITIATED", "USER_INITIATED"],
-            ]
+            Union[enums.DisconnectReason, Literal[0, 1, "BUSINESS_INITIATED", "USER_INITIATED"]]
         ] = None,
         timeout: Timeout = UNSET,
         retry: Retry = UNSET,
@@ -521,22 +607,48 @@ class ConnectorClient(ServiceClient):
             ValueError: A field is out of range, timeout or retry is invalid, or a header
                 cannot be sent.
         """
-        _arguments = {
-            "request": request,
-            "whatsapp_call_id": whatsapp_call_id,
-            "whatsapp_api_key": whatsapp_api_key,
-            "disconnect_reason": disconnect_reason,
-        }
-        # Tracebacks can show local variables: keep no secret in this frame.
-        del request, whatsapp_api_key
-        return self._call(_DISCONNECT_WHATSAPP_CALL, _arguments, timeout, retry, extra_headers)
+        return self._call(
+            _DISCONNECT_WHATSAPP_CALL,
+            {
+                "request": request,
+                "whatsapp_call_id": whatsapp_call_id,
+                "whatsapp_api_key": whatsapp_api_key,
+                "disconnect_reason": disconnect_reason,
+            },
+            timeout,
+            retry,
+            extra_headers,
+        )
+
+    @overload
+    def connect_whatsapp_call(
+        self,
+        *,
+        whatsapp_call_id: str,
+        sdp: Union[livekit_rtc_pb2.SessionDescription, dicts.SessionDescriptionDict],
+        wait_until_answered: Optional[bool] = None,
+        timeout: Timeout = UNSET,
+        retry: Retry = UNSET,
+        extra_headers: Optional[Mapping[str, str]] = None,
+    ) -> livekit_connector_whatsapp_pb2.ConnectWhatsAppCallResponse: ...
+    @overload
+    def connect_whatsapp_call(
+        self,
+        request: livekit_connector_whatsapp_pb2.ConnectWhatsAppCallRequest,
+        *,
+        timeout: Timeout = UNSET,
+        retry: Retry = UNSET,
+        extra_headers: Optional[Mapping[str, str]] = None,
+    ) -> livekit_connector_whatsapp_pb2.ConnectWhatsAppCallResponse: ...
 
     def connect_whatsapp_call(
         self,
         request: Optional[livekit_connector_whatsapp_pb2.ConnectWhatsAppCallRequest] = None,
         *,
         whatsapp_call_id: Optional[str] = None,
-        sdp: Optional[Union[livekit_rtc_pb2.SessionDescription, MessageLike]] = None,
+        sdp: Optional[
+            Union[livekit_rtc_pb2.SessionDescription, dicts.SessionDescriptionDict]
+        ] = None,
         wait_until_answered: Optional[bool] = None,
         timeout: Timeout = UNSET,
         retry: Retry = UNSET,
@@ -579,15 +691,55 @@ class ConnectorClient(ServiceClient):
             ValueError: A field is out of range, timeout or retry is invalid, or a header
                 cannot be sent.
         """
-        _arguments = {
-            "request": request,
-            "whatsapp_call_id": whatsapp_call_id,
-            "sdp": sdp,
-            "wait_until_answered": wait_until_answered,
-        }
-        # Tracebacks can show local variables: keep no secret in this frame.
-        del request, sdp
-        return self._call(_CONNECT_WHATSAPP_CALL, _arguments, timeout, retry, extra_headers)
+        return self._call(
+            _CONNECT_WHATSAPP_CALL,
+            {
+                "request": request,
+                "whatsapp_call_id": whatsapp_call_id,
+                "sdp": sdp,
+                "wait_until_answered": wait_until_answered,
+            },
+            timeout,
+            retry,
+            extra_headers,
+        )
+
+    @overload
+    def accept_whatsapp_call(
+        self,
+        *,
+        whatsapp_phone_number_id: str,
+        whatsapp_api_key: str,
+        whatsapp_cloud_api_version: str,
+        whatsapp_call_id: str,
+        whatsapp_biz_opaque_callback_data: Optional[str] = None,
+        sdp: Union[livekit_rtc_pb2.SessionDescription, dicts.SessionDescriptionDict],
+        room_name: Optional[str] = None,
+        agents: Optional[
+            Iterable[
+                Union[livekit_agent_dispatch_pb2.RoomAgentDispatch, dicts.RoomAgentDispatchDict]
+            ]
+        ] = None,
+        participant_identity: Optional[str] = None,
+        participant_name: Optional[str] = None,
+        participant_metadata: Optional[str] = None,
+        participant_attributes: Optional[Mapping[str, str]] = None,
+        destination_country: Optional[str] = None,
+        ringing_timeout: Optional[DurationLike] = None,
+        wait_until_answered: Optional[bool] = None,
+        timeout: Timeout = UNSET,
+        retry: Retry = UNSET,
+        extra_headers: Optional[Mapping[str, str]] = None,
+    ) -> livekit_connector_whatsapp_pb2.AcceptWhatsAppCallResponse: ...
+    @overload
+    def accept_whatsapp_call(
+        self,
+        request: livekit_connector_whatsapp_pb2.AcceptWhatsAppCallRequest,
+        *,
+        timeout: Timeout = UNSET,
+        retry: Retry = UNSET,
+        extra_headers: Optional[Mapping[str, str]] = None,
+    ) -> livekit_connector_whatsapp_pb2.AcceptWhatsAppCallResponse: ...
 
     def accept_whatsapp_call(
         self,
@@ -598,10 +750,14 @@ class ConnectorClient(ServiceClient):
         whatsapp_cloud_api_version: Optional[str] = None,
         whatsapp_call_id: Optional[str] = None,
         whatsapp_biz_opaque_callback_data: Optional[str] = None,
-        sdp: Optional[Union[livekit_rtc_pb2.SessionDescription, MessageLike]] = None,
+        sdp: Optional[
+            Union[livekit_rtc_pb2.SessionDescription, dicts.SessionDescriptionDict]
+        ] = None,
         room_name: Optional[str] = None,
         agents: Optional[
-            Iterable[Union[livekit_agent_dispatch_pb2.RoomAgentDispatch, MessageLike]]
+            Iterable[
+                Union[livekit_agent_dispatch_pb2.RoomAgentDispatch, dicts.RoomAgentDispatchDict]
+            ]
         ] = None,
         participant_identity: Optional[str] = None,
         participant_name: Optional[str] = None,
@@ -683,28 +839,54 @@ class ConnectorClient(ServiceClient):
             ValueError: A field is out of range, timeout or retry is invalid, or a header
                 cannot be sent.
         """
-        _arguments = {
-            "request": request,
-            "whatsapp_phone_number_id": whatsapp_phone_number_id,
-            "whatsapp_api_key": whatsapp_api_key,
-            "whatsapp_cloud_api_version": whatsapp_cloud_api_version,
-            "whatsapp_call_id": whatsapp_call_id,
-            "whatsapp_biz_opaque_callback_data": whatsapp_biz_opaque_callback_data,
-            "sdp": sdp,
-            "room_name": room_name,
-            "agents": agents,
-            "participant_identity": participant_identity,
-            "participant_name": participant_name,
-            "participant_metadata": participant_metadata,
-            "participant_attributes": participant_attributes,
-            "destination_country": destination_country,
-            "ringing_timeout": ringing_timeout,
-            "wait_until_answered": wait_until_answered,
-        }
-        # Tracebacks can show local variables: keep no secret in this frame.
-        del request, whatsapp_api_key, sdp
-        return self._call(_ACCEPT_WHATSAPP_CALL, _arguments, timeout, retry, extra_headers)
+        return self._call(
+            _ACCEPT_WHATSAPP_CALL,
+            {
+                "request": request,
+                "whatsapp_phone_number_id": whatsapp_phone_number_id,
+                "whatsapp_api_key": whatsapp_api_key,
+                "whatsapp_cloud_api_version": whatsapp_cloud_api_version,
+                "whatsapp_call_id": whatsapp_call_id,
+                "whatsapp_biz_opaque_callback_data": whatsapp_biz_opaque_callback_data,
+                "sdp": sdp,
+                "room_name": room_name,
+                "agents": agents,
+                "participant_identity": participant_identity,
+                "participant_name": participant_name,
+                "participant_metadata": participant_metadata,
+                "participant_attributes": participant_attributes,
+                "destination_country": destination_country,
+                "ringing_timeout": ringing_timeout,
+                "wait_until_answered": wait_until_answered,
+            },
+            timeout,
+            retry,
+            extra_headers,
+        )
 
+    @overload
+    def connect_twilio_call(
+        self,
+        *,
+        twilio_call_direction: Union[
+            enums.TwilioCallDirection,
+            Literal[0, 1, "TWILIO_CALL_DIRECTION_INBOUND", "TWILIO_CALL_DIRECTION_OUTBOUND"],
+        ],
+        room_name: str,
+        agents: Optional[
+            Iterable[
+                Union[livekit_agent_dispatch_pb2.RoomAgentDispatch, dicts.RoomAgentDispatchDict]
+            ]
+        ] = None,
+        participant_identity: Optional[str] = None,
+        participant_name: Optional[str] = None,
+        participant_metadata: Optional[str] = None,
+        participant_attributes: Optional[Mapping[str, str]] = None,
+        destination_country: Optional[str] = None,
+        timeout: Timeout = UNSET,
+        retry: Retry = UNSET,
+        extra_headers: Optional[Mapping[str, str]] = None,
+    ) -> livekit_connector_twilio_pb2.ConnectTwilioCallResponse: ...
     @overload
     def connect_twilio_call(
         self,
@@ -714,86 +896,6 @@ class ConnectorClient(ServiceClient):
         retry: Retry = UNSET,
         extra_headers: Optional[Mapping[str, str]] = None,
     ) -> livekit_connector_twilio_pb2.ConnectTwilioCallResponse: ...
-    @overload
-    def connect_twilio_call(
-        self,
-        request: None = None,
-        *,
-        twilio_call_direction: Union[
-            livekit_connector_twilio_pb2.ConnectTwilioCallRequest.TwilioCallDirection.ValueType,
-            enums.TwilioCallDirection,
-            Literal["TWILIO_CALL_DIRECTION_INBOUND", "TWILIO_CALL_DIRECTION_OUTBOUND"],
-        ],
-        room_name: Optional[str] = None,
-        agents: Optional[
-            Iterable[Union[livekit_agent_dispatch_pb2.RoomAgentDispatch, MessageLike]]
-        ] = None,
-        participant_identity: Optional[str] = None,
-        participant_name: Optional[str] = None,
-        participant_metadata: Optional[str] = None,
-        participant_attributes: Optional[Mapping[str, str]] = None,
-        destination_country: Optional[str] = None,
-        timeout: Timeout = UNSET,
-        retry: Retry = UNSET,
-        extra_headers: Optional[Mapping[str, str]] = None,
-    ) -> livekit_connector_twilio_pb2.ConnectTwilioCallResponse:
-        """Prepare a room for a Twilio call, and get the URL for Twilio's media stream.
-
-        For an inbound call, call this in your handler of Twilio's voice webhook and respond
-        with the TwiML `<Connect><Stream url="..."/></Connect>`, where `url` is the
-        `connect_url`. The caller joins the room when the stream opens. For an outbound call,
-        call this first, then create the call at Twilio with that TwiML. The participant is
-        hidden until the callee picks up. There is no RPC to disconnect: end the call at
-        Twilio, or delete the room.
-
-        Each request creates a session and dispatches the agents, so the client doesn't retry
-        a request that might have succeeded.
-
-        Errors: `invalid_argument` if a field is missing; `resource_exhausted` if LiveKit is
-        overloaded; `permission_denied` if the token lacks the grant.
-
-        Pass either a request message or the message's fields as keyword arguments.
-
-        Args:
-            request: The request message, as an alternative to the fields.
-            twilio_call_direction: Required, because an unset direction means inbound. Who
-                called whom, such as "TWILIO_CALL_DIRECTION_OUTBOUND".
-            room_name: Required. The room for the call, such as "call-CA0123". LiveKit creates
-                it if it doesn't exist.
-            agents: Agents to dispatch to the room. Default: none.
-            participant_identity: The participant's identity in the room. It is logged, so use
-                a random identity instead of a phone number. Default: LiveKit generates one.
-            participant_name: The participant's display name in the room, such as "Ada
-                Lovelace". Personal data: not logged.
-            participant_metadata: Your own text about the participant, often JSON. Personal
-                data: not logged.
-            participant_attributes: Your own attributes of the participant, such as
-                `{"ticket": "4711"}`. Personal data: not logged.
-            destination_country: The country in which the call terminates, as a two-letter ISO
-                3166-1 code, such as "US". LiveKit uses a region near it. Default: a region
-                near where this request arrives.
-            timeout: Seconds for the whole call, including retries. None: no limit. Default:
-                the channel's timeout.
-            retry: Retry policy for this call. None: a single attempt. Default: the channel's
-                policy.
-            extra_headers: Additional request headers, text by name. Default: none.
-
-        Returns:
-            ConnectTwilioCallResponse: The URL for Twilio's media stream.
-
-                connect_url: The `wss://` URL for `<Stream url="...">` in TwiML. It can be
-                    used once, for one call. Anyone who has it can join the call, so treat it
-                    as a secret. Pass it to Twilio unchanged, except for XML escapes: `&`
-                    becomes `&amp;`.
-
-        Raises:
-            TwirpError: The call failed. If a required field is empty, it is an
-                InvalidArgument and nothing is sent.
-            TypeError: A field or extra_headers has the wrong type, or both a request and
-                fields were passed.
-            ValueError: A field is out of range, timeout or retry is invalid, or a header
-                cannot be sent.
-        """
 
     def connect_twilio_call(
         self,
@@ -801,14 +903,15 @@ class ConnectorClient(ServiceClient):
         *,
         twilio_call_direction: Optional[
             Union[
-                livekit_connector_twilio_pb2.ConnectTwilioCallRequest.TwilioCallDirection.ValueType,
                 enums.TwilioCallDirection,
-                Literal["TWILIO_CALL_DIRECTION_INBOUND", "TWILIO_CALL_DIRECTION_OUTBOUND"],
+                Literal[0, 1, "TWILIO_CALL_DIRECTION_INBOUND", "TWILIO_CALL_DIRECTION_OUTBOUND"],
             ]
         ] = None,
         room_name: Optional[str] = None,
         agents: Optional[
-            Iterable[Union[livekit_agent_dispatch_pb2.RoomAgentDispatch, MessageLike]]
+            Iterable[
+                Union[livekit_agent_dispatch_pb2.RoomAgentDispatch, dicts.RoomAgentDispatchDict]
+            ]
         ] = None,
         participant_identity: Optional[str] = None,
         participant_name: Optional[str] = None,
@@ -876,15 +979,20 @@ class ConnectorClient(ServiceClient):
             ValueError: A field is out of range, timeout or retry is invalid, or a header
                 cannot be sent.
         """
-        _arguments = {
-            "request": request,
-            "twilio_call_direction": twilio_call_direction,
-            "room_name": room_name,
-            "agents": agents,
-            "participant_identity": participant_identity,
-            "participant_name": participant_name,
-            "participant_metadata": participant_metadata,
-            "participant_attributes": participant_attributes,
-            "destination_country": destination_country,
-        }
-        return self._call(_CONNECT_TWILIO_CALL, _arguments, timeout, retry, extra_headers)
+        return self._call(
+            _CONNECT_TWILIO_CALL,
+            {
+                "request": request,
+                "twilio_call_direction": twilio_call_direction,
+                "room_name": room_name,
+                "agents": agents,
+                "participant_identity": participant_identity,
+                "participant_name": participant_name,
+                "participant_metadata": participant_metadata,
+                "participant_attributes": participant_attributes,
+                "destination_country": destination_country,
+            },
+            timeout,
+            retry,
+            extra_headers,
+        )

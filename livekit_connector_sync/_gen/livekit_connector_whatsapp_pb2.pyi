@@ -29,21 +29,21 @@ class _WhatsAppCallDirection:
 
 class _WhatsAppCallDirectionEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_WhatsAppCallDirection.ValueType], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
-    WHATSAPP_CALL_DIRECTION_INBOUND: _WhatsAppCallDirection.ValueType  # 0
+    WHATSAPP_CALL_DIRECTION_INBOUND: typing.Literal[0]
     """A WhatsApp user called your business number. This is zero on the wire, so an unset direction
     means inbound.
     """
-    WHATSAPP_CALL_DIRECTION_OUTBOUND: _WhatsAppCallDirection.ValueType  # 2
+    WHATSAPP_CALL_DIRECTION_OUTBOUND: typing.Literal[2]
     """Your app called a WhatsApp user. This is 2 on the wire; there is no value 1."""
 
 class WhatsAppCallDirection(_WhatsAppCallDirection, metaclass=_WhatsAppCallDirectionEnumTypeWrapper):
     """Who called whom."""
 
-WHATSAPP_CALL_DIRECTION_INBOUND: WhatsAppCallDirection.ValueType  # 0
+WHATSAPP_CALL_DIRECTION_INBOUND: typing.Literal[0]
 """A WhatsApp user called your business number. This is zero on the wire, so an unset direction
 means inbound.
 """
-WHATSAPP_CALL_DIRECTION_OUTBOUND: WhatsAppCallDirection.ValueType  # 2
+WHATSAPP_CALL_DIRECTION_OUTBOUND: typing.Literal[2]
 """Your app called a WhatsApp user. This is 2 on the wire; there is no value 1."""
 global___WhatsAppCallDirection = WhatsAppCallDirection
 
@@ -186,9 +186,9 @@ class DisconnectWhatsAppCallRequest(google.protobuf.message.Message):
 
     class _DisconnectReasonEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[DisconnectWhatsAppCallRequest._DisconnectReason.ValueType], builtins.type):
         DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
-        BUSINESS_INITIATED: DisconnectWhatsAppCallRequest._DisconnectReason.ValueType  # 0
+        BUSINESS_INITIATED: typing.Literal[0]
         """You hang up. LiveKit ends the call at Meta and needs the `whatsapp_api_key`. The default."""
-        USER_INITIATED: DisconnectWhatsAppCallRequest._DisconnectReason.ValueType  # 1
+        USER_INITIATED: typing.Literal[1]
         """The user hung up, as reported by Meta's `terminate` webhook. LiveKit only releases the call
         and doesn't need the key.
         """
@@ -196,9 +196,9 @@ class DisconnectWhatsAppCallRequest(google.protobuf.message.Message):
     class DisconnectReason(_DisconnectReason, metaclass=_DisconnectReasonEnumTypeWrapper):
         """Who ended the call."""
 
-    BUSINESS_INITIATED: DisconnectWhatsAppCallRequest.DisconnectReason.ValueType  # 0
+    BUSINESS_INITIATED: typing.Literal[0]
     """You hang up. LiveKit ends the call at Meta and needs the `whatsapp_api_key`. The default."""
-    USER_INITIATED: DisconnectWhatsAppCallRequest.DisconnectReason.ValueType  # 1
+    USER_INITIATED: typing.Literal[1]
     """The user hung up, as reported by Meta's `terminate` webhook. LiveKit only releases the call
     and doesn't need the key.
     """

@@ -14,11 +14,10 @@ from .deadline import UNSET, Timeout, Unset
 from .messages import as_message
 from .method import MethodInfo, Request, Response
 from .redaction import hide_locals
+from .retry import RetryPolicy
 
 if TYPE_CHECKING:
     from typing_extensions import TypeAlias
-
-    from .retry import RetryPolicy
 
 __all__ = [
     "Call",
@@ -27,6 +26,7 @@ __all__ = [
     "UnaryUnaryChannel",
     "UnaryUnaryClientInterceptor",
     "UnaryUnaryMultiCallable",
+    "check_channel",
 ]
 
 Metadata: TypeAlias = Iterable[tuple[str, str]]
@@ -162,3 +162,10 @@ class UnaryUnaryChannel(Protocol):
     ) -> UnaryUnaryMultiCallable[Request, Response]:
         """Return the callable of an RPC."""
         ...
+
+
+def check_channel(channel: object) -> None:
+    """Raise TypeError if an object is not a channel."""
+    if isinstance(channel, type) or not callable(getattr(channel, "unary_unary", None)):
+        given = "a class" if isinstance(channel, type) else type(channel).__name__
+        raise TypeError(f"channel must be a Channel, not {given}: pass Channel(url, credentials)")

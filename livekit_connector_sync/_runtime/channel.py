@@ -15,6 +15,7 @@ from .credentials import Credentials
 from .deadline import UNSET, Timeout, Unset, checked_timeout, effective_timeout
 from .execution import Execution
 from .forking import reset_after_fork
+from .lazy_import import LazyModule
 from .messages import as_message
 from .method import MethodInfo, Request, Response
 from .redaction import hide_locals
@@ -27,7 +28,10 @@ from .validation import normalized_url
 if TYPE_CHECKING:
     import requests
 
-__all__ = ["Channel"]
+else:
+    requests = LazyModule("requests")
+
+__all__ = ["Channel", "checked_retry"]
 
 _SINGLE_ATTEMPT = RetryPolicy(max_attempts=1)
 
@@ -74,7 +78,7 @@ class Channel:
         self.url = normalized_url(url)
         self._credentials = _checked("credentials", credentials, "token", "ApiKeyCredentials(...)")
         self._timeout = timeout if isinstance(timeout, Unset) else checked_timeout(timeout)
-        self._retry = _checked_retry(retry)
+        self._retry = checked_retry(retry)
         policy = policy_of(failover)
         domain = policy.domain_of(urlsplit(self.url).hostname or "") if policy else None
         self._endpoint = Endpoint(self.url, domain, policy is not None and policy.allow_http)
@@ -148,7 +152,7 @@ class Channel:
         if self._closed:
             raise ValueError("the channel is closed: make another one")
         self._transport.check_session()
-        retry = self._retry if isinstance(details.retry, Unset) else _checked_retry(details.retry)
+        retry = self._retry if isinstance(details.retry, Unset) else checked_retry(details.retry)
         return Execution(
             method,
             message,
@@ -169,7 +173,8 @@ def _checked(what: str, value: Any, attribute: str, wanted: str) -> Any:
     return value
 
 
-def _checked_retry(retry: Any) -> Optional[RetryPolicy]:
+def checked_retry(retry: Any) -> Optional[RetryPolicy]:
+    """Return a retry policy, or None for single attempts; raise ValueError for anything else."""
     if retry is not None and not isinstance(retry, RetryPolicy):
         raise ValueError(f"retry must be a RetryPolicy, or None, not {_shown(retry)}")
     return retry

@@ -18,7 +18,7 @@ from typing import Any
 
 from .threads import NoThread, call_in_thread
 
-__all__ = ["import_lazily"]
+__all__ = ["LazyModule", "import_lazily"]
 
 _importing = threading.RLock()
 _imported: dict[str, Any] = {}
@@ -40,6 +40,25 @@ def import_lazily(name: str) -> Any:
         except NoThread:
             _import(name)
     return _imported[name]
+
+
+class LazyModule:
+    """Stands for a module that only annotations name, until something looks them up.
+
+    Annotations are text until `typing.get_type_hints` reads their names, so that importing this
+    package doesn't import what they name.
+
+    Args:
+        name: the module's full name.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # tools that look at every global of a module ask for these
+            raise AttributeError(name)
+        return getattr(import_lazily(self._name), name)
 
 
 def _import(name: str) -> None:

@@ -21,12 +21,15 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 from .. import ConnectorClient
 from .._runtime.call import UnaryUnaryClientInterceptor
 from .._runtime.deadline import UNSET, Timeout
+from .._runtime.lazy_import import LazyModule
 from .._runtime.redaction import HoldsSecret, hide_locals
 from .._runtime.regions import FailoverPolicy
 from .._runtime.retry import RetryPolicy
 
 if TYPE_CHECKING:
     import requests
+else:
+    requests = LazyModule("requests")
 
 __all__ = ["CLIENT_OPTIONS", "DEFAULT_ALIAS", "OPTIONS", "Settings", "load"]
 
@@ -60,11 +63,11 @@ class Settings(HoldsSecret):
     interceptors: tuple[Union[str, UnaryUnaryClientInterceptor], ...] = ()
     """The interceptors, or dotted paths to interceptors or their classes, outermost first."""
 
-    whatsapp_phone_number_id: Optional[str] = None
+    whatsapp_phone_number_id: str = ""
     """Meta's id of the business number. Environment: WHATSAPP_PHONE_NUMBER_ID."""
-    whatsapp_api_key: Optional[str] = None
+    whatsapp_api_key: str = ""
     """Meta's access token. Environment: WHATSAPP_API_KEY."""
-    whatsapp_cloud_api_version: Optional[str] = None
+    whatsapp_cloud_api_version: str = ""
     """Version of the Cloud API, such as "23.0". Environment: WHATSAPP_CLOUD_API_VERSION."""
 
     meta_app_secret: Optional[str] = None

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from codegen import names
 from codegen.compile import declared_services
 from codegen.docstrings import docstring, wrap
+from codegen.errors import CodegenError
 from codegen.finish import finish_message
+from livekit_connector_sync.service import ServiceClient
 
 
 @pytest.mark.parametrize(
@@ -27,6 +29,13 @@ from codegen.finish import finish_message
 )
 def test_client_methods(rpc: str, method: str) -> None:
     assert names.client_method(rpc) == method
+
+
+def test_no_method_hides_an_attribute_of_the_client() -> None:
+    public = [name for name in dir(ServiceClient) if not name.startswith("_")]
+    for name in [*public, "with_call"]:
+        with pytest.raises(CodegenError, match="an attribute of the client"):
+            names.check_name("method", name, "the RPC")
 
 
 @settings(deadline=None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -33,6 +34,8 @@ message Ask {
   }
   optional bool sure = 7;
   Kind kind = 8; // The only thing that its file declares
+  Ask again = 9; // Has a field with a type's name, so there is no dict of it
+  map<string, Note> notes = 10;
 }
 message Note {
   // A secret of many quotes: """"
@@ -56,7 +59,7 @@ KINDS = 'syntax = "proto3"; package livekit; enum Kind { SOFT = 0; HARD = 1; }'
 GRANTS = '[claims]\nadmin = [{ name = "roomAdmin" }]\n["livekit.Foo"]\nadmin = ["*"]\n'
 USE = """
 import json
-from odd import FooBarClient, FooBarServicer, FooClient, FooServicer, InnerAsk
+from odd import FooBarClient, FooBarServicer, FooClient, FooServicer, InnerAsk, dicts
 class Channel:
     def unary_unary(self, method):
         return lambda request, *args, **options: (method.full_name, str(request))
@@ -68,7 +71,8 @@ except TypeError as error:
 print(json.dumps([
     foo.bar_baz(by_land="a", dict="d", sure=False, kind="HARD"), foo_bar.baz(text="t"), refusal,
     [m.full_name for m in (*FooServicer.METHODS, *FooBarServicer.METHODS)],
-    FooClient.bar_baz.__doc__,
+    FooClient.bar_baz.__doc__, dicts.__all__,
+    foo.bar_baz(again={"inner": {"it": "i"}}, notes={"n": {"text": "t"}}),
 ]))
 """
 
@@ -117,11 +121,34 @@ def test_it_is_typed(odd: Path) -> None:
     assert tool("mypy", "--strict", "--no-error-summary", "odd", folder=odd) == ""
 
 
+WRONG = """
+from odd import FooClient, Kind
+
+def calls(foo: FooClient) -> None:
+    foo.bar_baz(inner={"it": "i"}, notes={"n": {"text": "t"}}, again={"from": 1}, kind=1)
+    foo.bar_baz(inner={"that": "i"})
+    foo.bar_baz(notes={"n": {"text": 1}})
+    foo.bar_baz(kind=2)
+    foo.bar_baz(kind="KIND")
+"""
+
+
+@pytest.mark.codegen
+def test_its_dicts_and_enums_are_checked(odd: Path) -> None:
+    (odd / "wrong.py").write_text(WRONG)
+    found = tool("mypy", "--strict", "wrong.py", folder=odd)
+    assert re.findall(r"wrong.py:(\d+): error", found) == ["6", "7", "8", "9"]
+
+
 @pytest.mark.codegen
 def test_it_works(odd: Path) -> None:
-    asked, noted, refusal, methods, doc = json.loads(use(odd, USE))
+    asked, noted, refusal, methods, doc, held, nested = json.loads(use(odd, USE))
     assert asked == ["livekit.Foo/BarBaz", 'dict: "d"\nby_land: "a"\nsure: false\nkind: HARD\n']
     assert noted == ["livekit.FooBar/Baz", 'text: "t"\n']
     assert refusal == "pass by_land or by_sea, not both"
     assert methods == ["livekit.Foo/BarBaz", "livekit.FooBar/Baz", "livekit.FooBar/List"]
+    assert held == ["InnerAskDict", "NoteDict"]
+    words = ["again", "{", "inner", "{", "it:", '"i"', "}", "}"]
+    words += ["notes", "{", "key:", '"n"', "value", "{", "text:", '"t"', "}", "}"]
+    assert nested[1].split() == words
     assert "by_land: The street. Mutually exclusive with by_sea." in doc

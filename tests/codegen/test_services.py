@@ -47,7 +47,7 @@ official = {
     "RoomService": room_service.RoomService,
     "SIP": sip_service.SipService,
 }
-names = lambda owner: sorted(name for name in vars(owner) if not name.startswith("_"))
+names = lambda owner: sorted(n for n, v in vars(owner).items() if callable(v) and n[0] != "_")
 print(json.dumps({
     "path": f"{method.service}/{method.name}",
     "grants": [[grant.section, grant.name, grant.field] for grant in method.grants],

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import pickle
+import subprocess
+import sys
 import textwrap
 from typing import Any, get_type_hints
 
@@ -11,7 +13,8 @@ import pytest
 from livekit.protocol import connector_whatsapp
 
 import livekit_connector_sync
-from livekit_connector_sync import _gen
+from livekit_connector_sync import _gen, errors
+from livekit_connector_sync._gen import dicts
 from livekit_connector_sync._runtime.method import MethodInfo
 from livekit_connector_sync.errors import Unimplemented
 from livekit_connector_sync.service import ServicerContext
@@ -130,5 +133,33 @@ def test_everything_exported_is_documented() -> None:
             continue  # documented in its .pyi
         assert exported.__doc__, name
     assert {"WhatsAppCall", "WhatsAppCallDirection", "ConnectorType"} <= set(_gen.__all__)
+
+
+def test_the_package_exports_all_that_the_protos_declare() -> None:
     public = livekit_connector_sync.__all__
     assert sorted(public) == sorted(set(public))  # none of the protos' hides one of ours
+    for module in (_gen, dicts, errors):
+        for name in module.__all__:
+            assert getattr(livekit_connector_sync, name) is getattr(module, name)
+            assert name in public
+
+
+def test_importing_the_package_does_not_import_the_dicts() -> None:
+    program = """
+import sys
+import livekit_connector_sync as lk
+print("livekit_connector_sync._gen.dicts" in sys.modules, hasattr(lk, "NoSuchDict"))
+from livekit_connector_sync import *
+print(RoomAgentDispatchDict is lk.RoomAgentDispatchDict)
+"""
+    result = subprocess.run([sys.executable, "-c", program], text=True, stdout=subprocess.PIPE)
+    assert result.stdout.split() == ["False", "False", "True"]
+
+
+def test_a_dict_has_the_fields_of_its_message() -> None:
+    for name in dicts.__all__:
+        message = getattr(_gen, name[: -len("Dict")])
+        fields = [field.name for field in message.DESCRIPTOR.fields]
+        hints = get_type_hints(getattr(dicts, name))
+        assert list(hints) == fields
+        assert getattr(dicts, name).__doc__

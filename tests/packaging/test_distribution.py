@@ -165,7 +165,7 @@ def test_types_of_the_installed_wheel_are_found(empty_environment: Path, tmp_pat
         timeout=300,
     )
     assert 'Revealed type is "builtins.str"' in result.stdout, result.stdout + result.stderr
-    assert 'Argument "whatsapp_call_id"' in result.stdout
+    assert 'No overload variant of "disconnect_whatsapp_call"' in result.stdout
     assert "Found 1 error" in result.stdout
 
 

@@ -274,6 +274,91 @@ def test_with_call_tells_how_it_went(server) -> None:
     assert received.header("Content-Type") == received.header("Accept") == "application/protobuf"
 
 
+def test_a_client_tells_how_a_call_went(client, server) -> None:
+    server.script[0] = ok(DIALLED)
+    response, call = client.with_call.dial_whatsapp_call(**FIELDS, timeout=5.0)
+    assert response == DIALLED
+    assert (call.attempts, call.url) == (1, server.url)
+    assert dict(call.trailing_metadata)["content-type"] == "application/protobuf"
+    assert server.requests[0].header("X-Livekit-Request-Id") == call.request_id
+    response, call = client.with_call.dial_whatsapp_call(DIAL)
+    assert server.requests[1].header("X-Livekit-Request-Id") == call.request_id
+    assert client.dial_whatsapp_call(DIAL) == response
+
+
+def test_every_method_of_a_client_is_in_with_call(client) -> None:
+    own = vars(lk.ConnectorClient).items()
+    assert set(vars(client.with_call)) == {name for name, v in own if inspect.isfunction(v)}
+
+
+class Seen(lk.UnaryUnaryClientInterceptor):
+    def __init__(self) -> None:
+        self.options = []
+
+    def intercept_unary_unary(self, continuation, details, request):
+        self.options.append((details.timeout, details.retry))
+        return continuation(details, request)
+
+
+def test_a_client_with_other_options_is_over_the_same_channel(server) -> None:
+    seen = Seen()
+    policy = lk.RetryPolicy(max_attempts=2)
+    with lk.ConnectorClient(server.url, "key", SECRET, interceptors=[seen]) as client:
+        hasty = client.with_options(timeout=3, retry=None)
+        patient = hasty.with_options(retry=policy)
+        with patient.with_options(timeout=None) as unlimited:
+            for each in (client, hasty, patient, unlimited):
+                assert each.channel is client.channel
+                each.dial_whatsapp_call(DIAL)
+        patient.with_call.dial_whatsapp_call(DIAL)
+        patient.dial_whatsapp_call(DIAL, timeout=4, retry=None)
+    options = [(lk.UNSET, lk.UNSET), (3, None), (3, policy), (None, policy), (3, policy), (4, None)]
+    assert seen.options == options
+
+
+def test_an_api_with_other_options_passes_them_on(server) -> None:
+    seen = Seen()
+    with lk.LiveKitAPI(server.url, "key", SECRET, interceptors=[seen], validate=False) as api:
+        assert api.connector is api.connector
+        hasty = api.with_options(timeout=3)
+        for each in (api, hasty):
+            each.connector.dial_whatsapp_call(DIAL)
+        hasty.connector.dial_whatsapp_call(lk.DialWhatsAppCallRequest())
+    assert [timeout for timeout, _ in seen.options] == [lk.UNSET, 3, 3]
+
+
+def test_a_subclass_keeps_its_attributes_and_methods_with_other_options(server) -> None:
+    class Own(lk.ConnectorClient):
+        room = "own"
+
+        def connect_twilio_call(self, **fields):
+            return super().connect_twilio_call(room_name=self.room, **fields)
+
+    client = Own(server.url, "key", SECRET)
+    client.room = "mine"
+    options = client.with_options(timeout=3)
+    _, call = options.with_call.connect_twilio_call(twilio_call_direction=0)
+    assert call.attempts == 1
+    assert b"mine" in server.requests[0].body
+    client.close()
+
+
+@pytest.mark.parametrize(
+    ("options", "fault"), [({"timeout": 0}, "timeout"), ({"retry": 3}, "RetryPolicy")]
+)
+def test_wrong_options_of_a_client_are_refused_at_once(client, options, fault) -> None:
+    with pytest.raises(ValueError, match=fault):
+        client.with_options(**options)
+
+
+@pytest.mark.parametrize("kind", [lk.ConnectorStub, lk.ConnectorClient.from_channel])
+@pytest.mark.parametrize("wrong", ["https://key:secret@x", None, lk.Channel, object()])
+def test_what_is_no_channel_is_refused(kind, wrong) -> None:
+    with pytest.raises(TypeError, match=r"pass Channel\(url, credentials\)") as caught:
+        kind(wrong)
+    assert "secret" not in str(caught.value)
+
+
 def test_stub_calls_take_grpcs_order(server) -> None:
     parameters = list(inspect.signature(UnaryUnaryMultiCallable.__call__).parameters)
     assert parameters == ["self", "request", "timeout", "metadata", "retry"]

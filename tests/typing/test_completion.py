@@ -18,9 +18,11 @@ import livekit_connector_sync as lk
 ROOT = Path(__file__).parents[2]
 FIELDS = [field.name for field in lk.DialWhatsAppCallRequest.DESCRIPTOR.fields]
 OPTIONS = ["timeout", "retry", "extra_headers"]
+CLIENTS = ["client", "client.with_call", "client.with_options(timeout=1)", "api.connector"]
 
 SOURCE = """\
 import livekit_connector_sync as lk
+from livekit_connector_sync.contrib.django import signals
 
 client = lk.ConnectorClient("wss://x", "key", "secret")
 api = lk.LiveKitAPI()
@@ -53,10 +55,19 @@ class TestJedi:
         assert {f"{name}=" for name in FIELDS + OPTIONS} <= names
 
     def test_shows_every_field_with_its_documentation(self) -> None:
-        (signature,) = script("client.dial_whatsapp_call(").get_signatures()
-        shown = {parameter.name for parameter in signature.params}
-        assert set(FIELDS + OPTIONS) <= shown
-        assert set(FIELDS + OPTIONS) <= described(signature.docstring())
+        fields, request = script("client.dial_whatsapp_call(").get_signatures()
+        assert [parameter.name for parameter in fields.params] == FIELDS + OPTIONS
+        assert [parameter.name for parameter in request.params] == ["request", *OPTIONS]
+        for signature in (fields, request):
+            assert set(FIELDS + OPTIONS) <= described(signature.docstring())
+
+    def test_offers_the_same_on_every_form_of_a_client(self) -> None:
+        for client in CLIENTS:
+            fields, _ = script(f"{client}.dial_whatsapp_call(").get_signatures()
+            assert [parameter.name for parameter in fields.params] == FIELDS + OPTIONS
+            assert set(FIELDS + OPTIONS) <= described(fields.docstring())
+            names = {item.name for item in self.complete(f"{client}.dial_whatsapp_call(")}
+            assert {f"{name}=" for name in FIELDS + OPTIONS} <= names
 
     def test_offers_the_calls_on_the_client_and_on_the_api(self) -> None:
         calls = {
@@ -168,39 +179,51 @@ class TestPyright:
         yield server
         server.close()
 
-    @pytest.fixture
-    def at_call(self, server: LanguageServer, tmp_path: Path) -> dict[str, Any]:
-        """Open a file that ends in an unfinished call; return where the cursor is."""
-        lines = (SOURCE + "client.dial_whatsapp_call(").splitlines()
-        uri = (tmp_path / "user.py").as_uri()
-        document = {"uri": uri, "languageId": "python", "version": 1, "text": "\n".join(lines)}
+    def ask(self, server: LanguageServer, path: Path, what: str, line: str, back: int = 0) -> Any:
+        """Open a file that ends in a line; return what an editor shows so far before its end."""
+        text = SOURCE + line
+        uri = path.as_uri()
+        document = {"uri": uri, "languageId": "python", "version": 1, "text": text}
         server.send("textDocument/didOpen", {"textDocument": document})
-        position = {"line": len(lines) - 1, "character": len(lines[-1])}
-        return {"textDocument": {"uri": uri}, "position": position}
+        position = {"line": text.count("\n"), "character": len(line) - back}
+        params = {"textDocument": {"uri": uri}, "position": position}
+        return server.request(f"textDocument/{what}", params)
 
+    @pytest.mark.parametrize("client", CLIENTS)
     def test_offers_every_field_as_a_keyword(
-        self, server: LanguageServer, at_call: dict[str, Any]
+        self, server: LanguageServer, tmp_path: Path, client: str
     ) -> None:
-        result = server.request("textDocument/completion", at_call)
+        line = f"{client}.dial_whatsapp_call("
+        result = self.ask(server, tmp_path / "user.py", "completion", line)
         labels = {item["label"] for item in result["items"]}
         assert {f"{name}=" for name in FIELDS + OPTIONS} <= labels
 
+    @pytest.mark.parametrize("client", CLIENTS)
     def test_shows_every_field_with_its_documentation(
-        self, server: LanguageServer, at_call: dict[str, Any]
+        self, server: LanguageServer, tmp_path: Path, client: str
     ) -> None:
-        result = server.request("textDocument/signatureHelp", at_call)
-        (signature,) = result["signatures"]
-        assert all(f"{name}:" in signature["label"] for name in FIELDS + OPTIONS)
-        assert set(FIELDS + OPTIONS) <= described(signature["documentation"]["value"])
+        line = f"{client}.dial_whatsapp_call("
+        result = self.ask(server, tmp_path / "user.py", "signatureHelp", line)
+        fields, request = result["signatures"]
+        assert all(f"{name}:" in fields["label"] for name in FIELDS + OPTIONS)
+        assert request["label"].startswith("(request: DialWhatsAppCallRequest, *, timeout:")
+        for signature in (fields, request):
+            assert set(FIELDS + OPTIONS) <= described(signature["documentation"]["value"])
 
-    def test_shows_the_documentation_of_a_call_with_two_signatures(
-        self, server: LanguageServer, tmp_path: Path
+    @pytest.mark.parametrize(
+        ("line", "shown"),
+        [
+            ('client.connect_twilio_call(room_name="r", twilio_call_direction=0)', "The room for"),
+            ("client.connect_twilio_call(lk.ConnectTwilioCallRequest())", "The room for the call"),
+            ("client.with_call", "The same methods, but each returns"),
+            ("lk.TwirpError().safe_to_retry", "True if a retry of the same call"),
+            ("lk.RetryPolicy().max_backoff", "Seconds before any attempt"),
+            ("signals.whatsapp_call_offered", "A user calls"),
+        ],
+    )
+    def test_hovering_shows_the_documentation(
+        self, server: LanguageServer, tmp_path: Path, line: str, shown: str
     ) -> None:
-        text = SOURCE + 'client.connect_twilio_call(room_name="r", twilio_call_direction=0)'
-        uri = (tmp_path / "twilio.py").as_uri()
-        document = {"uri": uri, "languageId": "python", "version": 1, "text": text}
-        server.send("textDocument/didOpen", {"textDocument": document})
-        position = {"line": text.count("\n"), "character": len("client.connect_twilio_call(room")}
-        hover = {"textDocument": {"uri": uri}, "position": position}
-        shown = server.request("textDocument/hover", hover)["contents"]["value"]
-        assert "Required. The room for the call" in shown
+        back = len(line) - line.index("(") + 1 if line.endswith(")") else 1
+        result = self.ask(server, tmp_path / "hover.py", "hover", line, back)
+        assert shown in result["contents"]["value"]

@@ -64,6 +64,33 @@ def keywords(client: lk.ConnectorClient) -> tuple[str, str]:
     return dialled.room_name, accepted.room_name
 
 
+def agents_in_a_variable(client: lk.ConnectorClient) -> None:
+    agent: lk.RoomAgentDispatchDict = {"agent_name": "a", "restart_policy": "JRP_NEVER"}
+    sdp: lk.SessionDescriptionDict = {"type": "offer", "sdp": "v=0"}
+    fields: dict[str, Any] = {"whatsapp_call_id": "c"}
+    client.connect_twilio_call(
+        room_name="r",
+        twilio_call_direction=lk.ConnectTwilioCallRequest.TWILIO_CALL_DIRECTION_OUTBOUND,
+        agents=[agent],
+    )
+    client.connect_whatsapp_call(**fields, sdp=sdp)
+    client.disconnect_whatsapp_call(**fields)
+
+
+def calls(client: lk.ConnectorClient, api: lk.LiveKitAPI) -> str:
+    response, call = client.with_call.disconnect_whatsapp_call(whatsapp_call_id="c", timeout=1)
+    gone: lk.DisconnectWhatsAppCallResponse = response
+    how: lk.Call = call
+    pair: tuple[lk.ConnectTwilioCallResponse, lk.Call] = client.with_call.connect_twilio_call(
+        lk.ConnectTwilioCallRequest()
+    )
+    patient: lk.ConnectorClient = client.with_options(timeout=None, retry=lk.RetryPolicy())
+    other: lk.LiveKitAPI = api.with_options(retry=None)
+    patient.disconnect_whatsapp_call(whatsapp_call_id="c")
+    other.connector.with_call.disconnect_whatsapp_call(whatsapp_call_id="c")
+    return f"{gone} {how.request_id} {pair}"
+
+
 def twilio(client: lk.ConnectorClient) -> list[str]:
     outbound = lk.TwilioCallDirection.TWILIO_CALL_DIRECTION_OUTBOUND
     return [

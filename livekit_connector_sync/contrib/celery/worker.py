@@ -7,19 +7,17 @@ import os
 import sys
 import weakref
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from celery import Celery
 from celery.app import app_or_default
 from celery.signals import worker_process_shutdown, worker_ready, worker_shutdown
 
+from ... import ConnectorClient
 from ..clients import Clients
 from ..settings import DEFAULT_ALIAS, load
 from .claims import Store
 from .stores import DjangoCacheStore, RedisStore
-
-if TYPE_CHECKING:
-    from ... import ConnectorClient
 
 __all__ = ["get_client", "get_clients", "get_store"]
 
