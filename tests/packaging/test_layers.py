@@ -17,7 +17,8 @@ PACKAGE = "livekit_connector_sync"
 # The modules and folders of each folder, from the lowest to the highest. "" is its __init__.py.
 LAYERS = {
     "": """
-        _version errors _runtime access_token service _gen api server webhooks emulator testing ""
+        _version errors _runtime access_token service _gen api whatsapp server webhooks emulator
+        testing ""
         cli __main__ pytest_plugin contrib
     """,
     "_runtime": """
@@ -27,6 +28,7 @@ LAYERS = {
     "_runtime.transport": """
         exchange reader pool tls adapter sending client ""
     """,
+    "whatsapp": 'meta_errors permission graph client ""',
     "webhooks": """
         arguments errors fields signatures urls twiml livekit meta_events meta_people meta twilio ""
     """,
