@@ -21,6 +21,7 @@ from .media_stream import TWILIO_PATH, MediaStreams
 from .meta import MetaWebhooks, make_sdp
 from .outbox import Delivery
 from .page import Action, Page
+from .permissions import CallPermissions, is_graph_path
 from .refusals import Callee, DialRule, MetaError, callee_of, check_number
 from .regions import Region, Regions
 from .rpcs import Rpcs
@@ -59,13 +60,17 @@ class ConnectorEmulator:
         dial_rule: decides the same from the request; it comes before `numbers`.
         agent_joins: False if a waiting Accept or Connect waits until a test calls `join`.
         max_calls: how many calls a business number may have before Meta refuses more (138002).
+        require_call_permission: refuse a dial to a user who has not granted the permission
+            (138006); False by default.
+        max_permission_checks: how often an app may check one user's permission in 24 hours before
+            Meta refuses more (613).
         timeouts: how long calls ring, wait for their SDP, and so on.
         certificate: the paths of a certificate and its key, for https and wss.
         clock: the emulator's clock.
         history: how many calls, requests, and webhooks to keep.
 
     Raises:
-        ValueError: `regions`, `port`, `numbers`, `max_calls`, or `history` is out of range.
+        ValueError: `regions`, `port`, `numbers`, `history`, or a maximum is out of range.
     """
 
     def __init__(
@@ -83,6 +88,8 @@ class ConnectorEmulator:
         dial_rule: Optional[DialRule] = None,
         agent_joins: bool = True,
         max_calls: int = 1000,
+        require_call_permission: bool = False,
+        max_permission_checks: int = 100,
         timeouts: Optional[Timeouts] = None,
         certificate: Optional[tuple[str, str]] = None,
         clock: Optional[Clock] = None,
@@ -90,6 +97,10 @@ class ConnectorEmulator:
     ) -> None:
         if max_calls < 1 or history < 1:
             raise ValueError(f"max_calls and history must be 1 or more, not {max_calls}, {history}")
+        if max_permission_checks < 1:
+            raise ValueError(
+                f"max_permission_checks must be 1 or more, not {max_permission_checks}"
+            )
         self.api_key = api_key
         self.api_secret = api_secret
         self.meta = meta = meta or MetaWebhooks()
@@ -112,14 +123,13 @@ class ConnectorEmulator:
         timeouts = timeouts or Timeouts()
         self._outbox = self._senders.outbox
         self._registry = CallRegistry(hub, timeouts, self._senders.announce, agent_joins, history)
+        self.require_call_permission = require_call_permission
+        self._permissions = CallPermissions(
+            self._registry, hub, self._journal, self._outbox, meta, max_permission_checks
+        )
         streams = MediaStreams(self._registry, self._regions)
         connector = Connector(
-            self._registry,
-            hub,
-            timeouts,
-            lambda request: callee_of(request, self.numbers, self.dial_rule),
-            max_calls,
-            streams.url_of,
+            self._registry, hub, timeouts, self._callee_of, max_calls, streams.url_of
         )
         authorizer = TokenAuthorizer(api_key, api_secret)
         application = TwirpApplication(connector, authorize=authorizer)
@@ -287,6 +297,23 @@ class ConnectorEmulator:
         """Have the user end a call; sends Meta's terminate webhook."""
         return self._registry.apply(call, Event.HANG_UP)
 
+    def grant_call_permission(self, user: str, permanent: bool = False) -> None:
+        """Have a user allow the business to call; sends Meta's webhook `call_permission_reply`.
+
+        Args:
+            user: the user's number in digits, or business-scoped user id.
+            permanent: whether the permission lasts until it is revoked, not for 7 days.
+        """
+        self._permissions.grant(user, permanent)
+
+    def revoke_call_permission(self, user: str) -> None:
+        """Have a user forbid calls, or decline the request; sends `call_permission_reply`.
+
+        Args:
+            user: the user's number in digits, or business-scoped user id.
+        """
+        self._permissions.revoke(user)
+
     def advance(self, seconds: float) -> None:
         """Move the emulator's clock ahead and run everything that is then due."""
         self._clock.advance(seconds)
@@ -336,12 +363,20 @@ class ConnectorEmulator:
         """
         return self._senders.call_twilio(from_phone_number, to_phone_number)
 
+    def _callee_of(self, request: gen.DialWhatsAppCallRequest) -> Union[Callee, MetaError]:
+        callee = callee_of(request, self.numbers, self.dial_rule)
+        if isinstance(callee, MetaError) or not self.require_call_permission:
+            return callee
+        return self._permissions.refusal(request.whatsapp_to_phone_number) or callee
+
     def _set_dropped(self, index: int, dropped: bool) -> None:
         self._regions.set_dropped(index, dropped)
         self._journal.note(f"region-{index} is {'down' if dropped else 'up'}")
 
     def _respond(self, region: Region, request: HTTPRequest) -> Reply:
         path, routes = request.path, self._routes
+        if is_graph_path(path):
+            return self._permissions.respond(request)
         matching = (r for r in routes if path == r or (r[-1] == "/" and path.startswith(r)))
         return routes[next(matching, "/")](region, request)
 
@@ -349,6 +384,8 @@ class ConnectorEmulator:
         return {
             "inbound": lambda _: self.inbound_call(),
             "twilio": lambda _: self.twilio_call(),
+            "grant": self.grant_call_permission,
+            "revoke": self.revoke_call_permission,
             "verify": lambda _: self.verify_meta_webhook(),
             "answer": self.answer,
             "join": self.join,

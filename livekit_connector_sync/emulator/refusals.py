@@ -35,10 +35,7 @@ class MetaError:
 
     def as_twirp(self) -> InvalidArgument:
         """Return the error as LiveKit forwards it: the message has the code and the text."""
-        return InvalidArgument(
-            f"whatsapp api call failed: (#{self.code}) {self.text}",
-            {"whatsapp_error_code": str(self.code), "whatsapp_status": str(self.status)},
-        )
+        return InvalidArgument(f"whatsapp api call failed: (#{self.code}) {self.text}")
 
 
 class Callee(str, enum.Enum):
@@ -61,6 +58,8 @@ META_ERRORS: Mapping[int, MetaError] = {
     error.code: error
     for error in (
         MetaError(100, "Invalid parameter"),
+        MetaError(190, "Invalid OAuth access token", 401),
+        MetaError(613, "Limit of call permission checks reached for this receiver", 429),
         MetaError(131030, "Recipient phone number not in allowed list"),
         MetaError(131044, "Business eligibility: no payment method"),
         MetaError(131055, "Method not allowed: the number is enabled for SIP"),

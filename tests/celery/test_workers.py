@@ -106,7 +106,7 @@ def test_flow_F_a_session_made_in_the_parent_and_an_error_that_crosses_processes
     assert error.message == (
         "whatsapp api call failed: (#138006) No approved call permission from the receiver"
     )
-    assert error.metadata == {"whatsapp_error_code": "138006", "whatsapp_status": "401"}
+    assert error.metadata == {}
     assert (error.status, error.request_id, error.attempts) == (400, refused.id, 1)
     assert error.method == "livekit.Connector/DialWhatsAppCall"
     assert error.maybe_sent

@@ -34,7 +34,8 @@ LAYERS = {
     """,
     "emulator": """
         hub lifecycle refusals calls journal http_client outbox meta livekit twilio
-        webhooks http_server mock_header regions rpcs connector media_stream page emulator ""
+        webhooks http_server mock_header regions permissions rpcs connector media_stream page
+        emulator ""
         __main__
     """,
     "contrib": """

@@ -1,0 +1,284 @@
+"""Meta's Graph API: who may be called, the requests for it, and the rejection of a call.
+
+Source: https://developers.facebook.com/documentation/business-messaging/whatsapp/calling/user-call-permissions
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import secrets
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Optional, Union
+from urllib.parse import parse_qs, urlsplit
+
+from ..errors import TwirpError
+from ..server import Response
+from .calls import BUSINESS_NUMBER, CallRegistry
+from .http_server import HTTPRequest, json_response
+from .hub import Hub
+from .journal import Journal
+from .lifecycle import Direction, Event
+from .meta import MetaWebhooks
+from .outbox import Outbox, Webhook
+from .refusals import META_ERRORS, MetaError
+
+__all__ = ["CallPermissions", "is_graph_path"]
+
+_PATH = re.compile(r"/v[0-9]+\.[0-9]+/([0-9]+)/(call_permissions|messages|calls)")
+_DAY = 86_400.0  # seconds
+_WEEK = 7 * _DAY
+_PERIODS = {"PT24H": _DAY, "P7D": _WEEK}
+_REQUEST_LIMITS = {"PT24H": 1, "P7D": 2}
+_CALL_LIMITS = {"PT24H": 100}
+
+
+@dataclass
+class _User:
+    """What Meta knows of the business and one user."""
+
+    granted_until: float = 0.0  # seconds since 1970; infinite for a permanent permission
+    requests: list[float] = field(default_factory=list)  # when they were sent
+    checks: list[float] = field(default_factory=list)
+    request_id: str = ""  # the request that waits for the user's reply
+    phone_number_id: str = "106540352242922"  # the business's number that asked
+
+
+@dataclass(eq=False)
+class CallPermissions:
+    """Responds as Graph's three endpoints, and keeps the state of each user."""
+
+    registry: CallRegistry
+    hub: Hub
+    journal: Journal
+    outbox: Outbox
+    meta: MetaWebhooks
+    max_checks: int  # of one user in 24 hours
+    _users: defaultdict[str, _User] = field(default_factory=lambda: defaultdict(_User))
+
+    def refusal(self, user: str) -> Optional[MetaError]:
+        """Return the error with which Meta refuses a call to a user, None if it is allowed."""
+        with self.hub:
+            if self._users[user].granted_until <= self.hub.now():
+                return META_ERRORS[138006]
+            limits = self._limits(_CALL_LIMITS, self._connected(user))
+            return META_ERRORS[138012] if _is_reached(limits) else None
+
+    def grant(self, user: str, permanent: bool) -> None:
+        """Have a user grant the permission; sends Meta's webhook."""
+        with self.hub:
+            until = math.inf if permanent else self.hub.now() + _WEEK
+            self._users[user].granted_until = until
+            reply = {"response": "accept", "is_permanent": permanent}
+            self._reply(user, reply if permanent else {**reply, "expiration_timestamp": int(until)})
+
+    def revoke(self, user: str) -> None:
+        """Have a user revoke the permission, or decline the request; sends Meta's webhook."""
+        with self.hub:
+            self._users[user].granted_until = 0.0
+            self._reply(user, {"response": "reject", "is_permanent": False})
+
+    def respond(self, request: HTTPRequest) -> Response:
+        """Respond to a request for one of the three endpoints."""
+        match = _PATH.fullmatch(request.path)
+        endpoint = match[2] if match else ""
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        with self.hub:
+            result: Union[dict[str, Any], MetaError]
+            if scheme.lower() != "bearer" or not token.strip():
+                result = META_ERRORS[190]
+            elif match is None or request.method != ("GET" if "_" in endpoint else "POST"):
+                result = MetaError(100, f"Unsupported {request.method.lower()} request")
+            elif endpoint == "call_permissions":
+                result = self._check(request)
+            else:
+                result = self._post(endpoint, match[1], request.body)
+            outcome = f"(#{result.code}) {result.text}" if isinstance(result, MetaError) else "ok"
+            self.journal.note(f"graph {endpoint}: {outcome}")
+        return _response(result)
+
+    def _check(self, request: HTTPRequest) -> Union[dict[str, Any], MetaError]:
+        target = request.head.split(b" ", 2)[1].decode("latin-1")
+        query = parse_qs(urlsplit(target).query)
+        names = [name for name in ("user_wa_id", "recipient") if name in query]
+        if len(names) != 1:
+            return _invalid("give either user_wa_id or recipient")
+        user = self._users[query[names[0]][0]]
+        now = self.hub.now()
+        user.checks = [at for at in user.checks if at > now - _DAY]
+        if len(user.checks) >= self.max_checks:
+            return META_ERRORS[613]
+        user.checks.append(now)
+        return self._describe(query[names[0]][0], user, now)
+
+    def _describe(self, name: str, user: _User, now: float) -> dict[str, Any]:
+        granted = user.granted_until > now
+        permission: dict[str, Any] = {"status": "no_permission"}
+        if granted and math.isinf(user.granted_until):
+            permission = {"status": "permanent"}
+        elif granted:
+            permission = {"status": "temporary", "expiration_time": int(user.granted_until)}
+        requests = self._request_limits(name)
+        calls = self._limits(_CALL_LIMITS, self._connected(name))
+        may_request = not _is_reached(requests) and permission["status"] != "permanent"
+        return {
+            "messaging_product": "whatsapp",
+            "permission": permission,
+            "actions": [
+                _action("send_call_permission_request", may_request, requests),
+                _action("start_call", granted and not _is_reached(calls), calls),
+            ],
+        }
+
+    def _post(
+        self, endpoint: str, phone_number_id: str, body: bytes
+    ) -> Union[dict[str, Any], MetaError]:
+        try:
+            document = json.loads(body)
+        except (ValueError, RecursionError):
+            document = None
+        if not isinstance(document, dict) or document.get("messaging_product") != "whatsapp":
+            return _invalid('the body must be a JSON object with "messaging_product": "whatsapp"')
+        if endpoint == "calls":
+            return self._reject(document)
+        return self._request(phone_number_id, document)
+
+    def _request(
+        self, phone_number_id: str, document: dict[str, Any]
+    ) -> Union[dict[str, Any], MetaError]:
+        """Send a user the request for the permission."""
+        user = document.get("to") or document.get("recipient")
+        interactive = document.get("interactive")
+        kind = interactive.get("type") if isinstance(interactive, dict) else None
+        if document.get("type") != "interactive" or kind != "call_permission_request":
+            return _invalid("the emulator serves only messages of type call_permission_request")
+        text = interactive.get("body") if isinstance(interactive, dict) else None
+        if not isinstance(user, str) or not isinstance(text, dict) or not text.get("text"):
+            return _invalid("to or recipient, and interactive.body.text, are required")
+        known = self._users[user]
+        if math.isinf(known.granted_until):
+            return META_ERRORS[138017]
+        if _is_reached(self._request_limits(user)):
+            return META_ERRORS[138009]
+        known.requests.append(self.hub.now())
+        known.phone_number_id = phone_number_id
+        known.request_id = _message_id()
+        self.hub.changed()
+        return {
+            "messaging_product": "whatsapp",
+            "contacts": [{"input": user} if "." in user else {"input": user, "wa_id": user}],
+            "messages": [{"id": known.request_id}],
+        }
+
+    def _reject(self, document: dict[str, Any]) -> Union[dict[str, Any], MetaError]:
+        if document.get("action") != "reject":
+            return _invalid("the emulator serves only the action reject")
+        try:
+            call = self.registry.get(str(document.get("call_id")))
+            if call.direction is not Direction.INBOUND or not call.whatsapp_call_id:
+                return _invalid("only an inbound call can be rejected")
+            self.registry.apply(call, Event.REJECT)
+        except (TwirpError, ValueError) as exc:
+            return _invalid(str(exc))
+        return {"messaging_product": "whatsapp", "success": True}
+
+    def _reply(self, name: str, reply: dict[str, Any]) -> None:
+        """Send the webhook of a user's reply."""
+        user, now = self._users[name], self.hub.now()
+        request_id, user.request_id = user.request_id, ""
+        message = {
+            **({"from_user_id": name} if "." in name else {"from": name}),
+            "id": _message_id(),
+            "timestamp": str(int(now)),
+            "type": "interactive",
+            "interactive": {
+                "type": "call_permission_reply",
+                "call_permission_reply": {**reply, "response_source": "user_action"},
+            },
+        }
+        if request_id:
+            message["context"] = {"from": BUSINESS_NUMBER, "id": request_id}
+        identity = {"user_id": name} if "." in name else {"wa_id": name}
+        value = {
+            "messaging_product": "whatsapp",
+            "metadata": {
+                "display_phone_number": BUSINESS_NUMBER,
+                "phone_number_id": user.phone_number_id,
+            },
+            "contacts": [{"profile": {"name": "Alex Doe"}, **identity}],
+            "messages": [message],
+        }
+        change = {"field": "messages", "value": value}
+        document = {
+            "object": "whatsapp_business_account",
+            "entry": [{"id": self.meta.account_id, "changes": [change]}],
+        }
+        body = json.dumps(document, separators=(",", ":")).encode()
+        self.journal.note(f"call permission: {reply['response']}")
+        webhook = Webhook(f"permission {reply['response']}", body)
+        self.outbox.put("meta", webhook, "", f"permission {name}", self.meta.duplicates)
+
+    def _request_limits(self, name: str) -> list[dict[str, Any]]:
+        # A connected call starts the count anew.
+        since = max(self._connected(name), default=0.0)
+        sent = [at for at in self._users[name].requests if at > since]
+        return self._limits(_REQUEST_LIMITS, sent)
+
+    def _limits(self, allowed: dict[str, int], times: Iterable[float]) -> list[dict[str, Any]]:
+        """Return the limits of an action that happened at some times."""
+        now, known, limits = self.hub.now(), sorted(times), []
+        for period, most in allowed.items():
+            recent = [at for at in known if at > now - _PERIODS[period]]
+            limit = {"time_period": period, "max_allowed": most, "current_usage": len(recent)}
+            if len(recent) >= most:
+                limit["limit_expiration_time"] = int(recent[-most] + _PERIODS[period])
+            limits.append(limit)
+        return limits
+
+    def _connected(self, user: str) -> list[float]:
+        """Return when the calls with a user were connected."""
+        times = (
+            call.time_of(Event.ACCEPT, Event.CONNECT)
+            for call in self.registry.calls()
+            if call.user_number == user
+        )
+        return [at for at in times if at is not None]
+
+
+def is_graph_path(path: str) -> bool:
+    """Return whether a path is one of the three endpoints."""
+    return _PATH.fullmatch(path) is not None
+
+
+def _is_reached(limits: list[dict[str, Any]]) -> bool:
+    return any("limit_expiration_time" in limit for limit in limits)
+
+
+def _action(name: str, allowed: bool, limits: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"action_name": name, "can_perform_action": allowed, "limits": limits}
+
+
+def _invalid(details: str) -> MetaError:
+    return MetaError(100, f"Invalid parameter: {details}")
+
+
+def _message_id() -> str:
+    return f"wamid.{secrets.token_hex(16).upper()}"
+
+
+def _response(result: Union[dict[str, Any], MetaError]) -> Response:
+    """Return the response with a result, or with an error as Graph writes it."""
+    status = 200
+    if isinstance(result, MetaError):
+        status = result.status
+        error = {
+            "message": f"(#{result.code}) {result.text}",
+            "type": "OAuthException",
+            "code": result.code,
+            "fbtrace_id": f"A{secrets.token_urlsafe(16)}",
+        }
+        result = {"error": error}
+    return json_response(status, result)
