@@ -303,6 +303,9 @@ class ConnectorEmulator:
         Args:
             user: the user's number in digits, or business-scoped user id.
             permanent: whether the permission lasts until it is revoked, not for 7 days.
+
+        Raises:
+            ValueError: the user is neither.
         """
         self._permissions.grant(user, permanent)
 
@@ -311,6 +314,9 @@ class ConnectorEmulator:
 
         Args:
             user: the user's number in digits, or business-scoped user id.
+
+        Raises:
+            ValueError: the user is neither.
         """
         self._permissions.revoke(user)
 

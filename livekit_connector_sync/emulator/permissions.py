@@ -29,6 +29,7 @@ from .refusals import META_ERRORS, MetaError
 __all__ = ["CallPermissions", "is_graph_path"]
 
 _PATH = re.compile(r"/v[0-9]+\.[0-9]+/([0-9]+)/(call_permissions|messages|calls)")
+_USER = re.compile(r"[0-9]+|[A-Z]{2}\.[0-9A-Za-z.]+")
 _DAY = 86_400.0  # seconds
 _WEEK = 7 * _DAY
 _PERIODS = {"PT24H": _DAY, "P7D": _WEEK}
@@ -69,6 +70,7 @@ class CallPermissions:
 
     def grant(self, user: str, permanent: bool) -> None:
         """Have a user grant the permission; sends Meta's webhook."""
+        _check_user(user)
         with self.hub:
             until = math.inf if permanent else self.hub.now() + _WEEK
             self._users[user].granted_until = until
@@ -77,6 +79,7 @@ class CallPermissions:
 
     def revoke(self, user: str) -> None:
         """Have a user revoke the permission, or decline the request; sends Meta's webhook."""
+        _check_user(user)
         with self.hub:
             self._users[user].granted_until = 0.0
             self._reply(user, {"response": "reject", "is_permanent": False})
@@ -251,6 +254,11 @@ class CallPermissions:
 def is_graph_path(path: str) -> bool:
     """Return whether a path is one of the three endpoints."""
     return _PATH.fullmatch(path) is not None
+
+
+def _check_user(user: str) -> None:
+    if not _USER.fullmatch(user):
+        raise ValueError(f"user must be a number in digits, or a user id, not {user!r}")
 
 
 def _is_reached(limits: list[dict[str, Any]]) -> bool:

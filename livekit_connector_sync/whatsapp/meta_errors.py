@@ -172,7 +172,9 @@ def _parse_text(text: str) -> Optional[MetaError]:
             return found
     match = _NUMBERED.search(text)
     if match is None:
-        match = _NAMED.search(text) if _META.search(text) else None
+        match = _NAMED.search(text)
+        if match is not None and not (_BARE.fullmatch(match[1]) or _META.search(text)):
+            match = None
     match = match or _BARE.search(text)
     if match is None:
         return None
