@@ -51,6 +51,7 @@ def environment(
         "WHATSAPP_PHONE_NUMBER_ID": "106540352242922",
         "WHATSAPP_TO_PHONE_NUMBER": "15551234567",
         "WHATSAPP_API_KEY": "an-access-token-of-meta",
+        "GRAPH_URL": connector_emulator.url,
     }.items():
         monkeypatch.setenv(name, value)
     return connector_emulator
