@@ -68,6 +68,11 @@ def test_import_leaves_slow_libraries_for_the_first_call(library: str) -> None:
     assert library not in watch("import livekit_connector_sync")["loaded"]
 
 
+def test_import_leaves_metas_api_to_those_who_use_it() -> None:
+    loaded = watch("import livekit_connector_sync")["loaded"]
+    assert not [name for name in loaded if name.startswith("livekit_connector_sync.whatsapp")]
+
+
 def test_guarantee_6_import_loads_nothing_but_protobuf_beside_the_standard_library() -> None:
     installed = watch("import livekit_connector_sync")["installed"]
     assert "google" in installed

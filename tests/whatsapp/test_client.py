@@ -240,6 +240,15 @@ def test_guarantee_1_what_may_have_been_sent_is_not_repeated(failure) -> None:
     assert not info.value.safe_to_retry
 
 
+def test_guarantee_1_a_refused_message_is_left_to_the_caller() -> None:
+    busy = reply({"error": {"code": 130429, "message": "slow"}}, 429, ("Retry-After: 0",))
+    with ScriptedServer(busy, SENT) as server, client_of(server) as client:
+        with pytest.raises(lk.ResourceExhausted) as info:
+            client.request_call_permission(NUMBER, "May we call?")
+    assert len(server.requests) == 1
+    assert info.value.safe_to_retry
+
+
 @pytest.mark.parametrize("failure", [refusal(2, 500), http(b"busy", 503), CLOSE])
 def test_the_check_is_retried(failure, caplog) -> None:
     with ScriptedServer(failure, failure, reply(TEMPORARY)) as server, client_of(server) as client:
@@ -303,9 +312,7 @@ def test_guarantee_4_neither_errors_frames_nor_logs_show_the_token(response, cap
     assert error.__context__ is None
     own = error.__traceback__.tb_next if error.__traceback__ else None  # not the test's own frame
     shown = "".join(
-        traceback.TracebackException(
-            type(error), error, own, capture_locals=True, compact=True
-        ).format()
+        traceback.TracebackException(type(error), error, own, capture_locals=True).format()
     )
     logged = "".join(record.getMessage() for record in caplog.records)
     for text in (shown, repr(error.args), pickle.dumps(error).decode("latin-1"), logged):
