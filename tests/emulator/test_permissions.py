@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from datetime import datetime, timezone
-from typing import Any, Callable
+from typing import Callable
 
 import pytest
 import requests
 
 import livekit_connector_sync as lk
 from livekit_connector_sync.emulator import ConnectorEmulator, Event, MetaWebhooks
+from livekit_connector_sync.webhooks import meta
 from livekit_connector_sync.whatsapp import CallingClient, meta_error
 
 NUMBER = "15551234567"
@@ -165,28 +165,21 @@ def test_the_webhooks_of_a_users_replies(app, user) -> None:
         emulator.revoke_call_permission(user)
         emulator.grant_call_permission(user, permanent=True)
         assert emulator.wait_for_webhooks()
-    values = [changes_of(body) for _, body in app.received]
-    assert [value["metadata"]["phone_number_id"] for value in values] == [BUSINESS] * 3
-    messages = [value["messages"][0] for value in values]
-    assert [message.get("context", {}).get("id") for message in messages] == [
-        message_id,
-        None,
-        None,
+    secret = MetaWebhooks().app_secret
+    replies = [
+        reply
+        for headers, body in app.received
+        for reply in meta.receive(body, headers["x-hub-signature-256"], secret)
+        if isinstance(reply, meta.CallPermissionReply)
     ]
-    identity = "from" if user == NUMBER else "from_user_id"
-    assert all(message[identity] == user for message in messages)
-    contact = values[0]["contacts"][0]
-    assert contact["wa_id" if user == NUMBER else "user_id"] == user
-    replies = [message["interactive"]["call_permission_reply"] for message in messages]
-    assert [reply["response"] for reply in replies] == ["accept", "reject", "accept"]
-    assert [reply["is_permanent"] for reply in replies] == [False, False, True]
-    assert ["expiration_timestamp" in reply for reply in replies] == [True, False, False]
-
-
-def changes_of(body: bytes) -> Any:
-    (change,) = json.loads(body)["entry"][0]["changes"]
-    assert change["field"] == "messages"
-    return change["value"]
+    assert [reply.accepted for reply in replies] == [True, False, True]
+    assert [reply.is_permanent for reply in replies] == [False, False, True]
+    assert [reply.expires_at is not None for reply in replies] == [True, False, False]
+    assert [reply.context_id for reply in replies] == [message_id, "", ""]
+    assert {reply.response_source for reply in replies} == {"user_action"}
+    assert {reply.phone_number_id for reply in replies} == {BUSINESS}
+    assert {reply.from_number or reply.user_id for reply in replies} == {user}
+    assert len({reply.key for reply in replies}) == 3
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ CONTEXT = {
     "README.md": WEBHOOK,
     "calls.md": WEBHOOK,
     "celery.md": "# pyright: reportFunctionMemberAccess=false",  # takes a task for a function
+    "whatsapp.md": 'inbound_call_id = ""',
     "observability.md": f"import livekit_connector_sync as lk; {WEBHOOK}",
     "mysite/settings.py": "INSTALLED_APPS: list[str] = []",
 }
