@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Callable, Optional
 
+from ..proxies import address_of
 from .exchange import BODY, HEADERS, Answer, Exchange
 
 _MAX_BODY = 4 * 1024 * 1024  # bytes; gRPC's default
@@ -24,15 +25,22 @@ _STATUS_LINE = re.compile(rb"(HTTP/1\.[01]) ([1-9][0-9]{2})(?: ([^\r\n]*))?\r?\n
 _CHUNK_LINE = re.compile(rb"0*([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]*)?\r\n")
 # RFC 9112, section 5; names as in RFC 9110, section 5.6.2.
 _FIELD_LINE = re.compile(r"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):([^\r\n\0]*)\r?\n")
+_TLS_ALERT = b"\x15"  # the first byte, RFC 8446, section 5.1
+_WANTS_TLS = re.compile(rb"(?i)plain http|http request to an https")  # of nginx, Apache, Go
 _FOLDED_LINE = re.compile(r"[ \t]([^\r\n\0]*)\r?\n")  # section 5.2
 
 
 class BadResponse(http.client.HTTPException):
     """A response is malformed, incomplete or, if `broken` is set, of no use to us."""
 
-    def __init__(self, reason: str, broken: bool = False) -> None:
+    def __init__(self, reason: str, broken: bool = False, permanent: bool = False) -> None:
         super().__init__(reason)
         self.broken = broken
+        self.permanent = permanent
+
+
+def _speaks_tls(exchange: Exchange) -> BadResponse:
+    return BadResponse(f"{address_of(exchange.url)} speaks TLS: use https://", permanent=True)
 
 
 class RawSource(io.RawIOBase):
@@ -162,6 +170,8 @@ class Reader:
         """Read the response; raise BadResponse or OSError."""
         exchange, source = self._exchange, io.BufferedReader(RawSource(self._receive))
         exchange.phase = HEADERS
+        if source.peek(1)[:1] == _TLS_ALERT:
+            raise _speaks_tls(exchange)
         self._read_head(source)
         headers: dict[str, str] = {}
         for name, value in self.fields:
@@ -172,6 +182,8 @@ class Reader:
         if chunked and self.version == 10:
             raise BadResponse("chunks in HTTP/1.0")
         body, whole = read_body(source, self.status, headers, framed=True, in_chunks=True)
+        if self.status == 400 and _WANTS_TLS.search(body):
+            raise _speaks_tls(exchange)
         exchange.answer = Answer(self.status, headers, body)
         connection = headers.get("connection", "").lower()
         stays = "close" not in connection if self.version == 11 else "keep-alive" in connection
@@ -199,7 +211,9 @@ class Reader:
         if self._ended:
             return b""
         self._sock.settimeout(self._exchange.time_left())
-        return bytes(self._sock.recv(size))
+        data = bytes(self._sock.recv(size))
+        self._exchange.silent = self._exchange.silent and not data
+        return data
 
     @property
     def msg(self) -> http.client.HTTPMessage:
