@@ -21,11 +21,11 @@ LAYERS = {
         cli __main__ pytest_plugin contrib
     """,
     "_runtime": """
-        "" method deadline forking threads lazy_import proxies redaction validation proto_enum
-        messages jws credentials regions retry call twirp transport execution channel
+        "" method deadline forking threads lazy_import framing proxies redaction validation
+        proto_enum messages jws credentials regions retry call twirp transport execution channel
     """,
     "_runtime.transport": """
-        exchange reader failures pool tls adapter sending client ""
+        exchange failures reader pool tls adapter sending client ""
     """,
     "webhooks": """
         arguments errors fields signatures urls twiml livekit meta_events meta_people meta twilio ""

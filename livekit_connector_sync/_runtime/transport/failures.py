@@ -10,9 +10,9 @@ from requests.exceptions import ConnectTimeout, InvalidSchema, InvalidURL, Missi
 from urllib3.exceptions import NewConnectionError
 from urllib3.util.ssl_match_hostname import CertificateError
 
+from ..framing import BadResponse
 from ..proxies import address_of, hide_password
 from .exchange import BODY, CONNECTING, HEADERS, Exchange, NotSent, TransportError
-from .reader import BadResponse
 
 ADAPTER = "waiting for the session's adapter"
 _UNSENT = (NotSent, NewConnectionError, ConnectTimeout, InvalidSchema, InvalidURL, MissingSchema)

@@ -13,10 +13,10 @@ from typing import Any, Callable, cast
 import requests
 from urllib3.exceptions import HTTPError
 
+from ..framing import RawSource, read_body
 from ..threads import NoThread, StillRunning, call_in_thread
 from .exchange import BODY, CONNECTING, Answer, Exchange, TransportError, current
 from .failures import ADAPTER, failure_of, not_sent
-from .reader import RawSource, read_body
 
 # What may end an exchange without being a mistake in a program.
 FAILURES = (HTTPError, http.client.HTTPException, OSError, ValueError)
