@@ -147,22 +147,6 @@ def test_a_connection_that_ended_while_idle_is_not_used(
     assert [request.connection for request in server.requests] == [0, 1]
 
 
-def test_a_connection_that_was_idle_for_too_long_is_not_used(
-    serve: Serve,
-    dial: Dial,
-    session: Optional[requests.Session],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """A NAT on the way may have forgotten it without a sign."""
-    server = serve(OK)
-    stub = dial(server.url, session=session)
-    works(stub)
-    monkeypatch.setattr("livekit_connector_sync._runtime.transport.pool._MAX_IDLE", 0.05)
-    time.sleep(0.06)
-    works(stub)
-    assert server.connections == 2
-
-
 @pytest.mark.parametrize("answer", [OK, http(b"x" * 10, "500 X"), http(b"", "204 X", framed=False)])
 def test_connections_are_kept(
     serve: Serve, dial: Dial, session: Optional[requests.Session], answer: bytes
