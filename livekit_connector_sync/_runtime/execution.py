@@ -170,7 +170,8 @@ class Execution(Generic[Request, Response]):
         if error.timed_out and deadline is self._deadline:
             return self._timed_out(error.phase, error.maybe_sent)
         code = StatusCode.INTERNAL if error.broken else StatusCode.UNAVAILABLE
-        return Failure(code, error.maybe_sent, message=f"{error.reason} (while {error.phase})")
+        message = f"{error.reason} (while {error.phase})"
+        return Failure(code, error.maybe_sent, message=message, permanent=error.permanent)
 
     def _timed_out(self, phase: str, maybe_sent: bool, attempt: Optional[int] = None) -> Failure:
         number = self._attempt_number if attempt is None else attempt

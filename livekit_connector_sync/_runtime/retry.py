@@ -97,6 +97,7 @@ class Failure:
             region that may not serve this project. The next attempt differs in just that.
         retry_after: seconds that the server asks to wait.
         final: the far end itself reported this, such as a phone that is busy.
+        permanent: a setting is wrong, so a retry cannot help.
         message: what went wrong.
         metadata: the error's details.
         status: the HTTP status, None if there was no response.
@@ -108,6 +109,7 @@ class Failure:
     turned_away: bool = False
     retry_after: Optional[float] = None
     final: bool = False
+    permanent: bool = False
     message: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
     status: Optional[int] = None
@@ -153,7 +155,7 @@ def retry_delay(
         throttled: too many calls fail; a retry would only add to the load.
         random: a number from 0 to 1 for the jitter.
     """
-    if attempt >= policy.max_attempts or not repeatable:
+    if attempt >= policy.max_attempts or not repeatable or failure.permanent:
         return None
     if failure.turned_away:
         return 0.0

@@ -22,11 +22,11 @@ LAYERS = {
         cli __main__ pytest_plugin contrib
     """,
     "_runtime": """
-        "" method deadline forking threads lazy_import redaction validation proto_enum messages jws
-        credentials regions retry call twirp transport execution channel
+        "" method deadline forking threads lazy_import framing proxies redaction validation
+        proto_enum messages jws credentials regions retry call twirp transport execution channel
     """,
     "_runtime.transport": """
-        exchange reader pool tls adapter sending client ""
+        exchange failures reader pool tls adapter sending client ""
     """,
     "whatsapp": 'meta_errors permission graph client ""',
     "webhooks": """

@@ -192,6 +192,18 @@ def test_whole_answers(
     assert server.connections == (2 if b"HTTP/1.0" in answer else 1)
 
 
+@pytest.mark.parametrize(("interim", "taken"), [(7, True), (8, False)])
+def test_few_interim_responses_are_skipped(
+    serve: Serve, dial: Dial, session: Optional[requests.Session], interim: int, taken: bool
+) -> None:
+    hints = b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" * interim
+    stub = dial(serve(hints + OK).url, session=session)
+    if taken:
+        works(stub)
+    else:
+        assert type(refused(stub)) is lk.Unavailable
+
+
 def test_a_response_with_two_lengths_ends_its_connection(
     serve: Serve, dial: Dial, session: Optional[requests.Session]
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import socket
 import ssl
 from collections.abc import Iterator
 from typing import Any, Callable, Optional
@@ -81,6 +82,53 @@ def test_a_tunnel_of_the_environment(
     assert (request.header("Proxy-Authorization") or "").startswith("Basic ")
     assert server.connections == 1
     assert server.requests[0].header("Proxy-Authorization") is None
+
+
+@pytest.mark.parametrize(
+    ("no_proxy", "exempt"),
+    [
+        ("::1", True),
+        ("[::1]", True),
+        ("example.com, ::/64", True),
+        ("[::]/64", True),
+        ("::2,fe80::/10,10.0.0.0/8,*.x,[", False),
+    ],
+)
+@pytest.mark.parametrize("name", ["no_proxy", "NO_PROXY", "the session's"])
+def test_no_proxy_with_an_address_of_ipv6(
+    dial: Dial,
+    free_port: int,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    no_proxy: str,
+    exempt: bool,
+) -> None:
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port}")
+    with requests.Session() as session:
+        if name.isidentifier():
+            monkeypatch.setenv(name, no_proxy)
+        else:
+            session.proxies["no_proxy"] = no_proxy
+        error = refused(dial("http://[::1]:1", session=session))
+    assert ("[::1]:1: " in str(error), "proxy 127" in str(error)) == (exempt, not exempt)
+
+
+@pytest.mark.parametrize("url", ["http://[fe80::1%25lo]:7880", "http://[fe80::1%lo]:7880"])
+def test_an_address_of_ipv6_with_a_zone(
+    dial: Dial,
+    session: Optional[requests.Session],
+    monkeypatch: pytest.MonkeyPatch,
+    url: str,
+) -> None:
+    asked = []
+
+    def getaddrinfo(host: str, *_: object) -> Any:
+        asked.append(host)
+        raise socket.gaierror(socket.EAI_NONAME, "no address")
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    refused(dial(url, session=session))
+    assert asked == ["fe80::1%lo"]
 
 
 def test_a_tunnel_to_an_address_of_ipv6_has_brackets(
@@ -209,6 +257,36 @@ def test_a_proxys_url_that_is_none(dial: Dial, monkeypatch: pytest.MonkeyPatch, 
         assert type(error) is lk.Unavailable
         assert error.maybe_sent is False
         assert "hunter2" not in str(error)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "http",
+        "https",
+        "all",
+        "http://x.example",
+        "all://x.example",
+        "https://10.0.0.1",
+        "http://::1",
+    ],
+)
+def test_what_requests_takes_for_the_key_of_a_proxy(dial: Dial, key: str) -> None:
+    dial("http://x.example", proxies={key: "http://127.0.0.1:1"})
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *("HTTP_PROXY", "https_proxy", "HTTPS", "https:", "https://", "all://", "no_proxy", "", 7),
+        *("socks5", "wss", "x.example", "http://X.example", "http://x.example:80", "http://[::1]"),
+        *("http://x.example/", "https://me:hunter2@proxy:3128", "ftp://x.example"),
+    ],
+)
+def test_what_requests_ignores_is_not_the_key_of_a_proxy(dial: Dial, key: Any) -> None:
+    with pytest.raises(ValueError, match=r'write "http", "https", "all", or') as caught:
+        dial("http://x.example", proxies={key: "http://127.0.0.1:1"})
+    assert "hunter2" not in str(caught.value)
 
 
 ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"

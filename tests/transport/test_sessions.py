@@ -102,6 +102,17 @@ def test_headers_of_ours(serve: Serve, dial: Dial, session: requests.Session, us
     assert request.header("Cookie") is None
 
 
+@pytest.mark.parametrize("value", ["a\r\nX-Injected: 1", "a\nb", "a\rb", "a\0b"])
+def test_guarantee_4_a_header_of_a_session_forges_no_other(
+    serve: Serve, dial: Dial, session: requests.Session, value: str
+) -> None:
+    session.headers["X-Team"] = value
+    server = serve(OK)
+    error = refused(dial(server.url, session=session, retry=lk.RetryPolicy()))
+    assert error.attempts == 1
+    assert not server.requests
+
+
 def test_our_session_keeps_no_cookie(serve: Serve, dial: Dial) -> None:
     server = serve(http(BODY, headers=["Set-Cookie: a=b; Path=/"]))
     stub = dial(server.url)

@@ -10,6 +10,7 @@ from typing import Any, Callable
 import pytest
 import requests
 import trustme
+import urllib3
 from helpers.scripted import OCTETS, ScriptedServer, http
 
 import livekit_connector_sync as lk
@@ -86,6 +87,53 @@ def test_the_bundle_that_openssl_would_take(
         assert "certificate verify failed" in str(refused(dial(server.url)))
 
 
+WAYS = (
+    *("verify", "session", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"),
+    "SSL_CERT_DIR",
+)
+
+
+@pytest.mark.parametrize(
+    ("way", "users"),
+    [(way, users) for way in WAYS for users in (False, True) if users or way != "session"],
+)
+def test_which_of_the_ways_to_give_a_ca_wins(
+    serve: Serve,
+    dial: Dial,
+    server_tls: ssl.SSLContext,
+    ca_bundle: str,
+    other_bundle: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    users: bool,
+    way: str,
+) -> None:
+    """The right CA is given in one way, and another one in all the ways that come after it."""
+    load = ssl.SSLContext.load_verify_locations
+    directory = str(tmp_path / "hashed")
+    (tmp_path / "hashed").mkdir()
+
+    def load_from_directory(self: Any, cafile: Any = None, capath: Any = None, **rest: Any) -> None:
+        # The names of its files would have to be hashes, which only OpenSSL's program computes.
+        load(self, ca_bundle if capath == directory else cafile, **rest)
+
+    monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", load_from_directory)
+    options: dict[str, Any] = {}
+    with requests.Session() as session:
+        if users:
+            options["session"] = session
+        right = directory if way == "SSL_CERT_DIR" else ca_bundle
+        for each in WAYS[WAYS.index(way) :]:
+            bundle = right if each == way else other_bundle
+            if each == "verify":
+                options["verify"] = bundle
+            elif each == "session":
+                session.verify = bundle if users else True
+            else:
+                monkeypatch.setenv(each, bundle)
+        works(dial(serve(OK, tls=server_tls).url, **options))
+
+
 @pytest.mark.parametrize("users", [False, True])
 @pytest.mark.parametrize("broken", [False, True])
 def test_the_channels_bundle_wins(
@@ -122,16 +170,18 @@ def test_the_sessions_bundle_wins_over_the_environments(
         works(dial(server.url, session=session))
 
 
-@pytest.mark.filterwarnings("ignore::urllib3.exceptions.InsecureRequestWarning")
 @pytest.mark.parametrize("whose", ["channel", "session"])
 def test_no_verification(serve: Serve, dial: Dial, server_tls: ssl.SSLContext, whose: str) -> None:
     server = serve(OK, tls=server_tls)
     with requests.Session() as session:
         if whose == "session":
             session.verify = False
-            works(dial(server.url, session=session))
+            stub = dial(server.url, session=session)
         else:
-            works(dial(server.url, verify=False))
+            stub = dial(server.url, verify=False)
+        for _ in range(2):
+            with pytest.warns(urllib3.exceptions.InsecureRequestWarning, match="localhost"):
+                works(stub)
 
 
 def test_a_new_channel_takes_a_renewed_bundle(

@@ -7,6 +7,7 @@ import functools
 import os
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Union
 
 import requests
@@ -16,9 +17,11 @@ from requests.utils import prepend_scheme_if_needed, select_proxy
 from urllib3.util import parse_url
 
 from ..._version import __version__
+from ..proxies import check_keys, hide_password, is_exempt
 from .adapter import Adapter, own_session, session_view
 from .exchange import Answer, Exchange, NotSent, State
-from .sending import FAILURES, not_sent, run, run_in_thread
+from .failures import not_sent
+from .sending import FAILURES, run, run_in_thread
 from .tls import check_files, tls_context
 
 _USER_AGENT = f"livekit-connector-sync/{__version__}"
@@ -38,10 +41,10 @@ def check_options(state: State) -> None:
     session, proxies = state.session, state.proxies
     if session is not None and not isinstance(session, requests.Session):
         raise ValueError(f"session must be a requests.Session, not {session!r}")
-    if proxies is not None and not isinstance(proxies, Mapping):
-        raise ValueError('proxies must be a mapping, such as {"https": "http://proxy:3128"}')
-    for scheme, proxy in (proxies or {}).items():
-        _check_proxy(f"proxies[{scheme!r}]", proxy)
+    if proxies is not None:
+        check_keys(proxies)
+        for key, proxy in proxies.items():
+            _check_proxy(f"proxies[{key!r}]", proxy)
     if isinstance(state.cert, list):
         state.cert = tuple(state.cert)  # a list cannot key a cache
     if state.verify is not None or state.cert is not None:
@@ -86,6 +89,7 @@ def send(state: State, exchange: Exchange) -> Answer:
         request = _prepared_request(session, exchange)
         proxy = select_proxy(url, settings["proxies"]) if settings["proxies"] else None
         _check_proxy(f"the proxy for {url}", proxy)
+        exchange.proxy = proxy
         # Of a caller's session, nobody may have replaced a method, of the class or the instance.
         plain = given is None or (type(given) is requests.Session and "send" not in vars(given))
         ours = plain and isinstance(session.get_adapter(url), Adapter)
@@ -100,7 +104,11 @@ def send(state: State, exchange: Exchange) -> Answer:
         # gives TLS its whole timeout again whenever a byte arrives.
         monkey: Any = sys.modules.get("gevent.monkey")
         alone = not ours or proxy or (monkey is not None and monkey.is_module_patched("socket"))
-        return run_in_thread(call, exchange) if alone else call()
+        answer = run_in_thread(call, exchange) if alone else call()
+        if proxy and answer.status != 200:  # maybe the proxy's own
+            body = hide_password(answer.body.decode("latin-1"), proxy).encode("latin-1")
+            answer = replace(answer, body=body)
+        return answer
     raise failure
 
 
@@ -141,7 +149,10 @@ def _environment_settings(url: str, no_proxy: Any) -> tuple[Union[bool, str], di
         named = [os.environ.get(name) or "" for name in _BUNDLES]
         # OpenSSL, and so urllib and aiohttp, take the last two, and ignore a path without a file.
         bundle = named[0] or named[1] or next(filter(os.path.exists, named[2:]), True)
-        proxies = requests.utils.get_environ_proxies(url, no_proxy=no_proxy)
+        exempt = no_proxy or os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+        proxies: dict[str, str] = {}
+        if not is_exempt(url, exempt):
+            proxies = requests.utils.get_environ_proxies(url, no_proxy=no_proxy)
         _known[key] = (snapshot, bundle, proxies)
     return _known[key][1:]
 

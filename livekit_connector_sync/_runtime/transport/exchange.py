@@ -26,6 +26,7 @@ class TransportError(Exception):
     maybe_sent: bool  # False only if no byte of the request can have reached a server
     timed_out: bool = False  # whether the deadline has passed
     broken: bool = False  # whether a response came, which exceeds our limits
+    permanent: bool = False  # whether a setting is wrong, so that a retry cannot help
 
 
 class NotSent(OSError):
@@ -71,7 +72,9 @@ class Exchange:
 
     phase: str = CONNECTING
     line: tuple[Any, ...] = ()  # host, port, method and target of what is sent
-    peer: str = ""  # the server or proxy that we connect to
+    proxy: Optional[str] = None  # its URL, which may hold a password
+    tunnelled: bool = False  # the proxy was asked for a tunnel: TLS is with the server from then on
+    silent: bool = False  # on a new connection, nothing has come back
     sent: bool = False  # a byte of the request may have left
     tracked: bool = False  # a connection of ours carries it, so `phase` and `sent` are known
     abandoned: bool = False  # the caller has returned: send nothing from now on

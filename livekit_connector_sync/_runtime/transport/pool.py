@@ -18,6 +18,7 @@ import re
 import socket
 import time
 import types
+import warnings
 from collections import deque
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Optional
@@ -25,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Optional
 import urllib3
 import urllib3.connection
 from urllib3.connectionpool import HTTPConnectionPool
-from urllib3.exceptions import ConnectTimeoutError, ProtocolError
+from urllib3.exceptions import ConnectTimeoutError, InsecureRequestWarning, ProtocolError
 from urllib3.util.connection import allowed_gai_family
 from urllib3.util.proxy import connection_requires_http_tunnel
 
@@ -116,6 +117,7 @@ class Connection(HTTPConnection):
         if self.exchange is None:
             super().send(data)
         elif self.exchange.phase is CONNECTING:
+            self.exchange.tunnelled = True
             # Older versions of http.client leave out the brackets of an IPv6 address.
             super().send(_CONNECT_LINE.sub(rb"CONNECT [\1]:\2 ", data))
         else:
@@ -131,7 +133,6 @@ class Connection(HTTPConnection):
         exchange = self.exchange
         if exchange is None:
             return super()._new_conn()
-        exchange.peer = f"{'proxy ' if self.proxy else ''}{self.host}:{self.port}"
         if self._dials:
             sock = self._dial(exchange)
         else:  # of a class that connects in its own way, through SOCKS for example
@@ -142,7 +143,7 @@ class Connection(HTTPConnection):
 
     def _dial(self, exchange: Exchange) -> socket.socket:
         """Connect to one of the host's addresses, which share the time."""
-        host = self.dns_name.strip("[]")
+        host = self.dns_name.strip("[]").replace("%25", "%")  # a zone id's
         found = socket.getaddrinfo(host, self.port, allowed_gai_family(), socket.SOCK_STREAM)
         error: Optional[OSError] = None
         for number, (family, kind, protocol, _, address) in enumerate(found, 1):
@@ -249,10 +250,14 @@ class Pool(HTTPConnectionPool):
             conn.dns_name = (self.proxy and self.proxy.host) or self.host
             if time.monotonic() - conn.idle_since > _MAX_IDLE:
                 conn.close()
+            exchange.silent = conn.sock is None
             if conn.sock is None and tunnel:
                 self._prepare_proxy(conn)
             elif conn.sock is None:
                 conn.connect()
+            if self.scheme == "https" and not conn.is_verified:
+                message = f"the certificate of {self.host} is not verified"
+                warnings.warn(message, InsecureRequestWarning, stacklevel=2)
             reader = conn.carry(exchange, method, url, headers, body)
             kept = reader.reusable
         except (OSError, http.client.HTTPException) as exc:

@@ -6,24 +6,20 @@ import contextvars
 import functools
 import http.client
 import io
-import re
-import socket
 import sys
 from collections.abc import Mapping
-from typing import Any, Callable, Optional, cast
+from typing import Any, Callable, cast
 
 import requests
-from requests.exceptions import ConnectTimeout, InvalidSchema, InvalidURL, MissingSchema
-from urllib3.exceptions import HTTPError, NewConnectionError
+from urllib3.exceptions import HTTPError
 
+from ..framing import RawSource, read_body
 from ..threads import NoThread, StillRunning, call_in_thread
-from .exchange import BODY, CONNECTING, Answer, Exchange, NotSent, TransportError, current
-from .reader import BadResponse, RawSource, read_body
+from .exchange import BODY, CONNECTING, Answer, Exchange, TransportError, current
+from .failures import ADAPTER, failure_of, not_sent
 
-_ADAPTER = "waiting for the session's adapter"
 # What may end an exchange without being a mistake in a program.
 FAILURES = (HTTPError, http.client.HTTPException, OSError, ValueError)
-_UNSENT = (NotSent, NewConnectionError, ConnectTimeout, InvalidSchema, InvalidURL, MissingSchema)
 
 
 def run(
@@ -52,7 +48,7 @@ def run(
         with response:
             return _read_foreign(response, exchange)
     except FAILURES as exc:
-        failure = _failure(exc, exchange, outer)
+        failure = failure_of(exc, exchange, outer)
         if request.hooks["response"] and not exchange.tracked:
             failure.maybe_sent = True  # it may be the failure of a hook's own request
     finally:
@@ -89,45 +85,10 @@ def run_in_thread(call: Callable[[], Answer], exchange: Exchange) -> Answer:
     except StillRunning:
         exchange.abandoned = True  # before the look at `sent`
         maybe_sent = exchange.sent or not exchange.tracked
-        phase = exchange.phase if exchange.tracked else _ADAPTER
+        phase = exchange.phase if exchange.tracked else ADAPTER
         failure = TransportError("timed out", phase, maybe_sent, timed_out=True)
     except NoThread as exc:
         failure = not_sent(exc)
     finally:
         exchange.abandoned = True  # also after an exception from a signal
     raise failure
-
-
-def not_sent(exc: BaseException) -> TransportError:
-    """Return the failure for an exception that came before anything was sent."""
-    return TransportError(_reason([exc]), CONNECTING, maybe_sent=False)
-
-
-def _failure(exc: Exception, exchange: Exchange, outer: Optional[BaseException]) -> TransportError:
-    causes: list[BaseException] = []
-    cause: Optional[BaseException] = exc
-    while cause is not None and cause is not outer:
-        if isinstance(cause, BadResponse):
-            return TransportError(str(cause), exchange.phase, True, broken=cause.broken)
-        causes.append(cause)
-        cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
-    never = any(isinstance(cause, _UNSENT) for cause in causes)
-    maybe_sent = exchange.sent if exchange.tracked else not never
-    left = exchange.deadline.remaining()
-    # Timers may go off a little early: those of gevent do.
-    timed_out = left is not None and (
-        left == 0 or (left < 0.05 and any(isinstance(each, socket.timeout) for each in causes))
-    )
-    unknown = maybe_sent and not exchange.tracked and exchange.phase is not BODY
-    phase = _ADAPTER if unknown else exchange.phase
-    peer = f"{exchange.peer}: " if phase is CONNECTING and exchange.peer else ""
-    return TransportError(peer + _reason(causes), phase, maybe_sent, timed_out)
-
-
-def _reason(causes: list[BaseException]) -> str:
-    """Return the innermost cause's own words; the outer ones repeat it with object addresses."""
-    innermost = next((cause for cause in reversed(causes) if str(cause)), causes[0])
-    name = type(innermost).__name__
-    words = getattr(innermost, "strerror", None) or str(innermost) or name
-    words = re.sub(r"//[^/\s]*@", "//", words)  # a proxy's URL may hold a password
-    return words if isinstance(innermost, OSError) else f"{name}: {words}"
