@@ -26,8 +26,8 @@ _MAX_FIELD = 4000  # characters of each text in an error
 _MAX_OBJECTS = 50  # places in a message where a JSON object may begin
 _MAX_CODE = 10**9
 
-# Meta says of these codes that the same request can succeed later; of 138004 and 138005, that the
-# call can be placed again.
+# Codes of overload, rate limits, and passing faults. For 138002, 138004, and 138005 this is our
+# reading of Meta's descriptions.
 _RETRYABLE = frozenset(
     (1, 2, 4, 17, 341, 613, 80007, 80008, 130429, 131000, 131016, 131056, 138002, 138004, 138005)
 )
@@ -68,8 +68,8 @@ class MetaError:
         message: Meta's text, without the code.
         details: what exactly is wrong; "" if Meta does not say.
         trace_id: Meta's fbtrace_id, for its support; "" if it is unknown.
-        retryable: True if Meta says that the same request can succeed later, False if it says that
-            it cannot, None if it does not say.
+        retryable: a hint: True if the same request can succeed later, False if Meta marks the error
+            as permanent, None if it is unknown.
     """
 
     code: int
