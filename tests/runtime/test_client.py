@@ -11,7 +11,7 @@ from helpers.requests_of import ACCEPT, CONNECT, DIAL, RESPONSES
 from helpers.scripted import STALL, ScriptedServer, ok, twirp_error
 
 import livekit_connector_sync as lk
-from livekit_connector_sync._runtime.deadline import effective_timeout
+from livekit_connector_sync._runtime.deadline import choose_timeout
 from livekit_connector_sync.service import UnaryUnaryMultiCallable
 
 DIALLED = RESPONSES["DialWhatsAppCall"]
@@ -455,7 +455,7 @@ def test_guarantee_2_the_default_timeout_fits_the_call(
     rpc, request_message, call, channel, seconds
 ) -> None:
     method = next(m for m in lk.ConnectorServicer.METHODS if m.name == rpc)
-    assert effective_timeout(method, request_message, call, channel) == seconds
+    assert choose_timeout(method, request_message, call, channel) == seconds
 
 
 # --- interceptors -----------------------------------------------------------------------------

@@ -18,9 +18,9 @@ from helpers.requests_of import ACCEPT, CONNECT, DIAL, DISCONNECT, TWILIO
 import livekit_connector_sync as lk
 from livekit_connector_sync._runtime.regions import (
     RegionCache,
+    find_untried,
     parse_max_age,
     parse_regions,
-    untried,
 )
 from livekit_connector_sync.emulator import ConnectorEmulator
 
@@ -278,8 +278,8 @@ def test_one_text_is_no_list_of_hosts() -> None:
 
 
 def test_regions_are_tried_once() -> None:
-    assert untried(["a", "b", "c"], ["a", "b"]) == "c"
-    assert untried(["a"], ["a"]) is None
+    assert find_untried(["a", "b", "c"], ["a", "b"]) == "c"
+    assert find_untried(["a"], ["a"]) is None
 
 
 def test_a_list_is_kept_as_long_as_it_says_and_served_stale_when_nobody_answers() -> None:

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from requests.adapters import HTTPAdapter
 
 import livekit_connector_sync as lk
-from livekit_connector_sync._runtime.retry import Failure, RetryThrottle, may_repeat, retry_delay
+from livekit_connector_sync._runtime.retry import Failure, RetryThrottle, may_retry, retry_delay
 from livekit_connector_sync._runtime.twirp import retry_after
 
 FAST = lk.RetryPolicy(initial_backoff=0.001)
@@ -335,8 +335,8 @@ def test_failing_calls_end_the_retries_of_a_channel_and_good_ones_bring_them_bac
 def test_a_region_that_fails_never_ends_the_retries_that_another_makes_good() -> None:
     throttle = RetryThrottle()
     for _ in range(1_000):
-        throttle.failed()
-        throttle.succeeded(1)
+        throttle.record_failure()
+        throttle.record_success(1)
     assert not throttle.throttled
 
 
@@ -384,18 +384,18 @@ def test_codes_may_be_given_by_their_spelling() -> None:
 
 @given(
     maybe_sent=st.booleans(),
-    refused=st.booleans(),
-    turned_away=st.booleans(),
+    did_nothing=st.booleans(),
+    rejected_early=st.booleans(),
     safe=st.booleans(),
     waits=st.booleans(),
     risky=st.booleans(),
 )
-def test_guarantee_1_as_a_rule(maybe_sent, refused, turned_away, safe, waits, risky) -> None:
-    failure = Failure(lk.StatusCode.UNAVAILABLE, maybe_sent, refused, turned_away)
-    repeat = may_repeat(failure, safe_to_repeat=safe, waits=waits, retry_ambiguous=risky)
-    if repeat and maybe_sent and not turned_away:
+def test_guarantee_1_as_a_rule(maybe_sent, did_nothing, rejected_early, safe, waits, risky) -> None:
+    failure = Failure(lk.StatusCode.UNAVAILABLE, maybe_sent, did_nothing, rejected_early)
+    repeat = may_retry(failure, safe_to_repeat=safe, waits=waits, retry_ambiguous=risky)
+    if repeat and maybe_sent and not rejected_early:
         assert not waits
-        assert refused or safe or risky
+        assert did_nothing or safe or risky
     if not maybe_sent:
         assert repeat
 
