@@ -112,7 +112,7 @@ def test_methods_are_called_as_in_the_official_sdk(
 
 
 @pytest.mark.codegen
-def test_all_services_together_are_as_the_linter_wants_them(
+def test_all_services_together_pass_the_linter(
     generated: dict[str, str],
 ) -> None:
     folder = generated["folder"]
@@ -206,7 +206,7 @@ print(claims[0].get("video"))
 
 
 @pytest.mark.codegen
-def test_a_service_that_is_not_livekits_needs_no_table(run: Run, tmp_path: Path) -> None:
+def test_a_service_outside_of_livekit_needs_no_grants(run: Run, tmp_path: Path) -> None:
     (tmp_path / "protos").mkdir()
     (tmp_path / "protos" / "shop.proto").write_text(SHOP)
     arguments = ("--proto-dir", tmp_path / "protos", "--out", tmp_path / "shop")

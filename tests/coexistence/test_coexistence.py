@@ -78,15 +78,13 @@ def python(folder: Path, implementation: str, *arguments: str) -> subprocess.Com
 
 
 @pytest.mark.parametrize("implementation", ["upb", "python"])
-def test_the_implementation_is_the_one_that_was_asked_for(
-    implementation: str, tmp_path: Path
-) -> None:
+def test_the_requested_implementation_is_used(implementation: str, tmp_path: Path) -> None:
     code = "from google.protobuf.internal import api_implementation as a; print(a.Type())"
     assert python(tmp_path, implementation, "-c", code).stdout.strip() == implementation
 
 
 @pytest.mark.parametrize("release", RELEASES)
-def test_livekit_protocol_alone_does_as_expected_of_it(release: str, install: Install) -> None:
+def test_livekit_protocol_alone_behaves_as_expected(release: str, install: Install) -> None:
     folder = install(release)
     code = "import livekit.protocol.models as m; print(m.__file__)"
     result = python(folder, "upb", "-c", code)

@@ -105,7 +105,7 @@ def test_a_inbound_call_delivered_twice(site: str, use: Use, connected: Any, rec
     ]
 
 
-def test_b_the_webhook_beats_the_response_of_the_dial(
+def test_b_the_webhook_arrives_before_the_response_to_the_dial(
     site: str, use: Use, connected: Any, received: Any
 ) -> None:
     """The webhook with the SDP answer is handled before the dial returns."""
@@ -223,7 +223,7 @@ def test_concurrent_deliveries_are_one_event(site: str, received: Any) -> None:
     assert received.names == ["whatsapp_call_offered"]
 
 
-def test_under_asgi_the_views_and_an_async_view_of_ones_own(use: Use, received: Any) -> None:
+def test_the_views_and_a_users_async_view_under_asgi(use: Use, received: Any) -> None:
     async def run(emulator: ConnectorEmulator) -> None:
         client = AsyncClient()
         webhook = meta_webhook("connect", OPTIONS["META_APP_SECRET"])

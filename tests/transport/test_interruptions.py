@@ -107,7 +107,7 @@ def test_guarantee_2_exceptions_from_signals_at_any_moment(
     assert len(placed) == len(set(placed))
 
 
-def test_guarantee_1_a_thread_that_is_left_behind_sends_nothing(
+def test_guarantee_1_an_abandoned_thread_sends_nothing(
     serve: Serve, dial: Dial, interrupt_after: Callable[[float], None]
 ) -> None:
     """The caller, who was interrupted long before the deadline, may have placed the call anew."""
@@ -203,7 +203,7 @@ channel.close()
     assert lines[-1] == "support-17"
 
 
-def test_guarantee_3_a_foreign_urllib3_is_refused_at_construction(tmp_path: Path) -> None:
+def test_guarantee_3_a_foreign_urllib3_is_rejected_at_construction(tmp_path: Path) -> None:
     """urllib3-future has a folder that urllib3 does not have."""
     (tmp_path / "urllib3" / "backend").mkdir(parents=True)
     (tmp_path / "urllib3" / "__init__.py").write_text("raise AssertionError('it is imported')")
