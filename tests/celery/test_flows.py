@@ -39,7 +39,7 @@ def load_run() -> ModuleType:
 
 
 class RunningSite:
-    """The example site, and a user who works with the newest call on its page."""
+    """The example site, and a user of its page, who acts on the newest call."""
 
     def __init__(self, url: str, emulator: ConnectorEmulator, children: dict[str, Any]) -> None:
         self.url = url

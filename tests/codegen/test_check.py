@@ -1,4 +1,4 @@
-"""Regenerating: the same bytes every time, and a diff when something drifts."""
+"""Regenerating: the output is always the same bytes, and `--check` shows differences."""
 
 from __future__ import annotations
 

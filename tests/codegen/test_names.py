@@ -1,4 +1,4 @@
-"""The pure parts that text of any kind goes through."""
+"""The functions that turn names and comments into Python."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is generated from odd but legal protos is formatted, linted, typed and right."""
+"""The code that is generated from odd but legal protos is formatted, linted, typed, and correct."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What codegen refuses: each with one line that names the file and the RPC or field."""
+"""Codegen rejects mistakes with one line that names the file and the RPC or field."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Following upstream: what `make check-upstream` says of a difference."""
+"""The differences that `make check-upstream` prints."""
 
 from __future__ import annotations
 

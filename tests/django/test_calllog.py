@@ -1,4 +1,4 @@
-"""The optional call log: one row per call, whatever the order of its webhooks, and its admin."""
+"""The optional call log: one row per call, with webhooks in any order, and its admin."""
 
 from __future__ import annotations
 

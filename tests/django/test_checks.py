@@ -1,4 +1,4 @@
-"""The system checks: each mistake has its id, and a good project has no messages."""
+"""The system checks: each mistake has its id, and a correct project has no messages."""
 
 from __future__ import annotations
 

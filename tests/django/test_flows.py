@@ -44,7 +44,7 @@ DIAL = {
 
 
 def accept(event: Any, alias: str, **_: Any) -> None:
-    """Do what a task does with an inbound call."""
+    """Accept an inbound call, as a task does."""
     settings = get_settings(alias)
     get_client(alias).accept_whatsapp_call(
         whatsapp_phone_number_id=event.phone_number_id,
@@ -57,12 +57,12 @@ def accept(event: Any, alias: str, **_: Any) -> None:
 
 
 def connect(event: Any, alias: str, **_: Any) -> None:
-    """Do what a task does with an outbound call that has an SDP answer."""
+    """Connect an outbound call with its SDP answer, as a task does."""
     get_client(alias).connect_whatsapp_call(whatsapp_call_id=event.whatsapp_call_id, sdp=event.sdp)
 
 
 def release(event: Any, alias: str, **_: Any) -> None:
-    """Do what a task does with a call that is over."""
+    """Disconnect an ended call, as a task does."""
     with contextlib.suppress(NotFound, FailedPrecondition):  # we hung up ourselves
         get_client(alias).disconnect_whatsapp_call(
             whatsapp_call_id=event.whatsapp_call_id, disconnect_reason="USER_INITIATED"

@@ -1,4 +1,4 @@
-"""The wheel and the sdist: built, looked into, installed into an empty environment and used."""
+"""The wheel and the sdist: their contents, and the wheel in an empty environment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The client as users meet it: construction, environment, validation, calls, interceptors."""
+"""The client as users see it: construction, environment, validation, calls, interceptors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tokens: what they say, how long they are kept, and that the official SDK agrees."""
+"""Tokens: their claims, how long they are cached, and that the official SDK accepts them."""
 
 from __future__ import annotations
 

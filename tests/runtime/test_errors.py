@@ -1,4 +1,4 @@
-"""Errors cross processes whole, and hold plain values only."""
+"""Errors hold only plain values, and keep all attributes between processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The shapes of fields that are checked before anything is sent."""
+"""The formats of fields, which are checked before anything is sent."""
 
 from __future__ import annotations
 

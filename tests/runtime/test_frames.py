@@ -1,4 +1,4 @@
-"""Guarantee 4: crash reporters, which send the locals of every frame, find no secret in ours."""
+"""Guarantee 4: crash reporters send the locals of every frame, and ours contain no secret."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_the_frames_of_an_exception_that_the_caller_handles_keep_their_locals() 
 
 
 def test_a_callers_generator_continues_after_an_exception() -> None:
-    # To clear the frame of a suspended generator closes it.
+    # Clearing the frame of a suspended generator would close it.
     steps = []
 
     @contextmanager

@@ -1,4 +1,4 @@
-"""Requests from keywords, mappings and other packages' messages; repr() without secrets."""
+"""Requests from keywords, mappings, and other packages' messages; repr() without secrets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the constructors say to somebody who mistyped a URL, a key, or a header."""
+"""The errors for a mistyped URL, key, header, or option."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a call does to reach a region, and what it never repeats on the way."""
+"""How a call reaches a region, and what it never retries."""
 
 from __future__ import annotations
 

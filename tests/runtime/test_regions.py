@@ -1,4 +1,4 @@
-"""Region failover: the official SDKs' shared scenarios, and what they lack.
+"""Region failover: the official SDKs' shared scenarios, and cases that they lack.
 
 The scenarios speak the `X-Lk-Mock` protocol of LiveKit's own test server. They run against it when
 LK_TEST_SERVER_URL names it, and against our emulator otherwise.
@@ -330,7 +330,7 @@ def test_concurrent_callers_request_a_region_list_once() -> None:
         thread.start()
     while len(asked) == 0:
         pass
-    # All are in, or will find the list under way until it is there.
+    # All threads wait for the running request, or will when they start.
     threading.Timer(0.2, answer.set).start()
     for thread in threads:
         thread.join()

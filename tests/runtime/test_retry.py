@@ -1,4 +1,4 @@
-"""What is repeated and what is not, counted by the server; and the decisions by themselves."""
+"""Which calls are retried, counted by the server; and the retry rules as functions."""
 
 from __future__ import annotations
 
@@ -194,14 +194,14 @@ def test_guarantee_1_already_done_is_a_success_for_a_retry(rpc, answer, fault) -
     assert len(server.requests) == 1
 
 
-class OnceDeaf(HTTPAdapter):
+class FailingOnce(HTTPAdapter):
     """Cannot connect the first time."""
 
-    deaf = True
+    fails = True
 
     def send(self, *args, **kwargs):
-        if self.deaf:
-            self.deaf = False
+        if self.fails:
+            self.fails = False
             raise requests.ConnectTimeout
         return super().send(*args, **kwargs)
 
@@ -209,7 +209,7 @@ class OnceDeaf(HTTPAdapter):
 @pytest.mark.parametrize(("rpc", "answer"), LATE)
 def test_guarantee_3_already_done_is_an_error_if_no_earlier_attempt_was_sent(rpc, answer) -> None:
     with requests.Session() as session, ScriptedServer(answer) as server:
-        session.mount("http://", OnceDeaf())
+        session.mount("http://", FailingOnce())
         with pytest.raises(lk.TwirpError) as caught:
             call(server, rpc, session=session)
     assert caught.value.attempts == 2

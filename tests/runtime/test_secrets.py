@@ -1,4 +1,4 @@
-"""Guarantee 4: no secret in logs, errors, pickles or tracebacks."""
+"""Guarantee 4: no secrets in logs, errors, pickles, or tracebacks."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DIALLED = lk.DialWhatsAppCallResponse(whatsapp_call_id="wacid.1", room_name="r")
 
 
 def everything_of(error: BaseException) -> str:
-    """Return all text that a log, a crash report or a pickle would hold of an error of ours."""
+    """Return all text about an error that a log, a crash report, or a pickle could contain."""
     frames = traceback.TracebackException.from_exception(error, capture_locals=True)
     ours = [frame for frame in frames.stack if "livekit_connector_sync" in frame.filename]
     shown = [str(error), repr(error), repr(error.args), repr(error.__dict__)]
@@ -79,7 +79,7 @@ def test_guarantee_4_secrets_that_a_server_echoes_are_redacted(
 
 
 class TimeLimit(Exception):
-    """What Celery raises in a task that takes too long, from a signal."""
+    """Like the exception that Celery raises, from a signal, in a task that takes too long."""
 
 
 def fields_of(message) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""The timeout bounds the whole call, whatever the server does and whoever's session it is."""
+"""The timeout limits the whole call, with any server and any session."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Subclassed(HTTPAdapter):
 
 
 class Foreign(BaseAdapter):
-    """An adapter that is none of requests' own."""
+    """An adapter that doesn't use the send of requests."""
 
     def __init__(self) -> None:
         super().__init__()

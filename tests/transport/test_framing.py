@@ -1,4 +1,4 @@
-"""Success only for a complete, correctly framed 200."""
+"""A call succeeds only with a complete, correctly framed 200."""
 
 from __future__ import annotations
 
@@ -207,7 +207,7 @@ def test_few_interim_responses_are_skipped(
 def test_a_response_with_two_lengths_ends_its_connection(
     serve: Serve, dial: Dial, session: Optional[requests.Session]
 ) -> None:
-    """Somebody on the way may have read the other one, and may send more than we expect."""
+    """A proxy may have read the other length, and may send more bytes than we expect."""
     server = serve(raw(TE, LENGTH, body=CHUNK), OK)
     stub = dial(server.url, session=session)
     works(stub)

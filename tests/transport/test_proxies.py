@@ -1,4 +1,4 @@
-"""Proxies of the environment, of a session and of the channel."""
+"""Proxies of the environment, of a session, and of the channel."""
 
 from __future__ import annotations
 

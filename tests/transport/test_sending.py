@@ -1,4 +1,4 @@
-"""What is known of a request that failed: whether a byte of it may have reached a server."""
+"""`maybe_sent` of a failed request: whether any byte of it might have reached a server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A caller's session is honoured, and neither it nor the environment changes what a call means."""
+"""A caller's session is used, but neither it nor the environment changes a call's guarantees."""
 
 from __future__ import annotations
 
@@ -260,7 +260,7 @@ def test_a_session_still_works_for_its_owner(
 def test_a_connection_taken_before_the_first_call(
     serve: Serve, dial: Dial, session: requests.Session
 ) -> None:
-    """It comes back to the pool when the pool is ours already, and must be ours from then on."""
+    """The connection returns to a pool that we have replaced, and must then use our class."""
     server = serve(http(b"streamed"), OK, [OK[:20], CLOSE])
     streamed = session.get(server.url, stream=True)
     stub = dial(server.url, session=session)
@@ -316,7 +316,7 @@ def test_adapters_that_do_not_resend_posts_are_accepted(
 
 
 class Forwarding(HTTPAdapter):
-    """Hands everything on to another adapter, as instrumentation does."""
+    """Passes every request to another adapter, as instrumentation does."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -369,7 +369,7 @@ def test_a_users_adapter_that_sent_nothing_is_noticed(
 
 
 class Counting(requests.Session):
-    """A session that keeps what it saw, as users' subclasses do."""
+    """A session that records its requests, as users' subclasses do."""
 
     calls = 0
 

@@ -1,4 +1,4 @@
-"""Certificates: the channel's options, the session's and the environment's."""
+"""Certificates from the channel's options, the session, and the environment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `receive` and `verify` take: every unambiguous type; the others get a sentence."""
+"""The arguments of `receive` and `verify`: which types they accept, and the errors for others."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_a_body_of_another_type_raises_type_error(provider: str, wrong: object) 
 
 
 class WithGetAll(dict):
-    """As aiohttp's and WebOb's forms: an item is one value, getall() returns all of them."""
+    """Like the forms of aiohttp and WebOb: an item is one value, and getall() returns all."""
 
     def __getitem__(self, name: str) -> str:
         return str(self.getall(name)[-1])

@@ -1,4 +1,4 @@
-"""Who is at the other end of a WhatsApp call, and what users permit."""
+"""The person at the other end of a WhatsApp call, and permission replies."""
 
 from __future__ import annotations
 
