@@ -1,9 +1,9 @@
-# Everything a developer runs. Environments are made on first use: .venv for the package, its tests
-# and its checks, .venv-codegen for the generator, whose tools need a protobuf of their own.
+# The targets for developers. They create environments on first use: .venv for the package, its tests,
+# and its checks; .venv-codegen for the generator, whose tools need another protobuf.
 
 PYTHON ?= python3
 
-# Where this is set, each of the tests' processes would compile the package anew.
+# If this is set, each test process compiles the package again.
 export PYTHONDONTWRITEBYTECODE :=
 
 BIN := .venv/bin
@@ -30,7 +30,7 @@ demo: .venv/.package  ## Place, connect and end a WhatsApp call against the emul
 	@$(BIN)/python examples/demo.py
 
 test:  ## Run the tests
-	@$(MAKE) -sq $(ENVIRONMENTS) || echo "Making the environments .venv and .venv-codegen (about a minute)..."
+	@$(MAKE) -sq $(ENVIRONMENTS) || echo "Creating the environments .venv and .venv-codegen (about a minute)..."
 	@$(MAKE) -sj2 $(ENVIRONMENTS)
 	@echo "Running the tests in $(WORKERS) processes (about a minute)..."
 	@CODEGEN_PYTHON=$(CODEGEN_PYTHON) $(PYTEST) -m "not ($(MARKED))"
@@ -52,18 +52,18 @@ format: .venv/.dev  ## Format the code
 	@$(BIN)/ruff check --quiet --fix .
 	@$(BIN)/ruff format --quiet .
 
-types: export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1  # no look at the network for a newer one
+types: export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1  # don't check for updates
 types: .venv/.dev  ## Check types with mypy and pyright
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/pyright --pythonpath $(BIN)/python
 
-codegen-env: .venv-codegen/.ready  ## Make the generator's environment
+codegen-env: .venv-codegen/.ready  ## Create the generator's environment
 
 codegen: .venv-codegen/.ready  ## Regenerate the code [PROTO_DIR= SERVICES= OUT=]
 	@$(CODEGEN_PYTHON) -m codegen $(if $(PROTO_DIR),--proto-dir "$(PROTO_DIR)") \
 		$(SERVICES:%=--service %) $(if $(OUT),--out "$(OUT)")
 
-check-codegen: .venv-codegen/.ready  ## Fail with a diff if the generated code is not what codegen writes
+check-codegen: .venv-codegen/.ready  ## Show a diff and fail if the generated code is out of date
 	@$(CODEGEN_PYTHON) -m codegen --check
 
 protos: .venv-codegen/.ready  ## Print a release's protos to build/protos-VERSION [LIVEKIT_PROTOCOL=]
@@ -76,16 +76,16 @@ check-upstream: .venv-codegen/.ready  ## Compare proto/ with the newest livekit-
 	@$(CODEGEN_PIP) --upgrade --no-deps --target build/livekit-protocol livekit-protocol
 	@PYTHONPATH=build/livekit-protocol $(CODEGEN_PYTHON) -m codegen.upstream
 
-matrix: .venv/.tools  ## Run tox: Python 3.9 to 3.13, lowest dependencies, livekit-protocol beside us
+matrix: .venv/.tools  ## Run tox: Python 3.9 to 3.13, lowest dependencies, releases of livekit-protocol
 	@$(BIN)/tox run-parallel --parallel 3 --quiet
 
-bench: .venv/.bench  ## Measure what a call costs beside the alternatives (needs nginx, redis-server)
+bench: .venv/.bench  ## Measure a call and its alternatives (needs nginx, redis-server)
 	@$(BIN)/python -m benchmarks
 
 build: .venv/.dev  ## Build the wheel and the sdist into dist/
 	@$(BIN)/python -m build --outdir dist . > /dev/null
 
-clean:  ## Remove what the targets made
+clean:  ## Remove everything that the targets created
 	rm -rf .venv .venv-codegen .tox .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info
 
 .venv/.package: pyproject.toml

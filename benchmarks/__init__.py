@@ -1,1 +1,1 @@
-"""What a call costs, beside the alternatives: `python -m benchmarks` (Linux, nginx, Redis)."""
+"""Measures a call and its alternatives: `python -m benchmarks` (Linux, nginx, Redis)."""

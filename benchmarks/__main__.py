@@ -32,7 +32,7 @@ _SECTIONS = (
 
 
 def main() -> None:
-    """Measure, and print what was found; a full run writes it down as well."""
+    """Measure and print the results; a full run also writes them to files."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="few rounds, nothing is written")
     parser.add_argument("--only", choices=_SECTIONS, action="append", help="these parts only")
@@ -73,11 +73,11 @@ def main() -> None:
                     rounds=3 if quick else 9,
                 )
         if "webhooks" in wanted:
-            found.webhooks = bench.beside("", ("django_plain", "django"))
+            found.webhooks = bench.compare("", ("django_plain", "django"))
         if "tasks" in wanted:
             with redis_server(Path(folder), server_core) as url:
                 names = ["celery_plain", "celery"]
-                found.tasks = bench.beside(server.http, names, **{REDIS_URL: url})
+                found.tasks = bench.compare(server.http, names, **{REDIS_URL: url})
         if "emulator" in wanted:
             with emulator(Path(folder)) as url:
                 rounds = 3 if quick else 9

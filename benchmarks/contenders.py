@@ -1,8 +1,8 @@
 """The ways to make one call. Each makes the same request and returns the same response.
 
-A contender gets ready (imports, sessions, event loops) when it is made, and returns a function
-that makes one complete call: message to bytes, token, HTTP, bytes to message. Where it says
-"pre-built bytes", the message and the token are made once.
+A contender prepares imports, sessions, and event loops, and returns a function that makes one
+complete call: message to bytes, token, HTTP, bytes to message. With "pre-built bytes", the message
+and the token are created once.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ def naive(target: Target) -> Callable[[], Any]:
 
 
 def _livekit_api(target: Target) -> Callable[[], Any]:
-    """Return a coroutine function that makes an API object, one call and closes it."""
+    """Return a coroutine function that opens an API object, makes one call, and closes it."""
     from livekit import api
 
     async def once() -> Any:

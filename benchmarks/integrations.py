@@ -1,7 +1,7 @@
-"""Whole paths through Django, Celery and the emulator, beside what one would write without us.
+"""Paths through Django, Celery, and the emulator, and what users would write without this package.
 
-Each call checks itself: a webhook must reach its receiver, a task must finish, and the emulator
-must return a 200.
+Each call checks its own result: a webhook must reach its receiver, a task must finish, and the
+emulator must return a 200.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ REDIS_URL = "BENCHMARK_REDIS_URL"
 """The environment variable with the URL of Celery's Redis."""
 
 _APP_SECRET = "app-secret"
-# More than Django's in-memory cache remembers, so that no webhook is a duplicate.
+# More than Django's in-memory cache holds, so that no webhook is a duplicate.
 _WEBHOOKS = 1_000
 _NUMBER = FIELDS["whatsapp_to_phone_number"]
 _PATIENCE = 30.0  # seconds
@@ -195,9 +195,9 @@ def _through_a_worker(make_task: Callable[[Any], Callable[[], Any]]) -> Callable
 
 
 def _emulator_load(target: Target) -> Callable[[], None]:
-    """Return a function that dials or ends a call, by turns, as lightly as Python can.
+    """Return a function that alternately dials and ends a call, with little CPU time of its own.
 
-    Each thread has a connection of its own, and dials a number of its own.
+    Each thread has its own connection and number.
     """
     import http.client
 

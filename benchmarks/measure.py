@@ -1,4 +1,4 @@
-"""The measurements. Each has its contenders take turns, and takes medians over the rounds."""
+"""The measurements. Contenders take turns, and the results are medians over the rounds."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Throughput:
-    """Calls per second: the share of what the server allows, and the ratio to the first's."""
+    """Calls per second: the share of the server's maximum, and the ratio to the first contender."""
 
     share: float
     ratio: float
@@ -42,7 +42,7 @@ class Throughput:
 
 @dataclass(frozen=True)
 class Import:
-    """What an import costs a fresh process: its CPU seconds, and the process's memory in bytes."""
+    """The cost of an import in a new process: CPU seconds, and the process's memory in bytes."""
 
     seconds: float
     memory: float
@@ -55,8 +55,8 @@ class Bench:
     Args:
         core: the core that the contenders run on.
         home: an empty folder, the contenders' HOME.
-        rounds: how often each contender has its turn; what takes long has a quarter of that.
-        turn: CPU seconds of a turn, about.
+        rounds: turns of each contender; slow measurements take a quarter of them.
+        turn: the approximate CPU seconds of a turn.
     """
 
     core: int
@@ -69,7 +69,7 @@ class Bench:
         return self.rounds // 4
 
     def calls(self, url: str, ca_bundle: Optional[str], names: Sequence[str]) -> dict[str, Cost]:
-        """Measure a call over a kept connection, against the base."""
+        """Measure a call over an open connection, relative to the base."""
         env = environment(ENVIRONMENT_SIZE, ca_bundle, self.home)
         with self._workers({name: (name, url, env) for name in (BASE, *names)}) as workers:
             return self._take_turns(workers, self.rounds)
@@ -77,7 +77,7 @@ class Bench:
     def environment_sizes(
         self, server: Nginx, names: Sequence[str], sizes: Sequence[int]
     ) -> dict[str, dict[int, float]]:
-        """Measure what a call costs in larger environments, against the smallest."""
+        """Measure a call in larger environments, relative to the smallest."""
         ratios = {}
         for name in names:
             jobs = {
@@ -89,7 +89,7 @@ class Bench:
         return ratios
 
     def new_connections(self, server: Nginx, names: Sequence[str]) -> dict[str, Cost]:
-        """Measure a call that opens a TLS connection, against the first contender's."""
+        """Measure a call that opens a TLS connection, relative to the first contender's."""
         env = environment(ENVIRONMENT_SIZE, server.ca_bundle, self.home)
         with self._workers({name: (name, server.https_closing, env) for name in names}) as workers:
             return self._take_turns(workers, self.few_rounds)
@@ -113,8 +113,8 @@ class Bench:
                     )
         return found
 
-    def beside(self, url: str, names: Sequence[str], **variables: str) -> dict[str, Cost]:
-        """Measure contenders against the first of them, with more environment variables."""
+    def compare(self, url: str, names: Sequence[str], **variables: str) -> dict[str, Cost]:
+        """Measure contenders relative to the first one, with these environment variables added."""
         env = {**environment(ENVIRONMENT_SIZE, None, self.home), **variables}
         with self._workers({name: (name, url, env) for name in names}) as workers:
             return self._take_turns(workers, self.rounds)
@@ -129,7 +129,7 @@ class Bench:
         return statistics.median(rates)
 
     def imports(self, statements: Mapping[str, str]) -> dict[str, Import]:
-        """Measure fresh processes that run an import."""
+        """Measure new processes that run an import."""
         samples: dict[str, list[tuple[float, float]]] = {name: [] for name in statements}
         for number in range(self.few_rounds + 1):
             for name, statement in statements.items():
@@ -166,7 +166,7 @@ class Bench:
                 worker.close()
 
     def _take_turns(self, workers: Mapping[str, Worker], rounds: int) -> dict[str, Cost]:
-        """Return each worker's cost; the first one is what the ratios refer to."""
+        """Return each worker's cost; the ratios are relative to the first worker."""
         calls = {}
         for key, worker in workers.items():
             worker.cpu_per_call(_WARM_UP)
@@ -174,7 +174,7 @@ class Bench:
         first = next(iter(workers))
         turns = []
         for number in range(rounds):
-            # Each round begins with another one, so that nobody always follows the same neighbour.
+            # Rotate the order, so that no contender is always first.
             order = list(workers)
             order = order[number % len(order) :] + order[: number % len(order)]
             turns.append({key: workers[key].cpu_per_call(calls[key]) for key in order})

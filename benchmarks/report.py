@@ -1,4 +1,4 @@
-"""What was measured, as Markdown and as a chart, beside the targets."""
+"""Writes the results and the targets as Markdown and as a chart."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _PACKAGES = ("requests", "urllib3", "protobuf", "PyJWT", "livekit-api", "aiohttp
 
 @dataclass
 class Results:
-    """What the parts of the benchmark found; a part that was not run is empty."""
+    """The results of the benchmark's parts; empty for a part that was not run."""
 
     cores: int
     http: dict[str, Cost] = field(default_factory=dict)

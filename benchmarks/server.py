@@ -55,7 +55,7 @@ http {{
 
 
 class Nginx:
-    """A running nginx: its URLs, and the CA bundle that its certificate is in."""
+    """A running nginx: its URLs, and the CA bundle with its certificate."""
 
     def __init__(self, folder: Path) -> None:
         ports = _free_ports(3)
@@ -82,13 +82,13 @@ def nginx(folder: Path, core: int) -> Iterator[Nginx]:
     Raises:
         SystemExit: nginx is not installed, or does not start.
     """
-    # Debian has it where only root's PATH looks.
+    # Debian installs it into a folder that only root's PATH has.
     program = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     if program is None:
         raise SystemExit("nginx is missing: apt-get install nginx-light (or nginx)")
     server = Nginx(folder)
     command = [program, "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", "stderr"]
-    with _running(command, core, server.ports, folder / "nginx.log"):
+    with _run_command(command, core, server.ports, folder / "nginx.log"):
         yield server
 
 
@@ -97,7 +97,7 @@ def slow_server(folder: Path, core: int) -> Iterator[str]:
     """Run a server that responds after 20 ms, on a core of its own; return its URL."""
     (port,) = _free_ports(1)
     command = [sys.executable, "-m", "benchmarks.slow_server", str(port)]
-    with _running(command, core, [port], folder / "slow_server.log"):
+    with _run_command(command, core, [port], folder / "slow_server.log"):
         yield f"http://127.0.0.1:{port}"
 
 
@@ -112,7 +112,7 @@ def redis_server(folder: Path, core: int) -> Iterator[str]:
         raise SystemExit("redis-server is missing: apt-get install redis-server")
     (port,) = _free_ports(1)
     command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
-    with _running(command, core, [port], folder / "redis.log"):
+    with _run_command(command, core, [port], folder / "redis.log"):
         yield f"redis://127.0.0.1:{port}/0"
 
 
@@ -122,12 +122,12 @@ def emulator(folder: Path) -> Iterator[str]:
     (port,) = _free_ports(1)
     command = [sys.executable, "-m", "livekit_connector_sync.emulator", "--port", str(port)]
     command += ["--api-key", API_KEY, "--api-secret", API_SECRET]
-    with _running(command, None, [port], folder / "emulator.log"):
+    with _run_command(command, None, [port], folder / "emulator.log"):
         yield f"http://127.0.0.1:{port}"
 
 
 @contextmanager
-def _running(
+def _run_command(
     command: list[str], core: Optional[int], ports: list[int], log: Path
 ) -> Iterator[None]:
     with log.open("wb") as output:

@@ -1,8 +1,7 @@
-"""A contender in a process of its own, which makes calls when it is told to.
+"""Runs a contender in a separate process, which makes calls on request.
 
-`Worker` is the side that tells; `python -m benchmarks.worker` is the process. They speak lines of
-JSON: {"calls": n} asks for so many calls in a row, {"threads": n, "seconds": s} for as many as
-threads make in that time.
+`Worker` controls the process, `python -m benchmarks.worker`, with lines of JSON. {"calls": n} makes
+n calls in a row. {"threads": n, "seconds": s} makes calls in n threads for s seconds.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ __all__ = ["Worker", "environment"]
 
 
 def environment(size: int, ca_bundle: Optional[str], home: str) -> dict[str, str]:
-    """Return an environment of so many variables, the same wherever the benchmark runs."""
+    """Return an environment with this many variables, the same on every machine."""
     found = {"PATH": os.defpath, "HOME": home, "PYTHONHASHSEED": "0"}
     if ca_bundle:
         found |= {"REQUESTS_CA_BUNDLE": ca_bundle, "SSL_CERT_FILE": ca_bundle}
@@ -76,14 +75,14 @@ class Worker:
         return response
 
 
-def _in_a_row(call: Callable[[], Any], calls: int) -> dict[str, float]:
+def _call_in_a_row(call: Callable[[], Any], calls: int) -> dict[str, float]:
     started = time.process_time()
     for _ in range(calls):
         call()
     return {"cpu": time.process_time() - started}
 
 
-def _in_threads(call: Callable[[], Any], threads: int, seconds: float) -> dict[str, float]:
+def _call_in_threads(call: Callable[[], Any], threads: int, seconds: float) -> dict[str, float]:
     started = 0.0
 
     def start() -> None:
@@ -107,7 +106,7 @@ def _in_threads(call: Callable[[], Any], threads: int, seconds: float) -> dict[s
 
 
 def main(contender: str, url: str, *core: str) -> None:
-    """Make the contender's calls as the lines on stdin ask for them."""
+    """Read orders from stdin, and make the contender's calls."""
     if core:
         os.sched_setaffinity(0, map(int, core))
     made = {**CONTENDERS, **INTEGRATIONS}[contender]
@@ -120,7 +119,9 @@ def main(contender: str, url: str, *core: str) -> None:
             raise SystemExit(f"{contender} got a wrong response: {response!r}")
     for line in sys.stdin:
         order = json.loads(line)
-        result = _in_threads(call, **order) if "threads" in order else _in_a_row(call, **order)
+        result = (
+            _call_in_threads(call, **order) if "threads" in order else _call_in_a_row(call, **order)
+        )
         print(json.dumps(result), flush=True)
 
 

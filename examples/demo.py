@@ -35,7 +35,7 @@ APP_SECRET, AUTH_TOKEN = "the secret of the Meta app", "the auth token at Twilio
 START = time.monotonic()
 
 
-def tell(text: str) -> None:
+def report(text: str) -> None:
     print(f"{time.monotonic() - START:6.3f} s  {text}", flush=True)
 
 
@@ -112,23 +112,23 @@ def outbound(emulator: ConnectorEmulator, client: lk.ConnectorClient, app: App) 
     )
     (call,) = emulator.calls
     expect(call, State.RINGING)
-    tell(f"dialled {call.user_number}: the phone rings; call {dialled.whatsapp_call_id}")
+    report(f"dialled {call.user_number}: the phone rings; call {dialled.whatsapp_call_id}")
 
     emulator.answer(call)
     answered = app.next_event(call)
     assert isinstance(answered, meta.CallConnect)
-    tell(f"the person picked up: Meta sent a webhook with an SDP {answered.sdp.type}")
+    report(f"the person picked up: Meta sent a webhook with an SDP {answered.sdp.type}")
 
     client.connect_whatsapp_call(whatsapp_call_id=answered.whatsapp_call_id, sdp=answered.sdp)
     expect(call, State.ACTIVE)
-    tell(f"connected to room {dialled.room_name!r} as {call.participant_identity!r}")
+    report(f"connected to room {dialled.room_name!r} as {call.participant_identity!r}")
 
     client.disconnect_whatsapp_call(
         whatsapp_call_id=dialled.whatsapp_call_id, whatsapp_api_key=BUSINESS["whatsapp_api_key"]
     )
     expect(call, State.ENDED)
     assert isinstance(app.next_event(call), meta.CallTerminate)
-    tell("hung up: the call ended, and Meta sent a webhook about it")
+    report("hung up: the call ended, and Meta sent a webhook about it")
 
 
 def inbound(emulator: ConnectorEmulator, client: lk.ConnectorClient, app: App) -> None:
@@ -137,7 +137,7 @@ def inbound(emulator: ConnectorEmulator, client: lk.ConnectorClient, app: App) -
     offered = app.next_event(call)
     assert isinstance(offered, meta.CallConnect)
     expect(call, State.RINGING)
-    tell(f"{offered.contact_name} calls: Meta sent a webhook with an SDP {offered.sdp.type}")
+    report(f"{offered.contact_name} calls: Meta sent a webhook with an SDP {offered.sdp.type}")
 
     accepted = client.accept_whatsapp_call(
         **BUSINESS,
@@ -146,7 +146,7 @@ def inbound(emulator: ConnectorEmulator, client: lk.ConnectorClient, app: App) -
         room_name="support",
     )
     expect(call, State.ACTIVE)
-    tell(f"accepted into room {accepted.room_name!r}")
+    report(f"accepted into room {accepted.room_name!r}")
 
     emulator.hang_up(call)
     ended = app.next_event(call)
@@ -155,7 +155,7 @@ def inbound(emulator: ConnectorEmulator, client: lk.ConnectorClient, app: App) -
         whatsapp_call_id=ended.whatsapp_call_id, disconnect_reason="USER_INITIATED"
     )
     expect(call, State.ENDED)
-    tell(f"{offered.contact_name} hung up: the call ended, and LiveKit disconnected it")
+    report(f"{offered.contact_name} hung up: the call ended, and LiveKit disconnected it")
 
 
 def phone(emulator: ConnectorEmulator) -> None:
@@ -165,15 +165,17 @@ def phone(emulator: ConnectorEmulator) -> None:
     call = emulator.calls[-1]
     if stream is None or stream.get("url") != call.connect_url:
         sys.exit(f"demo: the app responded to Twilio with {reply.body}")
-    tell(f"a call arrives at Twilio: the app's TwiML connects its audio to room {call.room_name!r}")
+    report(
+        f"a call arrives at Twilio: the app's TwiML connects its audio to room {call.room_name!r}"
+    )
 
     emulator.answer(call)
     expect(call, State.ACTIVE)
-    tell("Twilio opened the stream: the caller is in the room")
+    report("Twilio opened the stream: the caller is in the room")
 
     emulator.hang_up(call)
     expect(call, State.ENDED)
-    tell("the caller hung up: the call ended")
+    report("the caller hung up: the call ended")
 
 
 def main() -> None:
@@ -190,11 +192,11 @@ def main() -> None:
             # A proxy from the environment can't reach this machine.
             lk.ConnectorClient(emulator.url, emulator.api_key, emulator.api_secret, proxies={})
         )
-        tell(f"LiveKit's Connector, Meta, and Twilio are emulated at {emulator.url}")
+        report(f"LiveKit's Connector, Meta, and Twilio are emulated at {emulator.url}")
         outbound(emulator, client, app)
         inbound(emulator, client, app)
         phone(emulator)
-        tell(f"{len(emulator.requests)} requests, {len(emulator.calls)} calls, all ended")
+        report(f"{len(emulator.requests)} requests, {len(emulator.calls)} calls, all ended")
 
 
 if __name__ == "__main__":

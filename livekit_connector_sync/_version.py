@@ -1,4 +1,4 @@
-"""The version of the package: the one place where it is written."""
+"""The package's version. Change it only here."""
 
 from __future__ import annotations
 

@@ -164,27 +164,27 @@ class AccessToken(HoldsSecret):
 
     def with_ttl(self, ttl: timedelta) -> AccessToken:
         """Set the token's lifetime; 6 hours by default."""
-        self.ttl = _checked("ttl", ttl, timedelta, "a timedelta, such as timedelta(minutes=10)")
+        self.ttl = _check_type("ttl", ttl, timedelta, "a timedelta, such as timedelta(minutes=10)")
         return self
 
     def with_identity(self, identity: str) -> AccessToken:
         """Set the participant's identity."""
-        self.claims.identity = _checked("identity", identity, str)
+        self.claims.identity = _check_type("identity", identity, str)
         return self
 
     def with_name(self, name: str) -> AccessToken:
         """Set the participant's display name."""
-        self.claims.name = _checked("name", name, str)
+        self.claims.name = _check_type("name", name, str)
         return self
 
     def with_kind(self, kind: str) -> AccessToken:
         """Set the participant's kind."""
-        self.claims.kind = _checked("kind", kind, str)
+        self.claims.kind = _check_type("kind", kind, str)
         return self
 
     def with_metadata(self, metadata: str) -> AccessToken:
         """Set the participant's metadata."""
-        self.claims.metadata = _checked("metadata", metadata, str)
+        self.claims.metadata = _check_type("metadata", metadata, str)
         return self
 
     def with_attributes(self, attributes: dict[str, str]) -> AccessToken:
@@ -192,36 +192,36 @@ class AccessToken(HoldsSecret):
         if not isinstance(attributes, Mapping):
             raise TypeError(f"attributes must be a dict, not {type(attributes).__name__}")
         for text in itertools.chain.from_iterable(attributes.items()):
-            _checked("each name and value of attributes", text, str)
+            _check_type("each name and value of attributes", text, str)
         self.claims.attributes = dict(attributes)
         return self
 
     def with_grants(self, grants: VideoGrants) -> AccessToken:
         """Set the grants for rooms."""
         example = 'VideoGrants, such as VideoGrants(room_join=True, room="my-room")'
-        self.claims.video = _checked("grants", grants, VideoGrants, example)
+        self.claims.video = _check_type("grants", grants, VideoGrants, example)
         return self
 
     def with_sip_grants(self, grants: SIPGrants) -> AccessToken:
         """Set the grants for SIP."""
         example = "SIPGrants, such as SIPGrants(call=True)"
-        self.claims.sip = _checked("grants", grants, SIPGrants, example)
+        self.claims.sip = _check_type("grants", grants, SIPGrants, example)
         return self
 
     def with_agent_grants(self, grants: AgentGrants) -> AccessToken:
         """Set the grants for hosted agents."""
         example = "AgentGrants, such as AgentGrants(admin=True)"
-        self.claims.agent = _checked("grants", grants, AgentGrants, example)
+        self.claims.agent = _check_type("grants", grants, AgentGrants, example)
         return self
 
     def with_sha256(self, sha256: str) -> AccessToken:
         """Set the SHA-256 of a body, in base64."""
-        self.claims.sha256 = _checked("sha256", sha256, str)
+        self.claims.sha256 = _check_type("sha256", sha256, str)
         return self
 
     def with_room_preset(self, preset: str) -> AccessToken:
         """Set the name of a room configuration of the project."""
-        self.claims.room_preset = _checked("preset", preset, str)
+        self.claims.room_preset = _check_type("preset", preset, str)
         return self
 
     @hide_locals
@@ -311,8 +311,8 @@ class TokenVerifier(HoldsSecret):
         )
 
 
-def _checked(name: str, value: Value, wanted: type, description: str = "a str") -> Value:
-    """Return an argument; raise TypeError if it has the wrong type.
+def _check_type(name: str, value: Value, wanted: type, description: str = "a str") -> Value:
+    """Return the argument; raise TypeError if it has the wrong type.
 
     Classes of the same name pass, so that the official SDK's grants work too.
     """

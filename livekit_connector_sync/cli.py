@@ -105,7 +105,7 @@ def _run_emulator(arguments: argparse.Namespace) -> int:
             _follow(emulator)
         except KeyboardInterrupt:
             print("\nStopped.", flush=True)
-    except BrokenPipeError:  # the reader of the output has gone, as with `| head`
+    except BrokenPipeError:  # the output was closed, as with `| head`
         # Redirect stdout, so that Python's flush at exit does not raise again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     finally:

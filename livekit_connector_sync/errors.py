@@ -98,10 +98,10 @@ MAX_PRINTED = 1000
 
 
 def printable(text: str, limit: int = MAX_PRINTED) -> str:
-    """Return a server's text for a log line or a terminal.
+    """Make a server's text safe for a log line or a terminal.
 
     Control characters, line separators, and lone surrogates are escaped, so that the text cannot
-    forge a log line or drive a terminal. A text longer than `limit` characters is cut.
+    forge a log line or control a terminal. Texts longer than `limit` characters are truncated.
     """
     cut = text if len(text) <= limit else f"{text[:limit]}..."
     if cut.isprintable():
@@ -115,8 +115,8 @@ def printable(text: str, limit: int = MAX_PRINTED) -> str:
 class TwirpError(Exception):
     """A call failed.
 
-    `except TwirpError` catches every failed call. To tell failures apart, catch a subclass or
-    compare `error.code` with Twirp's value, such as "not_found".
+    `except TwirpError` catches every failed call. To handle one kind of failure, catch a subclass
+    or compare `error.code` with Twirp's value, such as "not_found".
 
     The constructor's arguments are the attributes; `code` is the subclass's by default.
 

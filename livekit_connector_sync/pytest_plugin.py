@@ -1,4 +1,4 @@
-"""A pytest plugin: a running emulator and a client of it as fixtures.
+"""A pytest plugin with two fixtures: a running emulator, and a client that is connected to it.
 
     def test_dial(connector_emulator, connector_client):
         connector_client.dial_whatsapp_call(...)

@@ -1,4 +1,4 @@
-"""A Twirp server for servicers, to be mounted under any WSGI server.
+"""A Twirp server for servicers, which runs under any WSGI server.
 
     app = TwirpApplication(MyConnector(), authorize=TokenAuthorizer("devkey", "secret"))
     wsgiref.simple_server.make_server("127.0.0.1", 8080, app).serve_forever()
@@ -99,7 +99,7 @@ def status_for(code: str) -> int:
 
 
 class BodyTooLarge(ValueError):
-    """A request's body has more bytes than the server takes."""
+    """A request's body is larger than the server accepts."""
 
     def __init__(self, max_body: int) -> None:
         super().__init__(f"the body has more than {max_body} bytes")
@@ -110,7 +110,7 @@ def read_body(source: BinaryIO, content_length: str, max_body: int) -> bytes:
 
     Raises:
         BodyTooLarge: the declared length is over `max_body` bytes; nothing was read.
-        ValueError: the length is not a number, or the stream ends early.
+        ValueError: the length is malformed, or the body is incomplete.
     """
     if not (content_length.isascii() and content_length.isdigit()):
         raise ValueError("Content-Length is not a number")
@@ -123,10 +123,12 @@ def read_body(source: BinaryIO, content_length: str, max_body: int) -> bytes:
 
 
 def decode_request(method: MethodInfo[Any, Any], content_type: str, body: bytes) -> Message:
-    """Decode a body, in protobuf or in JSON of either spelling, into the RPC's request message.
+    """Decode a body in protobuf or JSON into the RPC's request message.
+
+    JSON names can be in snake_case or camelCase.
 
     Raises:
-        BadRoute: the content type is not one of Twirp's two.
+        BadRoute: the content type is unsupported.
         Malformed: the body cannot be decoded.
     """
     media_type = _media_type(content_type)
@@ -151,7 +153,7 @@ def decode_request(method: MethodInfo[Any, Any], content_type: str, body: bytes)
 
 
 def encode_response(content_type: str, message: Message) -> Response:
-    """Return the response that carries a message: JSON for a request in JSON, else protobuf."""
+    """Return the response for a message: JSON if the request was in JSON, else protobuf."""
     if _media_type(content_type) == JSON:
         text = json_format.MessageToJson(
             message,
@@ -164,7 +166,7 @@ def encode_response(content_type: str, message: Message) -> Response:
 
 
 def error_response(error: TwirpError) -> Response:
-    """Return the response that carries an error's code, message, and metadata as JSON."""
+    """Return the response for an error: its code, message, and metadata as JSON."""
     document: dict[str, Any] = {"code": str(error.code), "msg": error.message}
     if error.metadata:
         document["meta"] = {str(name): str(text) for name, text in error.metadata.items()}
@@ -241,7 +243,7 @@ class TwirpApplication:
     Args:
         *servicers: instances of generated Servicer classes.
         authorize: authorizes each request before its RPC runs; None to accept every request.
-        max_body: how many bytes a request's body may have.
+        max_body: the maximum size of a request's body in bytes.
     """
 
     def __init__(
@@ -259,7 +261,7 @@ class TwirpApplication:
         self._max_body = max_body
 
     def method(self, path: str) -> Optional[MethodInfo[Any, Any]]:
-        """Return the RPC at a path; None if there is none."""
+        """Return the RPC at a path, or None."""
         route = self._routes.get(path)
         return route[1] if route is not None else None
 
@@ -269,7 +271,7 @@ class TwirpApplication:
         """Run the RPC of a request and return the response; never raises.
 
         Args:
-            http_method: the HTTP method; the response to anything but "POST" is bad_route.
+            http_method: the HTTP method; if it isn't "POST", the response is bad_route.
             path: the path, without the query.
             headers: the request's headers, with names in any case.
             body: the whole body.
@@ -308,7 +310,7 @@ class TwirpApplication:
         return [response.body]
 
     def _read_body(self, environ: dict[str, Any]) -> bytes:
-        """Return a request's body; ValueError if it is too large, incomplete, or has no end."""
+        """Read a body; raise ValueError if it is too large, incomplete, or has no length."""
         length, source = environ.get("CONTENT_LENGTH") or "", environ["wsgi.input"]
         if not length and environ.get("wsgi.input_terminated"):  # the server decodes chunks
             body: bytes = source.read(self._max_body + 1)

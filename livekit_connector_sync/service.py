@@ -24,9 +24,9 @@ from ._runtime.call import (
     UnaryUnaryMultiCallable,
     check_channel,
 )
-from ._runtime.channel import Channel, checked_retry
+from ._runtime.channel import Channel, check_retry
 from ._runtime.credentials import ApiKeyCredentials, Credentials, TokenCredentials, check_key
-from ._runtime.deadline import UNSET, Timeout, Unset, checked_timeout
+from ._runtime.deadline import UNSET, Timeout, Unset, check_timeout
 from ._runtime.lazy_import import LazyModule
 from ._runtime.messages import as_message, build
 from ._runtime.method import Grant, MethodInfo, Request, Response
@@ -234,8 +234,8 @@ class ServiceClient:
         Raises:
             ValueError: an option is wrong.
         """
-        timeout = self._timeout if isinstance(timeout, Unset) else checked_timeout(timeout)
-        retry = self._retry if isinstance(retry, Unset) else checked_retry(retry)
+        timeout = self._timeout if isinstance(timeout, Unset) else check_timeout(timeout)
+        retry = self._retry if isinstance(retry, Unset) else check_retry(retry)
         return self._derive(type(self), _timeout=timeout, _retry=retry)
 
     def _with_call(self: Client) -> Client:

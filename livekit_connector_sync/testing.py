@@ -17,10 +17,10 @@ from urllib.parse import urlencode
 
 from ._gen import ConnectorServicer, SessionDescription
 from ._runtime.call import Call, ClientCallDetails, UnaryUnaryMultiCallable
-from ._runtime.deadline import Unset, checked_timeout
+from ._runtime.deadline import Unset, check_timeout
 from ._runtime.method import MethodInfo, Request, Response
 from ._runtime.redaction import hide_locals
-from ._runtime.twirp import checked_metadata
+from ._runtime.twirp import join_metadata
 from .emulator import Call as EmulatedCall
 from .emulator import livekit, meta, twilio
 from .emulator.lifecycle import Direction, Event, Progress, Provider, State
@@ -95,9 +95,9 @@ class FakeChannel:
         request: Request,
         details: ClientCallDetails,
     ) -> tuple[Response, Call]:
-        checked_metadata(details.metadata)
+        join_metadata(details.metadata)
         if not isinstance(details.timeout, Unset):
-            checked_timeout(details.timeout)
+            check_timeout(details.timeout)
         self.requests.append(FakeRequest(method.full_name, request, details))
         answer = self._answers.get(_plain(method.name))
         if isinstance(answer, list):

@@ -1,6 +1,6 @@
-"""The shape of a call in gRPC's style: the callables of a stub, interceptors, call details.
+"""The gRPC-style interface of a call: the callables of a stub, interceptors, and call details.
 
-Nothing here knows HTTP: a callable passes its call to the channel that made it.
+This module doesn't use HTTP: a callable passes its call to the channel that created it.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ Metadata: TypeAlias = Iterable[tuple[str, str]]
 
 @dataclass(frozen=True)
 class Call:
-    """How a call went; the second value of `with_call`.
+    """Details of a completed call; the second value of `with_call`.
 
     Args:
-        code: None, as the call succeeded (a failed one raises TwirpError).
+        code: always None, because a failed call raises TwirpError.
         trailing_metadata: the response's headers, as pairs with lower-case names.
         request_id: the X-Livekit-Request-Id of every attempt.
         attempts: the number of attempts.
@@ -53,7 +53,7 @@ class Call:
 
 @dataclass(frozen=True)
 class ClientCallDetails:
-    """What an interceptor sees of a call and can change with `dataclasses.replace`.
+    """The details that an interceptor receives, and can change with `dataclasses.replace`.
 
     Args:
         method: the RPC, as "livekit.Connector/DialWhatsAppCall".
@@ -71,8 +71,8 @@ class ClientCallDetails:
 class UnaryUnaryClientInterceptor:
     """Intercepts every call of a channel. Subclass it and override `intercept_unary_unary`.
 
-    The shape is that of grpc.UnaryUnaryClientInterceptor, with (response, call) instead of a
-    future.
+    The interface is that of grpc.UnaryUnaryClientInterceptor, with a (response, call) pair instead
+    of a future.
     """
 
     def intercept_unary_unary(
@@ -81,7 +81,7 @@ class UnaryUnaryClientInterceptor:
         client_call_details: ClientCallDetails,
         request: Any,
     ) -> tuple[Any, Call]:
-        """Make the call, or respond in its place.
+        """Make the call, or return your own response instead.
 
         Args:
             continuation: continuation(details, request) makes the call and returns
@@ -90,13 +90,13 @@ class UnaryUnaryClientInterceptor:
             request: the request message.
 
         Returns:
-            The pair (response, call) that the caller gets.
+            The pair (response, call) for the caller.
         """
         raise NotImplementedError("override intercept_unary_unary in your interceptor")
 
 
 class UnaryUnaryMultiCallable(Generic[Request, Response]):
-    """One RPC of a stub, in the shape of grpc.UnaryUnaryMultiCallable."""
+    """One RPC of a stub, with the interface of grpc.UnaryUnaryMultiCallable."""
 
     def __init__(
         self,
@@ -147,7 +147,7 @@ class UnaryUnaryMultiCallable(Generic[Request, Response]):
     ) -> tuple[Response, Call]:
         """Call the RPC and return (response, call).
 
-        The arguments and errors are those of calling the object itself.
+        The arguments and errors are the same as for `__call__`.
         """
         request = as_message(self.method.request_type, request)
         details = ClientCallDetails(self.method.full_name, timeout, tuple(metadata or ()), retry)
@@ -155,7 +155,7 @@ class UnaryUnaryMultiCallable(Generic[Request, Response]):
 
 
 class UnaryUnaryChannel(Protocol):
-    """What a stub needs of a channel. `Channel` and `testing.FakeChannel` provide it."""
+    """The channel interface that stubs need; `Channel` and `testing.FakeChannel` implement it."""
 
     def unary_unary(
         self, method: MethodInfo[Request, Response]

@@ -12,18 +12,18 @@ from urllib.parse import urlsplit
 
 from .call import Call, ClientCallDetails, UnaryUnaryClientInterceptor, UnaryUnaryMultiCallable
 from .credentials import Credentials
-from .deadline import UNSET, Timeout, Unset, checked_timeout, effective_timeout
+from .deadline import UNSET, Timeout, Unset, check_timeout, choose_timeout
 from .execution import Execution
 from .forking import reset_after_fork
 from .lazy_import import LazyModule
 from .messages import as_message
 from .method import MethodInfo, Request, Response
 from .redaction import hide_locals
-from .regions import Endpoint, FailoverPolicy, policy_of
+from .regions import Endpoint, FailoverPolicy, choose_policy
 from .retry import RetryPolicy, RetryThrottle
 from .transport import Transport
-from .twirp import checked_metadata
-from .validation import normalized_url
+from .twirp import join_metadata
+from .validation import normalize_url
 
 if TYPE_CHECKING:
     import requests
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 else:
     requests = LazyModule("requests")
 
-__all__ = ["Channel", "checked_retry"]
+__all__ = ["Channel", "check_retry"]
 
 _SINGLE_ATTEMPT = RetryPolicy(max_attempts=1)
 
@@ -42,22 +42,22 @@ class Channel:
     A channel opens no socket before the first call. Close it, or use it in a `with` block.
 
     Args:
-        url: the server, as "https://..." or "wss://..."; a path is kept, a query is dropped.
+        url: the server, as "https://..." or "wss://...". It may have a path; a query is ignored.
         credentials: ApiKeyCredentials or TokenCredentials.
         timeout: seconds for a whole call, retries included; None for no limit. By default 10, and
             longer for a call that waits until somebody picks up.
-        retry: the retry policy; None for single attempts.
+        retry: the retry policy; None to make a single attempt.
         failover: True: retry in another region if the server is LiveKit Cloud's. False: never. A
             FailoverPolicy: for other domains.
         session: a requests.Session to send with, for its proxies, adapters, headers, hooks, and
             cookies; by default the channel has its own.
         interceptors: intercept every call, the first one first.
-        verify: False, or the path of a CA bundle; wins over the session and the environment.
+        verify: False, or the path of a CA bundle; overrides the session and the environment.
         cert: the path of a client certificate, or a (certificate, key) pair.
-        proxies: proxies by scheme, as in requests; they win over the session and the environment.
+        proxies: proxies by scheme, as in requests; override the session and the environment.
 
     Raises:
-        ValueError: an option is wrong; the text names it.
+        ValueError: an option has a wrong value; the text names it.
     """
 
     @hide_locals
@@ -75,19 +75,19 @@ class Channel:
         cert: Union[str, os.PathLike[str], tuple[str, str], None] = None,
         proxies: Optional[Mapping[str, str]] = None,
     ) -> None:
-        self.url = normalized_url(url)
-        self._credentials = _checked("credentials", credentials, "token", "ApiKeyCredentials(...)")
-        self._timeout = timeout if isinstance(timeout, Unset) else checked_timeout(timeout)
-        self._retry = checked_retry(retry)
-        policy = policy_of(failover)
+        self.url = normalize_url(url)
+        self._credentials = _require("credentials", credentials, "token", "ApiKeyCredentials(...)")
+        self._timeout = timeout if isinstance(timeout, Unset) else check_timeout(timeout)
+        self._retry = check_retry(retry)
+        policy = choose_policy(failover)
         domain = policy.domain_of(urlsplit(self.url).hostname or "") if policy else None
         self._endpoint = Endpoint(self.url, domain, policy is not None and policy.allow_http)
         if not isinstance(interceptors, Iterable):
             raise ValueError(
-                f"interceptors must be a list or tuple of them, not {_shown(interceptors)}"
+                f"interceptors must be a list or tuple of them, not {_name_type(interceptors)}"
             )
         self._interceptors = tuple(
-            _checked("each of interceptors", each, "intercept_unary_unary", "an interceptor")
+            _require("each of interceptors", each, "intercept_unary_unary", "an interceptor")
             for each in interceptors
         )
         self._throttle = RetryThrottle()
@@ -117,7 +117,7 @@ class Channel:
         self._transport.close()
 
     def reset_after_fork(self) -> None:
-        """Drop locks and connections in a forked child. The package calls this there."""
+        """Replace locks and drop connections. The package calls this in every forked child."""
         self._lock = threading.Lock()
         self._throttle.reset_after_fork()
         self._transport.reset_after_fork()
@@ -138,7 +138,7 @@ class Channel:
             self._call, method
         )
         for interceptor in reversed(self._interceptors):
-            continuation = functools.partial(_intercepted, interceptor, continuation)
+            continuation = functools.partial(_intercept, interceptor, continuation)
         return continuation(details, request)
 
     @hide_locals  # an interceptor may report an error before the caller sees it
@@ -152,7 +152,7 @@ class Channel:
         if self._closed:
             raise ValueError("the channel is closed: make another one")
         self._transport.check_session()
-        retry = self._retry if isinstance(details.retry, Unset) else checked_retry(details.retry)
+        retry = self._retry if isinstance(details.retry, Unset) else check_retry(details.retry)
         return Execution(
             method,
             message,
@@ -161,31 +161,31 @@ class Channel:
             transport=self._transport,
             throttle=self._throttle,
             policy=_SINGLE_ATTEMPT if retry is None else retry,
-            timeout=effective_timeout(method, message, details.timeout, self._timeout),
-            metadata=checked_metadata(details.metadata),
+            timeout=choose_timeout(method, message, details.timeout, self._timeout),
+            metadata=join_metadata(details.metadata),
         ).run()
 
 
-def _checked(what: str, value: Any, attribute: str, wanted: str) -> Any:
-    """Return a value that has an attribute; reject others, and classes."""
+def _require(what: str, value: Any, attribute: str, wanted: str) -> Any:
+    """Return a value; raise ValueError if it lacks the attribute, or is a class."""
     if isinstance(value, type) or not hasattr(value, attribute):
-        raise ValueError(f"{what} must be {wanted}, not {_shown(value)}")
+        raise ValueError(f"{what} must be {wanted}, not {_name_type(value)}")
     return value
 
 
-def checked_retry(retry: Any) -> Optional[RetryPolicy]:
-    """Return a retry policy, or None for single attempts; raise ValueError for anything else."""
+def check_retry(retry: Any) -> Optional[RetryPolicy]:
+    """Check a retry policy, or None for a single attempt; raise ValueError for other values."""
     if retry is not None and not isinstance(retry, RetryPolicy):
-        raise ValueError(f"retry must be a RetryPolicy, or None, not {_shown(retry)}")
+        raise ValueError(f"retry must be a RetryPolicy, or None, not {_name_type(retry)}")
     return retry
 
 
-def _shown(value: Any) -> str:
+def _name_type(value: Any) -> str:
     """Return the name of a value's type; the value itself may be a secret."""
     return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
 
 
-def _intercepted(
+def _intercept(
     interceptor: UnaryUnaryClientInterceptor,
     continuation: Callable[[ClientCallDetails, Any], tuple[Any, Call]],
     details: ClientCallDetails,
@@ -195,6 +195,6 @@ def _intercepted(
     if not isinstance(result, tuple) or len(result) != 2:
         raise TypeError(
             f"{type(interceptor).__name__}.intercept_unary_unary must return (response, call), as"
-            f" continuation() does, not {_shown(result)}; the call itself may have been made"
+            f" continuation() does, not {_name_type(result)}; the call itself may have been made"
         )
     return result

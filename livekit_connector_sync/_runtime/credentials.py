@@ -25,7 +25,7 @@ def check_key(name: str, value: object) -> None:
     """Check an API key or a secret.
 
     Raises:
-        ValueError: it is not one; the text names the argument and not its value.
+        ValueError: the value is malformed; the text names the argument and not its value.
     """
     if value is None or value == "":
         raise ValueError(f"{name} is empty: pass both api_key and api_secret")
@@ -42,7 +42,7 @@ def check_key(name: str, value: object) -> None:
 
 
 class Credentials(Protocol):
-    """What a channel needs of credentials."""
+    """The interface of a channel's credentials."""
 
     def token(self, claims: ClaimSet) -> tuple[str, bool]:
         """Return a token with these claims, and whether it came from a cache."""
@@ -54,7 +54,7 @@ class Credentials(Protocol):
 
 
 class ApiKeyCredentials(HoldsSecret):
-    """Signs a token per set of grants and caches it until a minute before it expires.
+    """Signs a token for each set of grants, and caches it until a minute before it expires.
 
     Args:
         api_key: the project's API key.
@@ -142,7 +142,7 @@ class TokenCredentials(HoldsSecret):
         return "TokenCredentials(...)"
 
     def token(self, claims: ClaimSet) -> tuple[str, bool]:
-        """Return the token, whatever its claims."""
+        """Return the token; the claims are ignored."""
         return self._token, False
 
     def forget(self, claims: ClaimSet) -> None:
@@ -150,7 +150,7 @@ class TokenCredentials(HoldsSecret):
 
 
 def _sections(claims: ClaimSet) -> Mapping[str, Mapping[str, Any]]:
-    """Return claims as a token nests them: {"video": {"roomCreate": True}}."""
+    """Return claims nested as in a token: {"video": {"roomCreate": True}}."""
     sections: dict[str, dict[str, Any]] = {}
     for section, name, value in claims:
         sections.setdefault(section, {})[name] = value

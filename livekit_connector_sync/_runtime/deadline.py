@@ -1,4 +1,4 @@
-"""When a call must be over: the timeout that applies to it, and the moment that follows from it."""
+"""Timeouts and deadlines: how long a call may take, and when it must end."""
 
 from __future__ import annotations
 
@@ -13,7 +13,15 @@ from .method import MethodInfo
 if TYPE_CHECKING:
     from typing_extensions import TypeAlias
 
-__all__ = ["UNSET", "Deadline", "Timeout", "Unset", "checked_timeout", "effective_timeout", "waits"]
+__all__ = [
+    "UNSET",
+    "Deadline",
+    "Timeout",
+    "Unset",
+    "check_timeout",
+    "choose_timeout",
+    "waits_for_pickup",
+]
 
 _DEFAULT_TIMEOUT = 10.0  # seconds
 _DEFAULT_RINGING_TIMEOUT = 30.0  # seconds; the official SDKs' default
@@ -22,7 +30,7 @@ _MAX_WAIT = 1_000_000.0  # seconds; some systems overflow on a longer socket tim
 
 
 class Unset(enum.Enum):
-    """The type of UNSET, which tells "not given" from None ("no limit")."""
+    """The type of UNSET, which means "not given"; None means "no limit"."""
 
     UNSET = "UNSET"
 
@@ -37,7 +45,7 @@ Timeout: TypeAlias = Union[float, Unset, None]
 
 
 class Deadline:
-    """A point on the monotonic clock, or none at all.
+    """A point in time on the monotonic clock, or no limit.
 
     Args:
         timeout: seconds from now; None for no limit.
@@ -49,30 +57,30 @@ class Deadline:
         self._end = None if timeout is None else time.monotonic() + timeout
 
     def remaining(self) -> Optional[float]:
-        """Return the seconds that are left, 0 once it has passed; None for no limit."""
+        """Return the seconds that are left, 0 after the deadline; None for no limit."""
         if self._end is None:
             return None
         return min(max(self._end - time.monotonic(), 0.0), _MAX_WAIT)
 
     @property
     def passed(self) -> bool:
-        """True once no time is left."""
+        """Whether the deadline has passed."""
         return self._end is not None and time.monotonic() >= self._end
 
     def at_most(self, seconds: Optional[float]) -> Deadline:
-        """Return the earlier of this deadline and one in so many seconds."""
+        """Return the earlier of this deadline and one `seconds` from now."""
         other = Deadline(seconds)
         if other._end is None or (self._end is not None and self._end < other._end):
             return self
         return other
 
     def half(self) -> Deadline:
-        """Return a deadline at half of the time that is left."""
+        """Return a deadline after half of the remaining time."""
         left = self.remaining()
         return self.at_most(None if left is None else left / 2)
 
 
-def checked_timeout(timeout: object) -> Optional[float]:
+def check_timeout(timeout: object) -> Optional[float]:
     """Return a timeout in seconds, or None for no limit.
 
     Raises:
@@ -91,26 +99,26 @@ def checked_timeout(timeout: object) -> Optional[float]:
     return None if seconds == float("inf") else seconds
 
 
-def waits(method: MethodInfo[Any, Any], request: Message) -> bool:
-    """Return whether the service responds to this request only after somebody has picked up."""
+def waits_for_pickup(method: MethodInfo[Any, Any], request: Message) -> bool:
+    """Return whether the service responds to this request only after somebody picks up."""
     return method.wait_field is not None and bool(getattr(request, method.wait_field))
 
 
-def effective_timeout(
+def choose_timeout(
     method: MethodInfo[Any, Any], request: Message, call: Timeout, channel: Timeout
 ) -> Optional[float]:
     """Return the seconds that a call may take, None for no limit.
 
-    The timeout of the call wins over the channel's. If neither is given, the built-in default
-    applies, which is longer for a call that waits until somebody picks up.
+    The call's timeout overrides the channel's. If neither is given, the default applies, which is
+    longer for a call that waits until somebody picks up.
 
     Raises:
         ValueError: the caller's timeout is not positive.
     """
     for given in (call, channel):
         if not isinstance(given, Unset):
-            return checked_timeout(given)
-    if not waits(method, request):
+            return check_timeout(given)
+    if not waits_for_pickup(method, request):
         return _DEFAULT_TIMEOUT
     ringing = 0.0
     if method.wait_timeout_field is not None:

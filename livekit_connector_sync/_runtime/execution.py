@@ -1,7 +1,8 @@
-"""One call from its first attempt to its outcome.
+"""Runs one call, from its first attempt to its outcome.
 
-Other modules decide, as pure functions: `twirp` what a response means, `retry` whether to retry,
-`regions` where to, `deadline` how long. An Execution holds the state of the call and does the I/O.
+An Execution holds the state of the call and does the I/O. The decisions are functions of other
+modules: `twirp` decides what a response means, `retry` whether to retry, `regions` where to send
+the next attempt, and `deadline` how long the call may take.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ from ..errors import StatusCode, TwirpError, printable
 from . import twirp
 from .call import Call
 from .credentials import ClaimSet, Credentials
-from .deadline import Deadline, waits
+from .deadline import Deadline, waits_for_pickup
 from .method import MethodInfo, Request, Response
 from .redaction import Scrubber
 from .regions import DISCOVERY_TIMEOUT, Endpoint, Route, parse_max_age, parse_regions
-from .retry import Failure, RetryPolicy, RetryThrottle, may_repeat, retry_delay
+from .retry import Failure, RetryPolicy, RetryThrottle, may_retry, retry_delay
 from .transport import Answer, Transport, TransportError
 
 __all__ = ["Execution"]
@@ -78,13 +79,13 @@ class Execution(Generic[Request, Response]):
             for grant in method.grants
         )
         self._body = request.SerializeToString()
-        self._waits = waits(method, request)
+        self._waits = waits_for_pickup(method, request)
         self._scrubber = Scrubber(request)
         self._failures: list[Failure] = []
         self._token_renewed = False
 
     def run(self) -> tuple[Response, Call]:
-        """Make attempts until one succeeds, or a retry would be wrong, useless, or too late.
+        """Make attempts until one succeeds or no retry is allowed.
 
         Raises:
             TwirpError: the call failed.
@@ -100,7 +101,7 @@ class Execution(Generic[Request, Response]):
                 result = (done, ())
             response, headers = result
             failures = len(self._failures)
-            self._throttle.succeeded(failures)
+            self._throttle.record_success(failures)
             return response, Call(None, headers, self._request_id, failures + 1, self._route.url)
 
     @property
@@ -136,7 +137,7 @@ class Execution(Generic[Request, Response]):
     def _attempt_deadlines(self) -> tuple[Deadline, Deadline]:
         """Return when an attempt must be over, and when its connection must be established.
 
-        A server that does not accept, or does not respond, must leave time for the next one.
+        A server that does not accept or does not respond must leave time for the next region.
         """
         if self._attempt_number >= self._policy.max_attempts:
             return self._deadline, self._deadline
@@ -162,18 +163,20 @@ class Execution(Generic[Request, Response]):
         if failure.code is StatusCode.UNAUTHENTICATED and cached_token and not self._token_renewed:
             self._token_renewed = True
             self._credentials.forget(self._claims)
-            return replace(failure, turned_away=True)
+            return replace(failure, rejected_early=True)
         can_fail_over = self._endpoint.domain is not None
-        return replace(failure, turned_away=_is_pinned(failure) and can_fail_over)
+        return replace(failure, rejected_early=_is_pinned(failure) and can_fail_over)
 
     def _transport_failure(self, error: TransportError, deadline: Deadline) -> Failure:
         if error.timed_out and deadline is self._deadline:
-            return self._timed_out(error.phase, error.maybe_sent)
+            return self._timeout_failure(error.phase, error.maybe_sent)
         code = StatusCode.INTERNAL if error.broken else StatusCode.UNAVAILABLE
         message = f"{error.reason} (while {error.phase})"
         return Failure(code, error.maybe_sent, message=message, permanent=error.permanent)
 
-    def _timed_out(self, phase: str, maybe_sent: bool, attempt: Optional[int] = None) -> Failure:
+    def _timeout_failure(
+        self, phase: str, maybe_sent: bool, attempt: Optional[int] = None
+    ) -> Failure:
         number = self._attempt_number if attempt is None else attempt
         return Failure(
             StatusCode.DEADLINE_EXCEEDED,
@@ -182,24 +185,24 @@ class Execution(Generic[Request, Response]):
         )
 
     def _response_of_done(self, failure: Failure) -> Optional[Response]:
-        """Return the response if the failure says that an earlier attempt did the work."""
-        # A refused attempt counts too: the server that refused may have stood before one that
-        # carried the call out.
-        if not any(each.maybe_sent and not each.turned_away for each in self._failures):
+        """Return the response if the failure means that an earlier attempt did the work."""
+        # An attempt that failed with `did_nothing` counts too: a server in front of the service
+        # may have reported the failure after the service had handled the request.
+        if not any(each.maybe_sent and not each.rejected_early for each in self._failures):
             return None
         return self._method.response_of_done(self._request, failure.code)
 
     def _prepare_retry(self, failure: Failure) -> None:
-        """Choose where the next attempt goes, and wait for its time.
+        """Choose the region of the next attempt, and wait for the backoff.
 
         Raises:
-            TwirpError: there is no next attempt.
+            TwirpError: the call must not be retried, or no time is left.
         """
         decided = time.monotonic()
         delay = self._retry_delay(failure)
         if delay is None or not self._choose_region(failure):
             raise self._error(failure)
-        # The discovery of regions counts as waiting, and may have taken all the time.
+        # Discovering regions counts as waiting, and can use up the remaining time.
         delay = max(delay - (time.monotonic() - decided), 0.0)
         left = self._deadline.remaining()
         if left is not None and delay >= left:
@@ -208,23 +211,25 @@ class Execution(Generic[Request, Response]):
         time.sleep(delay)
         if self._deadline.passed:
             attempt = len(self._failures)
-            raise self._error(self._timed_out("backing off", maybe_sent=False, attempt=attempt))
+            raise self._error(
+                self._timeout_failure("backing off", maybe_sent=False, attempt=attempt)
+            )
 
     def _retry_delay(self, failure: Failure) -> Optional[float]:
         if failure.code in self._policy.retryable_status_codes:
-            self._throttle.failed()
+            self._throttle.record_failure()
         return retry_delay(
             self._policy,
             failure,
             attempt=len(self._failures),
-            repeatable=self._may_repeat(failure, self._policy.retry_ambiguous),
+            repeatable=self._may_retry(failure, self._policy.retry_ambiguous),
             remaining=self._deadline.remaining(),
             throttled=self._throttle.throttled,
             random=random.random(),
         )
 
-    def _may_repeat(self, failure: Failure, retry_ambiguous: bool = False) -> bool:
-        return may_repeat(
+    def _may_retry(self, failure: Failure, retry_ambiguous: bool = False) -> bool:
+        return may_retry(
             failure,
             safe_to_repeat=self._method.safe_to_repeat,
             waits=self._waits,
@@ -233,13 +238,13 @@ class Execution(Generic[Request, Response]):
 
     def _choose_region(self, failure: Failure) -> bool:
         pinned = _is_pinned(failure)
-        if failure.turned_away and not pinned:
+        if failure.rejected_early and not pinned:
             return True  # the same server, with a new token
         wait = self._deadline.at_most(DISCOVERY_TIMEOUT).remaining()
         return self._route.advance(pinned=pinned, wait=wait)
 
     def _discover(self) -> tuple[list[str], float]:
-        """Ask the caller's server for its regions; raise ValueError if it does not tell."""
+        """Request the region list from the caller's server; raise ValueError if that fails."""
         token, _ = self._credentials.token(self._claims)
         headers = twirp.request_headers(token, self._metadata)
         del headers["Content-Type"]
@@ -277,7 +282,7 @@ class Execution(Generic[Request, Response]):
             method=self._method.full_name,
             attempts=len(self._failures),
             maybe_sent=any(each.maybe_sent for each in self._failures),
-            safe_to_retry=all(self._may_repeat(each) for each in self._failures),
+            safe_to_retry=all(self._may_retry(each) for each in self._failures),
             url=self._route.url,
         )
 
@@ -313,7 +318,7 @@ def _is_pinned(failure: Failure) -> bool:
 
 
 def _with_request_id(metadata: Sequence[tuple[str, str]]) -> tuple[Headers, str]:
-    """Return the caller's headers with the id that all attempts of a call carry, and the id."""
+    """Return the headers with a request id, which all attempts of the call share, and the id."""
     for name, value in metadata:
         if name.lower() == twirp.REQUEST_ID.lower():
             return tuple(metadata), value

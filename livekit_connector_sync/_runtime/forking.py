@@ -1,4 +1,4 @@
-"""Lets objects start afresh in a forked child, where their locks and sockets are not theirs."""
+"""Resets objects in a forked child, which must not use its parent's locks and sockets."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _objects: weakref.WeakSet[_Resettable] = weakref.WeakSet()
 
 
 def reset_after_fork(thing: _Resettable) -> None:
-    """Have an object's `reset_after_fork` called in every child that is forked while it lives."""
+    """Call the object's `reset_after_fork` in every forked child, as long as the object exists."""
     _objects.add(thing)
 
 
 def call_after_fork(function: Function) -> Function:
-    """Have a function called in every forked child; usable as a decorator."""
+    """Call a function in every forked child; usable as a decorator."""
     if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
         os.register_at_fork(after_in_child=function)
     return function

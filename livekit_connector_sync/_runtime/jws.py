@@ -1,4 +1,4 @@
-"""Signs and verifies JWTs with HS256. PyJWT is imported when it is first needed: that is slow."""
+"""Signs and verifies JWTs with HS256. PyJWT is slow to import, so it is imported on first use."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def sign(claims: Mapping[str, Any], secret: str) -> str:
 
 @functools.cache
 def signer() -> jwt.PyJWS:
-    """Return a signer that accepts short secrets, such as LiveKit's development secret, silently.
+    """Return a signer that doesn't warn about short secrets, such as LiveKit's development secret.
 
     PyJWT warns about an HMAC key under 32 bytes at every call, but only the owner of the project
     can change the secret.
     """
-    import_lazily("jwt")  # so that these statements find it imported
+    import_lazily("jwt")  # before the import statements, which are not safe from signals
     import jwt
     from jwt.algorithms import HMACAlgorithm
 

@@ -1,8 +1,8 @@
 """Imports slow libraries at the first call that needs them, safe from signals and forks.
 
-An exception that a signal raises within an import leaves a library half imported for good, and a
-child that is forked during an import inherits the import's lock, which nobody there releases. So
-the import runs in a helper thread, which no signal interrupts, and a fork waits until it is over.
+If a signal handler raises an exception during an import, the library stays half imported. If the
+process forks during an import, the child inherits a lock that is never released. Therefore, the
+import runs in a helper thread, which signals don't interrupt, and a fork waits until it has ended.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib
-import logging  # noqa: F401 - registers its fork hooks before ours, which so run before it locks
+import logging  # noqa: F401 - must register its fork hooks first, so that ours run before them
 import os
 import sys
 import threading
@@ -25,13 +25,13 @@ _imported: dict[str, Any] = {}
 
 
 def import_lazily(name: str) -> Any:
-    """Return a module, imported if it is not yet.
+    """Return a module; import it if necessary.
 
     Args:
         name: the module's full name.
 
     Raises:
-        ImportError, OSError: it cannot be imported now, for want of file descriptors for example.
+        ImportError, OSError: the import failed, for example because no file descriptors are left.
             The next call tries again.
     """
     if name not in _imported:
@@ -67,8 +67,8 @@ def _import(name: str) -> None:
         try:
             _imported[name] = importlib.import_module(name)
         except BaseException:
-            # Of a package that failed, Python keeps the modules that did not. A later import
-            # would find them without the attributes that lead to them.
+            # If a package fails to import, Python keeps its submodules that succeeded. A later
+            # import would find them, but not set them as attributes of the package.
             for left in set(sys.modules) - before:
                 if left.partition(".")[0] not in sys.modules:
                     del sys.modules[left]

@@ -33,7 +33,7 @@ def as_message(message_type: type[MessageType], value: Any, name: str = "request
         name: the name of the value in an error.
 
     Raises:
-        TypeError: the value is none of these, or one of its fields has the wrong type.
+        TypeError: the value or one of its fields has the wrong type.
     """
     if isinstance(value, message_type):
         return value
@@ -54,9 +54,9 @@ def build(
 
     Args:
         message_type: the class wanted.
-        fields: values by field name. A Duration takes seconds, a timedelta or a Duration; a
-            Timestamp takes an aware datetime or a Timestamp; an enum a number or a name; a message
-            what `as_message` takes.
+        fields: values by field name. A Duration takes seconds, a timedelta, or a Duration. A
+            Timestamp takes an aware datetime or a Timestamp. An enum takes a number or a name. A
+            message takes the same values as `as_message`.
         name: the name of the message in an error; empty for a call's keywords.
 
     Raises:
@@ -88,14 +88,14 @@ def _set(message: Message, field: Any, value: Any, path: str) -> None:
             raise _wrong_type(path, "a mapping", value)
         entry = field.message_type.fields_by_name
         for key, item in value.items():
-            _scalar(entry["key"], key, f"{path}: the key {key!r}")
+            _check_scalar(entry["key"], key, f"{path}: the key {key!r}")
             if entry["value"].message_type is not None:
                 target[key].CopyFrom(
-                    _converted(entry["value"], type(target[key]), item, f"{path}[{key!r}]")
+                    _convert(entry["value"], type(target[key]), item, f"{path}[{key!r}]")
                 )
             else:
                 where = f"{path}[{key!r}]"
-                _assign(where, target.__setitem__, key, _scalar(entry["value"], item, where))
+                _assign(where, target.__setitem__, key, _check_scalar(entry["value"], item, where))
     elif is_repeated(target):
         if isinstance(value, (str, bytes, Mapping, Message)) or not isinstance(value, Iterable):
             raise _wrong_type(path, "a list", value)
@@ -103,26 +103,26 @@ def _set(message: Message, field: Any, value: Any, path: str) -> None:
             where = f"{path}[{index}]"
             if field.message_type is not None:
                 slot = target.add()
-                slot.CopyFrom(_converted(field, type(slot), item, where))
+                slot.CopyFrom(_convert(field, type(slot), item, where))
             else:
-                _assign(where, target.append, _scalar(field, item, where))
+                _assign(where, target.append, _check_scalar(field, item, where))
     elif isinstance(target, Message):
-        converted = _converted(field, type(target), value, path)
+        converted = _convert(field, type(target), value, path)
         target.CopyFrom(converted)
         target.SetInParent()
     else:
-        _assign(path, setattr, message, field.name, _scalar(field, value, path))
+        _assign(path, setattr, message, field.name, _check_scalar(field, value, path))
 
 
-def _converted(field: Any, message_type: type[Message], value: Any, path: str) -> Message:
+def _convert(field: Any, message_type: type[Message], value: Any, path: str) -> Message:
     if message_type is Duration:
-        return _duration(value, path)
+        return _to_duration(value, path)
     if message_type is Timestamp:
-        return _timestamp(value, path)
+        return _to_timestamp(value, path)
     return as_message(message_type, value, path)
 
 
-def _duration(value: Any, path: str) -> Duration:
+def _to_duration(value: Any, path: str) -> Duration:
     if isinstance(value, Duration):
         if not (0 <= value.seconds <= _MAX_DURATION and 0 <= value.nanos < 1_000_000_000):
             parts = f"{value.seconds} s and {value.nanos} ns"
@@ -139,7 +139,7 @@ def _duration(value: Any, path: str) -> Duration:
     return Duration(seconds=seconds + nanos // 1_000_000_000, nanos=nanos % 1_000_000_000)
 
 
-def _timestamp(value: Any, path: str) -> Timestamp:
+def _to_timestamp(value: Any, path: str) -> Timestamp:
     if isinstance(value, Timestamp):
         return value
     if not isinstance(value, datetime) or value.tzinfo is None:
@@ -149,7 +149,7 @@ def _timestamp(value: Any, path: str) -> Timestamp:
     return stamp
 
 
-def _scalar(field: Any, value: Any, path: str) -> Any:
+def _check_scalar(field: Any, value: Any, path: str) -> Any:
     """Check a scalar, with a clearer message than protobuf's."""
     if field.enum_type is not None:
         if isinstance(value, str):

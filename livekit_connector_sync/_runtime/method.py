@@ -1,7 +1,7 @@
 """The facts about an RPC that generated code passes to the runtime.
 
-`codegen/` writes a MethodInfo from the protos and the overlay. Every layer that decides something
-about a call reads it: which grants to sign, what may be repeated, how long to wait.
+`codegen/` writes a MethodInfo from the protos and the overlay. It says which grants a token needs,
+whether a retry is safe, and how long a call may take.
 """
 
 from __future__ import annotations
@@ -43,19 +43,18 @@ class MethodInfo(Generic[Request, Response]):
         request_type: the class of the request message.
         response_type: the class of the response message.
         grants: the claims that the call's token must carry.
-        safe_to_repeat: True if a repeat after an ambiguous failure cannot place a call twice.
-        repeat_done: codes that mean "already done" in the response to our own repeat.
-        repeat_echo: fields of the request that make up the response of such a repeat; if one of
+        safe_to_repeat: True if a retry after an ambiguous failure cannot place a call twice.
+        repeat_done: codes that mean "already done" in the response to a retry.
+        repeat_echo: fields of the request to copy into the response of such a retry; if one of
             them is empty, the error is raised instead.
         required: fields of the request that must not be empty.
         required_unless: (field, enum field, constant): the field must not be empty unless the
             enum field holds that constant.
-        no_default: fields that a caller must pass as keywords, because the default of the field
-            has a meaning of its own.
+        no_default: fields that a caller must pass as keywords, because zero has a meaning.
         formats: (field, format): the format that the field's text must have if it is not empty,
             a key of `validation.FORMATS`.
         wait_field: the bool field that makes the service respond only after somebody picks up.
-        wait_timeout_field: the Duration field that bounds this wait.
+        wait_timeout_field: the Duration field that limits this wait.
     """
 
     service: str
@@ -79,11 +78,11 @@ class MethodInfo(Generic[Request, Response]):
         return f"{self.service}/{self.name}"
 
     def response_of_done(self, request: Request, code: str) -> Optional[Response]:
-        """Return the response of a call that is already done, None if the error says otherwise.
+        """Return the response if the error code of a retry means "already done", else None.
 
         Args:
             request: the call's request.
-            code: the error code that its repeat got.
+            code: the error code of the retry.
         """
         if code not in self.repeat_done:
             return None

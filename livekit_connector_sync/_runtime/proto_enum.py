@@ -8,19 +8,19 @@ __all__ = ["ProtoEnum"]
 
 
 class ProtoEnum(enum.IntEnum):
-    """Base of the generated enums. The members are the numbers on the wire.
+    """Base of the generated enums. Each member equals its number on the wire.
 
-    `Name`, `Value`, `keys`, `values` and `items` are those of protobuf's own enums.
+    `Name`, `Value`, `keys`, `values`, and `items` work as in protobuf's own enums.
     """
 
     @classmethod
     def Name(cls, number: int) -> str:
-        """Return the name of a number. Raises ValueError if there is none."""
+        """Return the name of a number; raise ValueError if the number is unknown."""
         return cls(number).name
 
     @classmethod
     def Value(cls, name: str) -> int:
-        """Return the number of a name. Raises ValueError if there is no such name."""
+        """Return the number of a name; raise ValueError if the name is unknown."""
         if name not in cls.__members__:
             raise ValueError(
                 f"{cls.__name__} has no value {name!r}: use one of {', '.join(cls.__members__)}"

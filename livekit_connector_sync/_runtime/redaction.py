@@ -1,7 +1,7 @@
-"""Where secrets and personal data are redacted: in repr(), in text, and in tracebacks.
+"""Redacts secrets and personal data in repr(), in text, and in tracebacks.
 
-Which fields are sensitive is generated from the protos' `logger.sensitivity` option and the
-overlay. `repr()` of a message redacts them; `str()` of a message stays protobuf's text format.
+The list of sensitive fields is generated from the protos' `logger.sensitivity` option and from the
+overlay. `repr()` of a message redacts them; `str()` of a message is still protobuf's text format.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = [
 SECRET = "<secret>"
 PERSONAL = "<personal>"
 _MIN_VALUE = 4  # characters; replacing a shorter value would garble ordinary text
-_MIN_LINE = 12  # characters of a line that is a secret by itself, such as "a=ice-pwd:..."
+_MIN_LINE = 12  # characters of a single line that counts as a secret, such as "a=ice-pwd:..."
 
 _marks: dict[str, tuple[frozenset[str], frozenset[str]]] = {}
 _UNMARKED: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
@@ -46,11 +46,11 @@ def mark_sensitive(
         pii: fields with personal data (logger.SENSITIVITY_PII).
     """
     _marks[message_type.DESCRIPTOR.full_name] = (frozenset(secret), frozenset(pii))
-    setattr(message_type, "__repr__", _redacted)  # noqa: B010 - typed as a method, set as one
+    setattr(message_type, "__repr__", _redact)  # noqa: B010 - typed as a method, set as one
 
 
 class HoldsSecret:
-    """Base of objects that hold a secret: they refuse to be pickled or copied."""
+    """Base of objects that hold a secret: pickling or copying them raises TypeError."""
 
     def __reduce__(self) -> NoReturn:
         name = type(self).__name__
@@ -58,11 +58,11 @@ class HoldsSecret:
 
 
 def hide_locals(function: Function) -> Function:
-    """Make a function that handles secrets clear the local variables of what it raises.
+    """Decorate a function that handles secrets: clear the local variables when it raises.
 
-    Crash reporters send the locals of every frame in a traceback. Of an exception that passes
-    through the function, the frames keep their lines and lose their locals. An exception that the
-    caller was handling keeps them: its frames are the caller's.
+    Crash reporters send the locals of every frame in a traceback. If an exception passes through
+    the function, its frames keep their line numbers and lose their locals. An exception that the
+    caller was already handling keeps its locals, because its frames are the caller's.
     """
 
     @functools.wraps(function)
@@ -79,11 +79,11 @@ def hide_locals(function: Function) -> Function:
 
 
 def _clear_frames(exc: BaseException, handled: Optional[BaseException]) -> None:
-    """Clear the finished frames of an exception and of those that it came from.
+    """Clear the finished frames of an exception, its causes, and its contexts.
 
     Args:
         exc: the exception.
-        handled: where to stop: the exception that the caller was handling.
+        handled: the exception that the caller was handling, which is left alone.
     """
     pending: list[Optional[BaseException]] = [exc]
     seen = set() if exc is handled else {id(handled)}
@@ -96,10 +96,10 @@ def _clear_frames(exc: BaseException, handled: Optional[BaseException]) -> None:
 
 
 class Scrubber:
-    """Replaces a call's secrets and personal data in text that came back from the outside.
+    """Redacts a call's secrets and personal data in text from servers and libraries.
 
     Args:
-        request: the call's request; its sensitive fields hold what is replaced.
+        request: the call's request; the values of its sensitive fields are redacted.
     """
 
     def __init__(self, request: Message) -> None:
@@ -107,16 +107,16 @@ class Scrubber:
         self._tokens: set[str] = set()
 
     def add_token(self, token: str) -> None:
-        """Replace a token of the call as well."""
+        """Redact this token of the call too."""
         self._tokens.add(token)
 
     def scrub(self, text: str, *, personal: bool = False) -> str:
-        """Return a text with placeholders for secrets and, if asked, for personal data."""
+        """Redact secrets in a text and, if `personal` is True, personal data."""
         kinds = [(SECRET, [*secret_values(self._request), *self._tokens])]
         if personal:
             kinds.append((PERSONAL, list(_values(self._request, 1))))
         for placeholder, values in kinds:
-            # The longest first: a value may contain another.
+            # Replace the longest value first, because a value may contain another.
             for value in sorted(set(values), key=len, reverse=True):
                 if _MIN_VALUE <= len(value) <= len(text):
                     for spelling in (value, json.dumps(value)[1:-1]):
@@ -156,7 +156,7 @@ def _texts(value: Any) -> Iterator[str]:
         yield from (text for text in value.values() if isinstance(text, str))
 
 
-def _redacted(message: Message) -> str:
+def _redact(message: Message) -> str:
     secret, personal = _marks.get(message.DESCRIPTOR.full_name, _UNMARKED)
     parts = []
     for field, value in message.ListFields():
@@ -167,18 +167,18 @@ def _redacted(message: Message) -> str:
         elif _is_map(field):
             shown = repr(dict(value))
         elif is_repeated(value):
-            shown = f"[{', '.join(_shown(field, item) for item in value)}]"
+            shown = f"[{', '.join(_show(field, item) for item in value)}]"
         else:
-            shown = _shown(field, value)
+            shown = _show(field, value)
         parts.append(f"{field.name}={shown}")
     return f"{type(message).__name__}({', '.join(parts)})"
 
 
-def _shown(field: Any, value: Any) -> str:
+def _show(field: Any, value: Any) -> str:
     if field.enum_type is not None:
         constant = field.enum_type.values_by_number.get(value)
         return constant.name if constant is not None else repr(value)
-    return _redacted(value) if isinstance(value, Message) else repr(value)
+    return _redact(value) if isinstance(value, Message) else repr(value)
 
 
 def _is_map(field: Any) -> bool:
@@ -187,6 +187,6 @@ def _is_map(field: Any) -> bool:
 
 def is_repeated(value: Any) -> bool:
     """Return whether a field is repeated, judging by its value, which may be the default."""
-    # FieldDescriptor.label is deprecated since protobuf 6.31, and its successor is newer than our
-    # oldest runtime.
+    # FieldDescriptor.label is deprecated since protobuf 6.31. Its successor is missing in the
+    # oldest supported protobuf.
     return not isinstance(value, (Message, str, bytes, int, float))

@@ -26,10 +26,10 @@ __all__ = [
     "FailoverPolicy",
     "RegionCache",
     "Route",
+    "choose_policy",
+    "find_untried",
     "parse_max_age",
     "parse_regions",
-    "policy_of",
-    "untried",
 ]
 
 DISCOVERY_TIMEOUT = 2.0  # seconds
@@ -42,7 +42,7 @@ _AUTHORITY = re.compile(r"([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]+)?", re.IGNORECASE
 
 @dataclass(frozen=True)
 class FailoverPolicy:
-    """Which servers fail over to other regions, and which regions they may name.
+    """Which servers fail over to other regions, and which regions are trusted.
 
     Args:
         hosts: domains in addition to LiveKit Cloud's. "*.example.com" means its subdomains,
@@ -62,18 +62,18 @@ class FailoverPolicy:
         object.__setattr__(self, "hosts", tuple(self.hosts))
 
     def domain_of(self, host: str) -> Optional[str]:
-        """Return the domain that a host is under, None if there is no failover for the host."""
+        """Return the domain that a host is under; None if the host has no failover."""
         for domain in (*(f"*{domain}" for domain in CLOUD_DOMAINS), *self.hosts):
-            if _under(host, domain):
+            if _is_under(host, domain):
                 return domain
         return None
 
 
-def policy_of(failover: Union[bool, FailoverPolicy]) -> Optional[FailoverPolicy]:
-    """Return the policy that a channel's `failover` option stands for, None for no failover.
+def choose_policy(failover: Union[bool, FailoverPolicy]) -> Optional[FailoverPolicy]:
+    """Return the policy for a channel's `failover` option; None for no failover.
 
     Raises:
-        ValueError: the option is of another type.
+        ValueError: the option has the wrong type.
     """
     if isinstance(failover, FailoverPolicy):
         return failover
@@ -118,7 +118,7 @@ class Route:
     Args:
         endpoint: the caller's server.
         timeout: the call's timeout in seconds, None for no limit.
-        discover: asks the server for its regions, as in `RegionCache.regions`.
+        discover: requests the server's regions, as in `RegionCache.regions`.
     """
 
     def __init__(
@@ -136,16 +136,16 @@ class Route:
 
     @property
     def has_next_region(self) -> bool:
-        """False if no other region can take the next attempt; unknown regions count as one."""
+        """Whether another region can serve the next attempt; True if the regions are unknown."""
         if self._endpoint.domain is None or not self._may_fail_over:
             return False
-        return self._regions is None or untried(self._regions, self._tried) is not None
+        return self._regions is None or find_untried(self._regions, self._tried) is not None
 
     def advance(self, *, pinned: bool, wait: Optional[float]) -> bool:
-        """Choose the URL of the next attempt; return False if there is no place for it.
+        """Choose the URL of the next attempt; return False if no region may serve the project.
 
         Args:
-            pinned: the server said that the project may not use this region.
+            pinned: the server reported that the project may not use this region.
             wait: seconds that a discovery by another caller may take, None for no limit.
         """
         if self._endpoint.domain is None or not (pinned or self._may_fail_over):
@@ -153,7 +153,7 @@ class Route:
         if self._regions is None or pinned:
             key = (self._endpoint.origin, self._endpoint.domain, self._endpoint.allow_http)
             self._regions = _cache.regions(key, self._discover, timeout=wait, refresh=pinned)
-        region = untried(self._regions, self._tried)
+        region = find_untried(self._regions, self._tried)
         if region is None:
             return not pinned
         self._tried.append(region)
@@ -162,7 +162,7 @@ class Route:
 
 
 def parse_regions(body: bytes, domain: str, allow_http: bool = False) -> list[str]:
-    """Return the origins of the regions in a response of /settings/regions, in its order.
+    """Return the origins of the regions in a /settings/regions response, in order.
 
     Args:
         body: `{"regions": [{"region": ..., "url": ..., "distance": ...}]}`.
@@ -178,12 +178,12 @@ def parse_regions(body: bytes, domain: str, allow_http: bool = False) -> list[st
         urls = [region["url"] for region in regions[:_MAX_REGIONS]]
     except (ValueError, RecursionError, KeyError, TypeError):
         raise ValueError("the response of /settings/regions is not a list of regions") from None
-    origins = [_trusted_origin(url, domain, allow_http) for url in urls]
+    origins = [_read_origin(url, domain, allow_http) for url in urls]
     return list(dict.fromkeys(origin for origin in origins if origin))
 
 
 def parse_max_age(cache_control: Optional[str]) -> float:
-    """Return the seconds for which a Cache-Control header allows caching; 0 if it does not.
+    """Return how many seconds a Cache-Control header allows caching; 0 if it forbids it.
 
     Source: RFC 9111, section 5.2.2.
     """
@@ -194,7 +194,7 @@ def parse_max_age(cache_control: Optional[str]) -> float:
     return 0.0
 
 
-def untried(regions: Iterable[str], tried: Iterable[str]) -> Optional[str]:
+def find_untried(regions: Iterable[str], tried: Iterable[str]) -> Optional[str]:
     """Return the first region whose origin has not been tried yet."""
     done = set(tried)
     return next((region for region in regions if region not in done), None)
@@ -204,9 +204,10 @@ _Key = tuple[str, Optional[str], bool]
 
 
 class RegionCache:
-    """The region lists of this process, by server. Of several callers, one asks for all.
+    """The region lists of this process, by server.
 
-    A list is cached for the max-age of its response, and used beyond that if a refresh fails.
+    A list is cached for the max-age of its response. If a refresh fails, the stale list is used. If
+    several callers need a list at the same time, one of them requests it and the others wait.
     """
 
     def __init__(self) -> None:
@@ -215,9 +216,9 @@ class RegionCache:
         reset_after_fork(self)
 
     def reset_after_fork(self) -> None:
-        """Forget the discoveries under way: the threads that run them are not in the child."""
+        """Forget running discoveries: a forked child doesn't have their threads."""
         self._lock = threading.Lock()
-        self._asking: dict[_Key, _Discovery] = {}
+        self._running: dict[_Key, _Discovery] = {}
 
     def regions(
         self,
@@ -227,23 +228,23 @@ class RegionCache:
         timeout: Optional[float],
         refresh: bool = False,
     ) -> list[str]:
-        """Return the regions of a server; an empty list if they are unknown.
+        """Return a server's regions; an empty list if they are unknown.
 
         Args:
-            key: the server's origin, and the domain and `allow_http` that its regions must meet.
-            discover: asks the server; returns the list and its max-age in seconds, or raises
+            key: the server's origin, and the domain and `allow_http` that its regions must match.
+            discover: requests the list; returns it and its max-age in seconds, or raises
                 ValueError.
             timeout: seconds to wait for another caller's discovery, None for no limit.
-            refresh: ask even if the cached list is fresh.
+            refresh: request the list even if the cached one is fresh.
         """
         with self._lock:
             cached, fresh_until = self._lists.get(key, ([], 0.0))
             if cached and not refresh and time.monotonic() < fresh_until:
                 return cached
-            discovery = self._asking.get(key)
+            discovery = self._running.get(key)
             mine = discovery is None
             if discovery is None:
-                discovery = self._asking[key] = _Discovery()
+                discovery = self._running[key] = _Discovery()
         if not mine:
             discovery.done.wait(timeout)
             return discovery.found or cached
@@ -255,13 +256,13 @@ class RegionCache:
             discovery.found = cached
         finally:
             with self._lock:
-                self._asking.pop(key, None)
+                self._running.pop(key, None)
             discovery.done.set()
         return discovery.found
 
 
 class _Discovery:
-    """A request for a region list that is under way."""
+    """A running request for a region list."""
 
     def __init__(self) -> None:
         self.done = threading.Event()
@@ -271,8 +272,8 @@ class _Discovery:
 _cache = RegionCache()
 
 
-def _trusted_origin(url: object, domain: str, allow_http: bool) -> Optional[str]:
-    """Return a region's origin, None if secrets must not be sent there."""
+def _read_origin(url: object, domain: str, allow_http: bool) -> Optional[str]:
+    """Return a region's origin; None if secrets must not be sent there."""
     if not isinstance(url, str):
         return None
     url = re.sub(r"^ws(?=s?://)", "http", url, flags=re.IGNORECASE)
@@ -283,12 +284,12 @@ def _trusted_origin(url: object, domain: str, allow_http: bool) -> Optional[str]
         return None
     if parts.scheme != "https" and not (allow_http and parts.scheme == "http"):
         return None
-    if not _AUTHORITY.fullmatch(parts.netloc) or not _under(host, domain):
+    if not _AUTHORITY.fullmatch(parts.netloc) or not _is_under(host, domain):
         return None
     return origin_of(url)
 
 
-def _under(host: str, domain: str) -> bool:
+def _is_under(host: str, domain: str) -> bool:
     host, domain = host.lower().rstrip("."), domain.lower()
     if domain.startswith("*."):
         return host.endswith(domain[1:]) and len(host) > len(domain) - 1

@@ -1,6 +1,6 @@
-"""Decides whether a failed attempt is retried, and when. Nothing here sleeps or sends.
+"""Decides whether and when a failed attempt is retried. Nothing here sleeps or sends.
 
-The first rule: whatever could place a call twice is not repeated (`may_repeat`).
+The most important rule: a retry must not place a call twice (`may_retry`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Optional
 
 from ..errors import StatusCode
 
-__all__ = ["Failure", "RetryPolicy", "RetryThrottle", "may_repeat", "retry_delay"]
+__all__ = ["Failure", "RetryPolicy", "RetryThrottle", "may_retry", "retry_delay"]
 
 _MAX_TOKENS = 100.0
 _TOKEN_RATIO = 0.1  # tokens that a successful call returns beyond what its attempts took
@@ -25,10 +25,10 @@ class RetryPolicy:
 
     Args:
         max_attempts: attempts of one call in total, regions included; 3 by default.
-        initial_backoff: seconds before the second attempt, at most; 0.2 by default.
-        max_backoff: seconds before any attempt, at most; 5 by default. A server's Retry-After
-            header may ask for more.
-        backoff_multiplier: the factor by which the wait grows with each attempt; 2 by default.
+        initial_backoff: the maximum wait before the second attempt, in seconds; 0.2 by default.
+        max_backoff: the maximum wait before any attempt, in seconds; 5 by default. A server's
+            Retry-After header can ask for more.
+        backoff_multiplier: the factor by which the backoff grows with each attempt; 2 by default.
         jitter: wait a random part of the backoff, so that clients don't all retry at once.
         retryable_status_codes: the codes that are retried; by default `unavailable` and
             `resource_exhausted`.
@@ -87,14 +87,14 @@ class RetryPolicy:
 
 @dataclass(frozen=True)
 class Failure:
-    """A failed attempt: what the retry rules look at, and what the error will say.
+    """A failed attempt: the facts for the retry rules and for the error.
 
     Args:
         code: the Twirp code.
         maybe_sent: False only if no byte of the request can have reached a server.
-        refused: the service itself reported that it did nothing.
-        turned_away: rejected before the service saw the request, because of a stale token or a
-            region that may not serve this project. The next attempt differs in just that.
+        did_nothing: the service itself reported that it did nothing.
+        rejected_early: rejected before the service saw the request, because of a stale token or a
+            region that may not serve this project. The next attempt uses another one.
         retry_after: seconds that the server asks to wait.
         final: the far end itself reported this, such as a phone that is busy.
         permanent: a setting is wrong, so a retry cannot help.
@@ -105,8 +105,8 @@ class Failure:
 
     code: StatusCode
     maybe_sent: bool = True
-    refused: bool = False
-    turned_away: bool = False
+    did_nothing: bool = False
+    rejected_early: bool = False
     retry_after: Optional[float] = None
     final: bool = False
     permanent: bool = False
@@ -115,23 +115,23 @@ class Failure:
     status: Optional[int] = None
 
 
-def may_repeat(
+def may_retry(
     failure: Failure, *, safe_to_repeat: bool, waits: bool, retry_ambiguous: bool = False
 ) -> bool:
-    """Return whether repeating a failed call cannot place it twice.
+    """Return whether a retry of a failed call cannot place it twice.
 
     Args:
         failure: how the attempt failed.
-        safe_to_repeat: whether the RPC may be repeated at all (MethodInfo.safe_to_repeat).
-        waits: the service responds only after somebody picks up. Such a call is not repeated once
-            it was sent, because somebody may have picked up meanwhile.
+        safe_to_repeat: the RPC is idempotent (MethodInfo.safe_to_repeat).
+        waits: the service responds only after somebody picks up. Once sent, such a call is not
+            retried, because somebody might have picked up.
         retry_ambiguous: the caller accepts the risk (RetryPolicy.retry_ambiguous).
     """
     if failure.final:
         return False
-    if not failure.maybe_sent or failure.turned_away:
+    if not failure.maybe_sent or failure.rejected_early:
         return True
-    return not waits and (failure.refused or safe_to_repeat or retry_ambiguous)
+    return not waits and (failure.did_nothing or safe_to_repeat or retry_ambiguous)
 
 
 def retry_delay(
@@ -150,14 +150,14 @@ def retry_delay(
         policy: the call's policy.
         failure: how the attempt failed.
         attempt: its number, from 1.
-        repeatable: the result of `may_repeat`.
+        repeatable: the result of `may_retry`.
         remaining: seconds left of the call's timeout, None for no limit.
-        throttled: too many calls fail; a retry would only add to the load.
+        throttled: too many calls fail, so that a retry would only add to the load.
         random: a number from 0 to 1 for the jitter.
     """
     if attempt >= policy.max_attempts or not repeatable or failure.permanent:
         return None
-    if failure.turned_away:
+    if failure.rejected_early:
         return 0.0
     if failure.code not in policy.retryable_status_codes or throttled:
         return None
@@ -173,8 +173,8 @@ class RetryThrottle:
     """A token bucket that stops retries while most calls to a service fail.
 
     Every failed attempt takes a token. A call that succeeds returns the tokens of its attempts and
-    a little more. Retries stop while the bucket is at most half full. So one failing region doesn't
-    stop retries if another region serves the calls, and a failing service does.
+    a little more. Retries stop while the bucket is at most half full. Therefore, a failing service
+    stops retries, but a failing region doesn't if another region serves the calls.
 
     Source: gRPC's retry throttling, https://github.com/grpc/proposal/blob/master/A6-client-retries.md
     """
@@ -185,21 +185,21 @@ class RetryThrottle:
 
     @property
     def throttled(self) -> bool:
-        """True while retries are stopped."""
+        """Whether retries are stopped."""
         return self._tokens <= _MAX_TOKENS / 2
 
-    def failed(self) -> None:
-        """Count a failed attempt with a retryable code."""
+    def record_failure(self) -> None:
+        """Take a token for a failed attempt with a retryable code."""
         with self._lock:
             self._tokens = max(self._tokens - 1, 0.0)
 
-    def succeeded(self, failures: int) -> None:
-        """Count a call that succeeded after so many failed attempts."""
+    def record_success(self, failures: int) -> None:
+        """Return the tokens of a call that succeeded after some failed attempts."""
         if failures == 0 and self._tokens >= _MAX_TOKENS:
             return
         with self._lock:
             self._tokens = min(self._tokens + failures + _TOKEN_RATIO, _MAX_TOKENS)
 
     def reset_after_fork(self) -> None:
-        """Take a new lock in a forked child: another thread may have held the old one."""
+        """Replace the lock in a forked child: another thread may have held the old one."""
         self._lock = threading.Lock()

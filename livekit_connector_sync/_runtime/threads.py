@@ -1,6 +1,6 @@
-"""Runs functions in threads of their own, without the Python-level locks of threading.Thread.
+"""Runs functions in separate threads, without the Python-level locks of threading.Thread.
 
-An exception that a signal raises within Thread.start() or Thread.join() can leave a lock locked.
+If a signal handler raises in Thread.start() or Thread.join(), such a lock can stay locked.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ __all__ = ["NoThread", "StillRunning", "call_in_thread"]
 
 
 class StillRunning(Exception):
-    """A function is not done in time."""
+    """The function did not return in time."""
 
 
 class NoThread(Exception):
-    """No thread can be started, as at the interpreter's exit; the function was not called."""
+    """No thread can start, as at the interpreter's exit; the function was not called."""
 
 
 def call_in_thread(function: Callable[[], Any], timeout: Optional[float] = None) -> Any:
-    """Return what a function returns, or raise what it raises, in a thread of its own.
+    """Call a function in a separate thread; return its result or raise its exception.
 
     Raises:
-        StillRunning: it is not done in `timeout` seconds. Its thread goes on.
-        NoThread: no thread can be started.
+        StillRunning: it did not return within `timeout` seconds. Its thread continues.
+        NoThread: no thread can start.
     """
     outcome: list[Any] = []
     done = threading.Lock()

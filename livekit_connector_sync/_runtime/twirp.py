@@ -1,7 +1,7 @@
-"""Twirp over HTTP, as pure functions: paths and headers of requests, the meaning of responses.
+"""Twirp over HTTP as pure functions: builds paths and headers, and parses responses.
 
-Source: https://twitchtv.github.io/twirp/docs/spec_v7.html and, where it is silent, Twirp's Go
-client.
+Source: https://twitchtv.github.io/twirp/docs/spec_v7.html, and Twirp's Go client for what the
+specification leaves open.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .retry import Failure
 
 __all__ = [
     "REQUEST_ID",
-    "checked_metadata",
+    "join_metadata",
     "parse_failure",
     "parse_response",
     "path",
@@ -37,7 +37,7 @@ REQUEST_ID = "X-Livekit-Request-Id"
 
 _MAX_QUOTE = 60  # characters
 _MAX_EXCERPT = 256  # characters of an intermediary's body that an error keeps
-_MAX_PAGE = 20_000  # characters of a page in which its first words are looked for
+_MAX_PAGE = 20_000  # characters of a page that are searched for its first words
 MAX_TEXT = 16_384  # characters of the service's message, and of each detail, that an error keeps
 MAX_DETAILS = 64  # entries of an error's metadata
 
@@ -66,9 +66,9 @@ _OWN_HEADERS = {
 
 SIP_STATUS = "sip_status_code"
 REGION_NOT_ALLOWED = 451  # the project is pinned to other regions
-# What says that nothing was done: these statuses, and these codes of the service itself.
-_REFUSALS = (429, REGION_NOT_ALLOWED)
-_REFUSAL_CODES = ("unavailable", "resource_exhausted", "unauthenticated")
+# With these HTTP statuses and Twirp codes, the service reports that it did nothing.
+_NOTHING_DONE = (429, REGION_NOT_ALLOWED)
+_NOTHING_DONE_CODES = ("unavailable", "resource_exhausted", "unauthenticated")
 _FROM_INTERMEDIARY = {
     400: StatusCode.INTERNAL,
     401: StatusCode.UNAUTHENTICATED,
@@ -102,8 +102,8 @@ def request_headers(token: str, metadata: Iterable[tuple[str, str]]) -> dict[str
     }
 
 
-def checked_metadata(metadata: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
-    """Return a caller's headers, values of the same name joined (RFC 9110, section 5.2).
+def join_metadata(metadata: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """Check a caller's headers; join the values of repeated names (RFC 9110, section 5.2).
 
     Raises:
         ValueError: a name or value is malformed, or the client sets the header itself.
@@ -139,11 +139,11 @@ def parse_response(method: MethodInfo[Any, Response], content_type: str, body: b
     """Return the message of a complete response with status 200.
 
     Raises:
-        ValueError: the body is not such a message; the text says why.
+        ValueError: the body is not the RPC's response message; the text says why.
     """
     if content_type.split(";")[0].strip().lower() != CONTENT_TYPE:
         raise ValueError(
-            f"the response's Content-Type is {_quoted(content_type)}, not {CONTENT_TYPE}"
+            f"the response's Content-Type is {_quote(content_type)}, not {CONTENT_TYPE}"
         )
     try:
         return method.response_type.FromString(body)
@@ -154,7 +154,7 @@ def parse_response(method: MethodInfo[Any, Response], content_type: str, body: b
 
 
 def parse_failure(status: int, headers: Mapping[str, str], body: bytes, now: datetime) -> Failure:
-    """Return what a response with another status than 200 means.
+    """Return the failure that a response with a status other than 200 means.
 
     Args:
         status: the HTTP status.
@@ -171,15 +171,15 @@ def parse_failure(status: int, headers: Mapping[str, str], body: bytes, now: dat
         known = StatusCode(code)
     except ValueError:
         known = StatusCode.INTERNAL
-        message = f"the service returned an error code that Twirp does not have: {_quoted(code)}"
+        message = f"the service returned an error code that Twirp does not have: {_quote(code)}"
         metadata = {"body": decode(body)}
         code = ""
-    # SIP statuses come from the far end: a busy phone rang, whatever the code says.
+    # A SIP status comes from the far end: a busy phone did ring, so that a retry rings it again.
     final = SIP_STATUS in metadata
-    refused = status in _REFUSALS or code in _REFUSAL_CODES
+    did_nothing = status in _NOTHING_DONE or code in _NOTHING_DONE_CODES
     return Failure(
         known,
-        refused=refused and not final,
+        did_nothing=did_nothing and not final,
         retry_after=wait,
         final=final,
         message=message,
@@ -189,7 +189,7 @@ def parse_failure(status: int, headers: Mapping[str, str], body: bytes, now: dat
 
 
 def decode(body: bytes) -> str:
-    """Return the text of a body of any kind."""
+    """Return a body as text; replace bytes that are not UTF-8."""
     return body.decode("utf-8", "replace")
 
 
@@ -205,7 +205,7 @@ def page_words(page: str) -> str:
 
 
 def retry_after(value: Optional[str], now: datetime) -> Optional[float]:
-    """Return the seconds that a Retry-After header asks to wait; None if there are none.
+    """Return the seconds that a Retry-After header asks to wait; None if it is malformed.
 
     Source: RFC 9110, section 10.2.3 (seconds, or a date).
     """
@@ -224,7 +224,7 @@ def retry_after(value: Optional[str], now: datetime) -> Optional[float]:
 
 
 def _intermediary(status: int, headers: Mapping[str, str], body: bytes) -> Failure:
-    """Return the failure that a response means which no Twirp service wrote."""
+    """Return the failure for a response that a proxy or another intermediary sent."""
     text = _status_text(status)
     if 300 <= status <= 399:
         code, detail = StatusCode.INTERNAL, {"location": headers.get("location", "")}
@@ -237,18 +237,20 @@ def _intermediary(status: int, headers: Mapping[str, str], body: bytes) -> Failu
         text += ", not written by the service"
         text += f": {_HINTS[status]}" if status in _HINTS else ""
     metadata = {"http_error_from_intermediary": "true", "status_code": str(status), **detail}
-    return Failure(code, refused=status in _REFUSALS, message=text, metadata=metadata)
+    return Failure(code, did_nothing=status in _NOTHING_DONE, message=text, metadata=metadata)
 
 
 def _twirp_error(body: bytes) -> Optional[tuple[str, str, dict[str, str]]]:
-    """Return code, message and metadata of a Twirp error object, None if the body is not one.
+    """Return code, message, and metadata of a Twirp error; None if the body is not one.
 
     As in Go, null means an empty text, a lone surrogate becomes U+FFFD, and the last value of a
-    repeated name counts.
+    repeated name wins.
     """
     try:
-        # Pairs, so that repeated names are seen; a JSON array is a list, not a tuple.
-        error = json.loads(body.decode("utf-8"), parse_constant=_refuse, object_pairs_hook=tuple)
+        # Objects become tuples of pairs, which keep repeated names; arrays stay lists.
+        error = json.loads(
+            body.decode("utf-8"), parse_constant=_reject_constant, object_pairs_hook=tuple
+        )
     except (ValueError, RecursionError):
         return None
     if not isinstance(error, tuple):
@@ -257,9 +259,11 @@ def _twirp_error(body: bytes) -> Optional[tuple[str, str, dict[str, str]]]:
     meta: dict[str, str] = {}
     for name, value in error:
         if name in texts and isinstance(value, str):
-            texts[name] = _whole(value)
+            texts[name] = _replace_surrogates(value)
         elif name == "meta" and isinstance(value, tuple) and all(map(_is_pair_of_texts, value)):
-            meta.update((_whole(key), _whole(text or "")) for key, text in value)
+            meta.update(
+                (_replace_surrogates(key), _replace_surrogates(text or "")) for key, text in value
+            )
         elif name == "meta" and value is None:
             meta = {}
         elif name not in texts or value is not None:
@@ -271,19 +275,19 @@ def _is_pair_of_texts(pair: tuple[str, Any]) -> bool:
     return isinstance(pair[1], (str, type(None)))
 
 
-def _whole(text: str) -> str:
-    """Return a text without lone surrogates, which cannot be encoded."""
+def _replace_surrogates(text: str) -> str:
+    """Replace lone surrogates, which cannot be encoded, with U+FFFD."""
     if text.isascii():
         return text
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def _quoted(text: str) -> str:
-    """Return a text in quotes, or a placeholder: a cut text might hold part of a secret."""
+def _quote(text: str) -> str:
+    """Quote a text, or return a placeholder: a shortened text might hold part of a secret."""
     return repr(text) if len(text) <= _MAX_QUOTE else "a long text"
 
 
-def _refuse(constant: str) -> Any:
+def _reject_constant(constant: str) -> Any:
     raise ValueError(f"{constant} is not JSON")  # RFC 8259 has no NaN and no Infinity
 
 

@@ -1,4 +1,4 @@
-"""Checks what users pass: the URL of a server, the fields of a request."""
+"""Checks the URL of a server and the fields of a request."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from google.protobuf.message import Message
 from ..errors import InvalidArgument
 from .method import MethodInfo
 
-__all__ = ["FORMATS", "check_request", "normalized_url"]
+__all__ = ["FORMATS", "check_request", "normalize_url"]
 
 
 CLOUD_DOMAINS = (".livekit.cloud", ".livekit.run")
 _EXAMPLE = '"https://my-project.livekit.cloud"'
 
 
-def normalized_url(url: str) -> str:
+def normalize_url(url: str) -> str:
     """Return a server's URL with an http scheme and without trailing slash, query, and fragment.
 
     Warns if the URL of a LiveKit Cloud project lacks TLS, since keys would be sent in clear.
 
     Raises:
-        ValueError: the URL is malformed. The text says how, and quotes nothing of the URL, which
-            may contain a secret.
+        ValueError: the URL is malformed. The text says how, without quoting the URL, which may
+            contain a secret.
     """
     if not isinstance(url, str):
         raise ValueError(f"url must be a str such as {_EXAMPLE}, not {type(url).__name__}")
@@ -46,7 +46,7 @@ def normalized_url(url: str) -> str:
 
 
 def _fault_of_url(url: str) -> Optional[str]:
-    """Return what is wrong with a server's URL, None if nothing is."""
+    """Return why a server's URL is malformed; None if it isn't."""
     if "@" in url.partition("?")[0]:
         return "it must not contain a user name, password, or key; pass credentials instead"
     if re.search(r"[<>{}$]", url) or "your-project" in url.lower():
@@ -117,7 +117,7 @@ def _agents(agents: Any) -> Optional[str]:
     return "each agent needs its agent_name"
 
 
-_MAX_RINGING = 300  # seconds; Meta gives up earlier, and a larger number is one of milliseconds
+_MAX_RINGING = 300  # seconds; Meta gives up earlier, and a larger number is probably milliseconds
 
 FORMATS: dict[str, Callable[[Any], Optional[str]]] = {
     "agents": _agents,
@@ -128,7 +128,7 @@ FORMATS: dict[str, Callable[[Any], Optional[str]]] = {
     "phone_number": _phone_number,
     "ringing_timeout": _ringing_timeout,
 }
-"""The formats that an overlay may name. Each returns what to write instead, or None.
+"""The formats for the overlay's `formats`. Each returns what to write instead, or None if valid.
 
 Limits: 512 characters is Meta's for biz_opaque_callback_data, 256 LiveKit's for the names of rooms
 and the identities of participants.
@@ -139,8 +139,8 @@ def check_request(method: MethodInfo[Any, Any], request: Message) -> None:
     """Check that the required fields of a request are set and well formed.
 
     Raises:
-        InvalidArgument: a field is missing or malformed; `metadata["argument"]` names it, and
-            nothing was sent.
+        InvalidArgument: a field is missing or malformed; `metadata["argument"]` names it. Nothing
+            was sent.
     """
     for field in method.required:
         if _is_empty(request, field):
@@ -162,7 +162,7 @@ def _is_empty(request: Message, field: str) -> bool:
     value = getattr(request, field)
     if isinstance(value, Message):
         return value.ByteSize() == 0
-    if isinstance(value, (bool, int, float)):  # only one with presence can be required
+    if isinstance(value, (bool, int, float)):  # codegen requires only numbers with presence
         return not request.HasField(field)
     return not value
 

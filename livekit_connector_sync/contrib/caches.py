@@ -1,4 +1,4 @@
-"""Decide which of Django's caches can hold a key that only one process may add."""
+"""Decides which Django caches can add a key atomically for all processes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _NOT_SHARED = ("LocMemCache", "DummyCache", "FileBasedCache")
 
 
 def is_shared(backend: str) -> bool:
-    """Return whether only one of several processes succeeds in adding a key to a cache.
+    """Return whether a cache is shared, and only one process succeeds in adding a key to it.
 
     Args:
         backend: the dotted path of the cache's class.

@@ -31,7 +31,7 @@ class Clients:
         reset_after_fork(self)
 
     def get(self, alias: str = DEFAULT_ALIAS) -> ConnectorClient:
-        """Return the shared client of an alias; raise ValueError if its settings are wrong."""
+        """Return an alias's shared client; raise ValueError if its settings are wrong."""
         with self._lock:
             client = self._clients.get(alias)
             if client is None:
@@ -55,7 +55,7 @@ class Clients:
             return self._settings
 
     def close(self) -> None:
-        """Close every client and forget the settings; the next use loads and creates new ones."""
+        """Close every client and drop the settings; both are created again on next use."""
         with self._lock:
             clients, self._clients, self._settings = self._clients, {}, {}
         for client in clients.values():
@@ -93,7 +93,7 @@ def make_client(settings: Settings) -> ConnectorClient:
 
 
 def _make(option: str, given: Any, is_factory: Callable[[Any], bool]) -> Any:
-    """Return the object at a dotted path, or as it was given; call it first if it is a factory."""
+    """Return the object, or import it if it is a dotted path; call it if it is a factory."""
     try:
         found = pkgutil.resolve_name(given) if isinstance(given, str) else given
         return found() if is_factory(found) else found

@@ -1,4 +1,4 @@
-"""The settings of a Django project and the clients made from them: for the app and for Celery."""
+"""A Django project's settings, and the clients that the Django app and Celery create from them."""
 
 from __future__ import annotations
 

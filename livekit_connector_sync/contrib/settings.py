@@ -77,7 +77,7 @@ class Settings(HoldsSecret):
     twilio_auth_token: Optional[str] = None
     """The account's primary auth token, which signs webhooks. Environment: TWILIO_AUTH_TOKEN."""
     livekit_webhook_keys: Mapping[str, str] = field(default_factory=dict)
-    """Secrets by API key that may sign LiveKit's webhooks, beside api_key and api_secret."""
+    """More secrets that may sign LiveKit's webhooks, by API key; api_secret is accepted too."""
     webhook_url: Optional[str] = None
     """The site's public origin, such as "https://calls.example.com". Twilio signs it; by default,
     the views use the scheme and host of the request."""
@@ -110,7 +110,7 @@ _ENVIRONMENT = {
     **{name: name for name in OPTIONS if name.startswith(("WHATSAPP_", "META_", "TWILIO_"))},
 }
 _KEYS = {"API_KEY", "API_SECRET"}
-# The secrets that the client does not check, as they are none of its options.
+# The secrets that are not options of the client, which checks only its own.
 _SECRETS = (
     "WHATSAPP_API_KEY",
     "META_APP_SECRET",
@@ -146,8 +146,8 @@ def load(
         by_alias[DEFAULT_ALIAS] = _merge(by_alias.get(DEFAULT_ALIAS, {}), flat)
     if DEFAULT_ALIAS in by_alias:
         given = by_alias[DEFAULT_ALIAS]
-        by_alias[DEFAULT_ALIAS] = _merge(given, _from_environment(given, environ))
-    return {alias: _settings(alias, _without_empty(given)) for alias, given in by_alias.items()}
+        by_alias[DEFAULT_ALIAS] = _merge(given, _read_environment(given, environ))
+    return {alias: _make_settings(alias, _drop_empty(given)) for alias, given in by_alias.items()}
 
 
 def _merge(given: Mapping[str, Any], fallback: Mapping[str, Any]) -> dict[str, Any]:
@@ -155,13 +155,13 @@ def _merge(given: Mapping[str, Any], fallback: Mapping[str, Any]) -> dict[str, A
 
     A token disables the fallback's key and secret, and a key or secret disables its token.
     """
-    own = _without_empty(given)
+    own = _drop_empty(given)
     off = {"TOKEN"} if own.keys() & _KEYS else _KEYS if "TOKEN" in own else set()
-    found = _without_empty(fallback)
+    found = _drop_empty(fallback)
     return {**{name: value for name, value in found.items() if name not in off}, **own}
 
 
-def _without_empty(options: Mapping[str, Any]) -> dict[str, Any]:
+def _drop_empty(options: Mapping[str, Any]) -> dict[str, Any]:
     """Drop None and empty texts, which count as not given; TIMEOUT and RETRY may be None."""
     return {
         name: value
@@ -170,22 +170,22 @@ def _without_empty(options: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _from_environment(given: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, str]:
+def _read_environment(given: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, str]:
     """Return the environment's options, with credentials only if none are given."""
     variables = dict(_ENVIRONMENT)
-    if not _without_empty(given).keys() & {"TOKEN", *_KEYS}:
+    if not _drop_empty(given).keys() & {"TOKEN", *_KEYS}:
         names = {"TOKEN"} if environ.get("LIVEKIT_TOKEN") else _KEYS
         variables.update({name: f"LIVEKIT_{name}" for name in names})
     return {option: environ.get(variable, "") for option, variable in variables.items()}
 
 
-def _settings(alias: str, options: Mapping[str, Any]) -> Settings:
+def _make_settings(alias: str, options: Mapping[str, Any]) -> Settings:
     for name, value in options.items():
         if name not in OPTIONS:
             near = difflib.get_close_matches(str(name).upper(), OPTIONS, n=1)
             hint = f": did you mean {near[0]!r}?" if near else ""
             raise ValueError(f"alias {alias!r} has no option {name!r}{hint}")
-        wanted = _wrong_type(name, value)
+        wanted = _expect_type(name, value)
         if wanted:
             raise ValueError(
                 f"{name} of alias {alias!r} must be {wanted}, not {type(value).__name__}"
@@ -195,11 +195,11 @@ def _settings(alias: str, options: Mapping[str, Any]) -> Settings:
             raise ValueError(
                 f"{name} of alias {alias!r} begins or ends with white space: remove it"
             )
-    return Settings(alias, **{name.lower(): _frozen(value) for name, value in options.items()})
+    return Settings(alias, **{name.lower(): _freeze(value) for name, value in options.items()})
 
 
-def _wrong_type(name: str, value: Any) -> Optional[str]:
-    """Return which type an option must have, None if it has it or if the client checks it."""
+def _expect_type(name: str, value: Any) -> Optional[str]:
+    """Return the expected type of an option with a wrong one; None if it is right or unchecked."""
     if name in ("VALIDATE", "ALLOW_UNVERIFIED_WEBHOOKS"):
         return None if isinstance(value, bool) else "True or False"
     if name == "INTERCEPTORS":
@@ -217,8 +217,8 @@ def _are_texts(values: Iterable[Any]) -> bool:
     return all(isinstance(value, str) for value in values)
 
 
-def _frozen(value: Any) -> Any:
-    """Return a value with tuples for lists and texts for paths."""
+def _freeze(value: Any) -> Any:
+    """Convert lists to tuples, and paths to texts."""
     if isinstance(value, (list, tuple)):
-        return tuple(map(_frozen, value))
+        return tuple(map(_freeze, value))
     return os.fspath(value) if isinstance(value, os.PathLike) else value

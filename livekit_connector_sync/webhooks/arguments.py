@@ -1,4 +1,4 @@
-"""Checks the bodies, headers, and secrets that callers pass, and says what to pass instead."""
+"""Checks the bodies, headers, and secrets that callers pass. Errors say what to pass instead."""
 
 from __future__ import annotations
 

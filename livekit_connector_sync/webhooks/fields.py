@@ -73,7 +73,7 @@ def time(document: object, *path: str) -> Optional[datetime]:
 
 
 def write_text(value: object) -> str:
-    """Return text as it is, nothing as an empty text, and other values as JSON."""
+    """Return text unchanged, None as an empty text, and other values as JSON."""
     return "" if value is None else _to_text(value) if isinstance(value, str) else json.dumps(value)
 
 

@@ -121,7 +121,7 @@ class WebhookEvent:
 
     @property
     def key(self) -> str:
-        """The event's key to deduplicate by: every delivery of an event has the same key."""
+        """The key to deduplicate by: every delivery of an event has the same key."""
         return self.id or f"{self.event}:{fields.digest(self.raw)}"
 
 

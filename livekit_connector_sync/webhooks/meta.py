@@ -114,7 +114,7 @@ def handshake(query: Mapping[str, str], verify_token: Secrets) -> str:
 
     Args:
         query: the query parameters: "hub.mode", "hub.verify_token", and "hub.challenge".
-        verify_token: the token that you entered at Meta beside the URL, or several.
+        verify_token: the token that you entered at Meta together with the URL, or several.
 
     Returns:
         The challenge. Respond with 200, Content-Type text/plain, and the challenge as the body.
@@ -162,13 +162,13 @@ def parse(body: Body) -> list[Event]:
 
 @dataclass(frozen=True)
 class _Change:
-    """A change, and what its updates share."""
+    """A change in a webhook, and the values that its updates share."""
 
     common: dict[str, Any]
     """The arguments that every event has."""
     people: People
     errors: tuple[CallError, ...]
-    """The errors beside the calls: they don't name their calls."""
+    """The errors of the whole change, which don't name a call."""
     has_one_call: bool
 
 

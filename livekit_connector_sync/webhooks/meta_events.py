@@ -54,7 +54,7 @@ class CallError:
 
 @dataclass(frozen=True)
 class _Update:
-    """What every update holds."""
+    """The attributes of every update."""
 
     phone_number_id: str
     """Meta's id of the business phone number."""
@@ -69,7 +69,7 @@ class _Update:
 
 @dataclass(frozen=True)
 class _UserUpdate(_Update):
-    """What every update about a user holds."""
+    """The attributes of every update about a user."""
 
     timestamp: Optional[datetime]
     """When it happened, in UTC, to the second."""
@@ -79,14 +79,14 @@ class _UserUpdate(_Update):
     parent_user_id: str = field(repr=False)
     """Meta's id of the user for linked businesses, "US.ENT.1181..."; empty for most businesses."""
     username: str = field(repr=False)
-    """The user's name of their own choice, unique in WhatsApp; empty if there is none."""
+    """The username that the user chose, unique in WhatsApp; empty if the user has none."""
     contact_name: str = field(repr=False)
     """The user's profile name in WhatsApp; empty if Meta doesn't send it."""
 
 
 @dataclass(frozen=True)
 class _CallUpdate(_UserUpdate):
-    """What every update of a call holds."""
+    """The attributes of every update about a call."""
 
     _EVENT: ClassVar[str] = ""
 
@@ -97,7 +97,7 @@ class _CallUpdate(_UserUpdate):
 
     @property
     def key(self) -> str:
-        """The event's key to deduplicate by: every delivery of an event has the same key."""
+        """The key to deduplicate by: every delivery of an event has the same key."""
         return f"{self.whatsapp_call_id}:{self._EVENT}"
 
     def age(self, now: Optional[float] = None) -> float:
@@ -113,7 +113,7 @@ class _CallUpdate(_UserUpdate):
 
 @dataclass(frozen=True)
 class _CallEvent(_CallUpdate):
-    """What the start and the end of a call hold."""
+    """The attributes of the start and the end of a call."""
 
     from_number: str = field(repr=False)
     """The caller's number in digits; empty if the user hides it."""
@@ -143,7 +143,7 @@ class CallConnect(_CallEvent):
 
 @dataclass(frozen=True)
 class CallTerminate(_CallEvent):
-    """A call ended. It can overtake the CallConnect of its call."""
+    """A call ended. This event can arrive before the CallConnect of the call."""
 
     _EVENT = "terminate"
 
@@ -152,7 +152,7 @@ class CallTerminate(_CallEvent):
     status: str
     """COMPLETED or FAILED; empty if Meta doesn't say."""
     start_time: Optional[datetime]
-    """When the callee picked up; None if nobody did."""
+    """When the callee picked up; None if the callee didn't."""
     end_time: Optional[datetime]
     """When the call ended; None if nobody picked up."""
     duration: Optional[int]
@@ -172,7 +172,7 @@ class CallStatus(_CallUpdate):
 
     @property
     def key(self) -> str:
-        """The event's key to deduplicate by: every delivery of an event has the same key."""
+        """The key to deduplicate by: every delivery of an event has the same key."""
         return f"{self.whatsapp_call_id}:status:{self.status}"
 
 
@@ -197,7 +197,7 @@ class CallPermissionReply(_UserUpdate):
 
     @property
     def key(self) -> str:
-        """The event's key to deduplicate by: every delivery of an event has the same key."""
+        """The key to deduplicate by: every delivery of an event has the same key."""
         return f"permission:{self.message_id or fields.digest([self.account_id, self.raw])}"
 
 
@@ -208,11 +208,11 @@ class OtherUpdate(_Update):
     field_name: str
     """The field that the app is subscribed to: "calls", "messages", ..."""
     errors: tuple[CallError, ...]
-    """What Meta reports as wrong."""
+    """The errors that Meta reports."""
 
     @property
     def key(self) -> str:
-        """The event's key to deduplicate by: every delivery of an event has the same key."""
+        """The key to deduplicate by: every delivery of an event has the same key."""
         return f"other:{fields.digest([self.field_name, self.account_id, self.raw])}"
 
 

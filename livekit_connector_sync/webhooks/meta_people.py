@@ -1,4 +1,4 @@
-"""Who is at the other end of a WhatsApp call; the person may hide the number.
+"""Finds the person at the other end of a WhatsApp call, who may hide their phone number.
 
 Source: https://developers.facebook.com/documentation/business-messaging/whatsapp/business-scoped-user-ids
 """
@@ -13,7 +13,7 @@ __all__ = ["People", "Person"]
 
 
 class Person(NamedTuple):
-    """A WhatsApp user, under the names of the events' fields; "" for what Meta doesn't send."""
+    """A WhatsApp user. The names are those of the events' fields; values that Meta omits are ""."""
 
     user_id: str
     parent_user_id: str
@@ -39,7 +39,7 @@ class People:
         contacts = fields.mappings(value, "contacts")
         persons = list(map(_read_contact, contacts))
         for contact, person in zip(contacts, persons):
-            # An empty text is what two people who hide their numbers have in common.
+            # Skip empty texts: two people who hide their numbers must not match each other.
             for user_id in filter(None, person[:2]):
                 self._by_id.setdefault(user_id, person)
             number = fields.text(contact, "wa_id")
@@ -50,16 +50,16 @@ class People:
     def find(self, update: dict[str, Any], *numbers: str) -> Person:
         """Return the person of a call, a status, or a message.
 
-        The person's contact has the user id or the number of the update. A number may be written
-        differently in the two places: with one contact and one call, these belong together.
+        The person's contact has the user id or the number of the update. Meta can write a number
+        differently in the two places. If there is one contact and one call, they belong together.
 
         Args:
             update: the call, the status, or the message.
-            *numbers: what may be the person's number.
+            *numbers: the numbers that may be the person's.
         """
         own = Person(
             _first(update, "from_user_id", "to_user_id", "recipient_user_id"),
-            # Meta's pages have both orders of words.
+            # Meta's documentation spells the name in both ways.
             _first(update, *_PARENT_FIELDS),
             username="",
             contact_name="",
@@ -99,5 +99,5 @@ def _is_about_one(value: dict[str, Any]) -> bool:
 
 
 def _first(update: dict[str, Any], *names: str) -> str:
-    """Return the first text of an update that is not empty."""
+    """Return the first of some fields that is not empty."""
     return next(filter(None, (fields.text(update, name) for name in names)), "")

@@ -1,4 +1,4 @@
-"""The parts that the providers' signature checks share."""
+"""Helpers for the signature checks of all providers."""
 
 from __future__ import annotations
 
@@ -27,5 +27,5 @@ def require_match(
 
 
 def is_equal(expected: str, received: str) -> bool:
-    """Compare texts in constant time, so that the time tells nothing about the expected one."""
+    """Compare texts in constant time, so that the duration doesn't reveal the expected one."""
     return hmac.compare_digest(expected.encode(), received.encode("utf-8", "replace"))

@@ -68,7 +68,7 @@ class VoiceCall:
     raw: Mapping[str, tuple[str, ...]] = field(repr=False)
     """Every parameter with all its values."""
     key: str
-    """The event's key to deduplicate by: every delivery of an event has the same key."""
+    """The key to deduplicate by: every delivery of an event has the same key."""
 
     @property
     def is_over(self) -> bool:

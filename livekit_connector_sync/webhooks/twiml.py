@@ -1,4 +1,4 @@
-"""TwiML documents, with which you respond to Twilio's voice webhooks; every value is escaped.
+"""Creates TwiML documents, the responses to Twilio's voice webhooks. Every value is escaped.
 
 Source: https://www.twilio.com/docs/voice/twiml, /stream, /say and /reject
 """

@@ -1,4 +1,4 @@
-"""URLs as the sender wrote them: a signature covers them before any framework decodes them."""
+"""Rebuilds URLs exactly as they were sent: a signature covers the URL before it is decoded."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _PATH_CHARACTERS = "/:@!$&'()*+,;=~"  # that quote() need not escape: RFC 3986, 
 def build_url(base_url: str, request: Mapping[str, Any]) -> str:
     """Return the public URL of a request, with its path and query exactly as they were sent.
 
-    Frameworks decode and normalize the URL of a request, so that a signature of it doesn't match.
-    The servers' own variables have the bytes: RAW_URI (gunicorn), REQUEST_URI (uWSGI, mod_wsgi), or
-    ASGI's raw_path. Without them, the path is the decoded one, quoted again.
+    Frameworks decode and normalize the URL of a request, so that its signature doesn't match. Some
+    servers keep the original: RAW_URI (gunicorn), REQUEST_URI (uWSGI, mod_wsgi), or ASGI's
+    raw_path. Without these variables, the decoded path is quoted again.
 
     Args:
         base_url: the site's public scheme and host, such as "https://calls.example.com", with the
@@ -47,7 +47,7 @@ def build_url(base_url: str, request: Mapping[str, Any]) -> str:
 
 
 def list_variants(url: str) -> Iterator[str]:
-    """Yield a URL as it is, then with and without its user name and its port."""
+    """Yield the unchanged URL, then variants with and without its user name and its port."""
     yield url
     parts = _URL.fullmatch(url)
     if parts:
@@ -92,7 +92,7 @@ def _read_scope(scope: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _to_bytes(text: str) -> bytes:
-    """Return the bytes that WSGI has as text in Latin-1."""
+    """Return the bytes of a WSGI text, which is decoded as Latin-1."""
     return text.encode("latin-1", "replace")
 
 
@@ -109,6 +109,6 @@ def _add_query(path: str, query: bytes) -> str:
 
 
 def _add_prefix(prefix: str, target: str) -> str:
-    """Return a target under a path prefix, unless it is there already."""
+    """Add a path prefix to a target that doesn't have it."""
     prefix = prefix.rstrip("/")
     return target if re.match(f"{re.escape(prefix)}(?:[/?]|$)", target) else prefix + target

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Callable, Optional, TypeVar
 from urllib.parse import urlencode, urlsplit
 
-from .._runtime.deadline import checked_timeout
+from .._runtime.deadline import check_timeout
 from .._runtime.forking import reset_after_fork
 from .._runtime.redaction import HoldsSecret, hide_locals
 from .._runtime.retry import RetryPolicy
@@ -66,7 +66,7 @@ class CallingClient(HoldsSecret):
         self._graph = Graph(
             self.url,
             access_token,
-            checked_timeout(timeout),
+            check_timeout(timeout),
             RetryPolicy(max_attempts=1) if retry is None else retry,
         )
         reset_after_fork(self)

@@ -20,7 +20,7 @@ from google.protobuf.empty_pb2 import Empty
 from .._runtime import twirp
 from .._runtime.deadline import Deadline
 from .._runtime.redaction import PERSONAL, HoldsSecret, Scrubber
-from .._runtime.retry import Failure, RetryPolicy, may_repeat, retry_delay
+from .._runtime.retry import Failure, RetryPolicy, may_retry, retry_delay
 from .._runtime.transport import Answer, Transport, TransportError
 from ..errors import StatusCode, TwirpError, printable
 from .meta_errors import GRAPH_ERROR, MetaError, parse_document, status_code_of, to_json
@@ -145,7 +145,7 @@ class Graph(HoldsSecret):
             self._retry,
             failure,
             attempt=attempts,
-            repeatable=_may_repeat(request, failure) and not limited,
+            repeatable=_may_retry(request, failure) and not limited,
             remaining=deadline.remaining(),
             throttled=False,
             random=random.random(),
@@ -167,7 +167,7 @@ class Graph(HoldsSecret):
             method=f"whatsapp.{request.name}",
             attempts=len(failures),
             maybe_sent=any(each.maybe_sent for each in failures),
-            safe_to_retry=all(_may_repeat(request, each) for each in failures),
+            safe_to_retry=all(_may_retry(request, each) for each in failures),
             url=f"{self._url}/{request.path}",
         )
 
@@ -202,8 +202,8 @@ class Graph(HoldsSecret):
         )
 
 
-def _may_repeat(request: GraphRequest, failure: Failure) -> bool:
-    return may_repeat(failure, safe_to_repeat=request.document is None, waits=False)
+def _may_retry(request: GraphRequest, failure: Failure) -> bool:
+    return may_retry(failure, safe_to_repeat=request.document is None, waits=False)
 
 
 def _result_of(

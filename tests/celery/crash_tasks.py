@@ -1,4 +1,4 @@
-"""Tasks that fail with a secret at hand, and what crash reporters send about them."""
+"""Tasks that fail while they hold a secret, and the crash reports about them."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def run_in_site(code: str, folder: Path, redis_url: str, **env: str) -> str:
 
 
 @pytest.mark.redis
-def test_a_task_is_sent_when_the_transaction_is_through(
+def test_a_task_is_sent_when_the_transaction_has_committed(
     redis_url: str, switchboard: Switchboard, tmp_path: Path
 ) -> None:
     code = """
@@ -63,7 +63,7 @@ print("through", broker.llen("calls"))
 
 
 @pytest.mark.redis
-def test_claims_in_django_s_cache(redis_url: str, switchboard: Switchboard, tmp_path: Path) -> None:
+def test_claims_in_djangos_cache(redis_url: str, switchboard: Switchboard, tmp_path: Path) -> None:
     code = """
 from switchboard import celery_app
 from livekit_connector_sync.contrib.celery.claims import TaskClaim, take_claim
@@ -88,7 +88,7 @@ print(take_claim(first, 1).error)
 
 
 @pytest.mark.parametrize("backend", ["locmem.LocMemCache", "filebased.FileBasedCache"])
-def test_a_cache_that_cannot_claim_is_refused(
+def test_a_cache_without_atomic_add_is_rejected(
     switchboard: Switchboard, tmp_path: Path, backend: str
 ) -> None:
     code = f"""
@@ -109,7 +109,7 @@ with override_settings(CACHES={{"default": cache}}):
     assert "livekit_connector_claims to a Redis URL" in out
 
 
-def test_a_database_cache_that_forgets_is_refused(tmp_path: Path) -> None:
+def test_a_database_cache_that_culls_claims_is_rejected(tmp_path: Path) -> None:
     code = """
 from django.test import override_settings
 from livekit_connector_sync.contrib.celery.stores import DjangoCacheStore
@@ -129,7 +129,7 @@ for entries in (300, 1_000_000):
     assert taken == "taken"
 
 
-def test_a_cache_that_hides_that_it_is_down_claims_nothing(tmp_path: Path) -> None:
+def test_a_cache_that_hides_its_outage_takes_no_claim(tmp_path: Path) -> None:
     code = """
 from unittest import mock
 import livekit_connector_sync as lk
@@ -147,7 +147,9 @@ with mock.patch.object(store, "_caches", {"default": mock.Mock(**{"add.return_va
     assert "is it down?" in run_in_site(code, tmp_path, "redis://127.0.0.1:1/0")
 
 
-def test_the_settings_and_clients_are_django_s(switchboard: Switchboard, tmp_path: Path) -> None:
+def test_the_tasks_use_djangos_settings_and_clients(
+    switchboard: Switchboard, tmp_path: Path
+) -> None:
     code = """
 import json
 from switchboard import celery_app

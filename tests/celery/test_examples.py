@@ -29,7 +29,7 @@ def test_the_code_in_the_document_runs(switchboard: Switchboard) -> None:
 
 
 @pytest.mark.redis
-def test_a_campaign_started_twice_calls_nobody_twice(
+def test_a_campaign_started_twice_calls_each_number_once(
     site: Site, switchboard: Switchboard, redis_url: str, tmp_path: Path
 ) -> None:
     numbers = [f"1555{n:05}99" for n in range(30)] + ["15550138006"]
@@ -55,7 +55,7 @@ def test_a_campaign_started_twice_calls_nobody_twice(
     assert Counter(call.user_number for call in switchboard.emulator.calls) == Counter(numbers[:-1])
 
 
-def test_the_pace_of_a_campaign_is_the_task_s_rate_limit() -> None:
+def test_the_pace_of_a_campaign_is_the_tasks_rate_limit() -> None:
     code = "import bulk_dial as b; print(b.app.tasks[b.dial_whatsapp_call.name].rate_limit)"
     done = subprocess.run(
         [sys.executable, "-c", code],

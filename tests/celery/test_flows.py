@@ -39,7 +39,7 @@ def load_run() -> ModuleType:
 
 
 class RunningSite:
-    """The example site, and a user who works with the newest call on its page."""
+    """The example site, and a user of its page, who acts on the newest call."""
 
     def __init__(self, url: str, emulator: ConnectorEmulator, children: dict[str, Any]) -> None:
         self.url = url
@@ -111,7 +111,7 @@ def site(processes: tuple[str, ConnectorEmulator, dict[str, Any]]) -> Iterator[R
     running.close()
 
 
-def test_flow_A_an_inbound_call_its_webhook_twice(site: RunningSite) -> None:
+def test_flow_A_an_inbound_call_whose_webhook_is_delivered_twice(site: RunningSite) -> None:
     emulator = site.emulator
     call = emulator.inbound_call()
     assert emulator.wait_for_webhooks()
@@ -135,7 +135,7 @@ def test_flow_A_an_inbound_call_its_webhook_twice(site: RunningSite) -> None:
     assert site.worker_errors == []
 
 
-def test_flow_B_a_webhook_that_beats_the_answer_to_the_dial(site: RunningSite) -> None:
+def test_flow_B_a_webhook_that_arrives_before_the_response_to_the_dial(site: RunningSite) -> None:
     emulator, group = site.emulator, site.worker.pid
 
     def stop_the_worker(request: Any) -> Callee:
@@ -180,7 +180,7 @@ def test_flow_C_a_terminate_after_our_own_disconnect(site: RunningSite) -> None:
     ],
     ids=["declined", "no answer"],
 )
-def test_a_call_that_nobody_takes(
+def test_a_call_that_nobody_accepts(
     site: RunningSite, user: Callable[[ConnectorEmulator, Any], None], shown: str
 ) -> None:
     site.place()
@@ -192,7 +192,7 @@ def test_a_call_that_nobody_takes(
     assert len(site.rpcs("DisconnectWhatsAppCall")) == 1
 
 
-def test_a_call_that_cannot_be_hung_up_now_can_be_later(site: RunningSite) -> None:
+def test_hanging_up_can_be_retried_after_a_failure(site: RunningSite) -> None:
     site.place()
     site.shows("Ringing")
     call = site.emulator.calls[-1]
@@ -208,12 +208,12 @@ def test_a_call_that_cannot_be_hung_up_now_can_be_later(site: RunningSite) -> No
     assert call.state == "ended"
 
 
-def test_a_dial_that_may_have_rung_says_so(site: RunningSite) -> None:
+def test_the_page_says_if_a_failed_dial_may_have_rung(site: RunningSite) -> None:
     site.emulator.drop_region(0)
     site.place()
     site.shows("the phone may have rung")
 
 
-def test_what_meta_refuses_is_on_the_page(site: RunningSite) -> None:
+def test_metas_rejection_is_shown_on_the_page(site: RunningSite) -> None:
     site.place("15550138006")
     site.shows("No approved call permission from the receiver")

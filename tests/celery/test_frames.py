@@ -1,4 +1,4 @@
-"""Guarantee 4: crash reporters, which send the locals of every frame, find no secret in ours."""
+"""Guarantee 4: crash reporters send the locals of every frame, and ours contain no secret."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_guarantee_4_crash_reports_of_tasks_show_no_secret(
     assert [scene for scene, text in shown.items() if SECRET in text] == []
 
 
-def test_guarantee_4_what_cannot_be_sent_is_mailed_without_its_secrets(
+def test_guarantee_4_error_mails_about_unsent_tasks_show_no_secret(
     reports: dict[str, dict[str, str]],
 ) -> None:
     # Of a task that fails in a worker, Celery's own frame holds the arguments.

@@ -57,7 +57,7 @@ def browser() -> Iterator[Any]:
     driver.quit()
 
 
-def test_a_person_places_and_takes_calls(
+def test_a_person_places_and_accepts_calls(
     command: tuple[subprocess.Popen[str], str, str], browser: Any, tmp_path: Path
 ) -> None:
     process, site, phone = command
@@ -114,7 +114,7 @@ def test_a_person_places_and_takes_calls(
     assert list(tmp_path.iterdir()) == []  # all files are deleted
 
 
-def test_a_taken_port_is_named(command: tuple[subprocess.Popen[str], str, str]) -> None:
+def test_a_port_in_use_is_named(command: tuple[subprocess.Popen[str], str, str]) -> None:
     port = command[1].rpartition(":")[2]
     second = subprocess.run(
         [sys.executable, str(RUN), "--port", port], capture_output=True, text=True, check=False

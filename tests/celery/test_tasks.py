@@ -65,7 +65,7 @@ def test_the_settings_of_the_alias_complete_the_request(switchboard: Switchboard
     assert json.loads(json.dumps(result.get())) == result.get()
 
 
-def test_an_alias_is_another_project(app: Celery, switchboard: Switchboard) -> None:
+def test_an_alias_selects_another_project(app: Celery, switchboard: Switchboard) -> None:
     emulator = switchboard.emulator
     keys = {"URL": emulator.url, "API_KEY": emulator.api_key, "API_SECRET": emulator.api_secret}
     sales = {
@@ -95,7 +95,7 @@ def test_an_alias_is_another_project(app: Celery, switchboard: Switchboard) -> N
         ({"whatsapp_api_key": "key"}, ValueError, "WHATSAPP_API_KEY"),
     ],
 )
-def test_wrong_arguments_fail_where_the_task_is_sent(
+def test_wrong_arguments_fail_when_the_task_is_sent(
     switchboard: Switchboard, fields: dict[str, Any], error: type[Exception], text: str
 ) -> None:
     with pytest.raises(error, match=text):
@@ -106,7 +106,7 @@ def test_wrong_arguments_fail_where_the_task_is_sent(
 
 
 @pytest.mark.usefixtures("app")
-def test_the_key_is_not_sent_where_the_call_needs_none(switchboard: Switchboard) -> None:
+def test_the_key_is_sent_only_if_the_call_needs_it(switchboard: Switchboard) -> None:
     call = switchboard.emulator.inbound_call()
     tasks.disconnect_whatsapp_call.delay(
         whatsapp_call_id=call.whatsapp_call_id, disconnect_reason="USER_INITIATED"
@@ -121,7 +121,7 @@ def test_a_twilio_direction_must_be_named() -> None:
 
 
 @pytest.mark.usefixtures("app")
-def test_a_task_of_ones_own(switchboard: Switchboard) -> None:
+def test_a_custom_task(switchboard: Switchboard) -> None:
     @shared_task(bind=True, base=ConnectorTask, name="tests.place")
     def place(self: ConnectorTask, number: str) -> str:
         return str(self.call("dial_whatsapp_call", whatsapp_to_phone_number=number)["room_name"])
@@ -145,7 +145,7 @@ def test_a_task_places_one_call(switchboard: Switchboard) -> None:
     assert len(switchboard.dials) == 1
 
 
-def test_a_call_that_rings_has_a_limit(
+def test_a_call_that_rings_needs_a_time_limit(
     app: Celery, switchboard: Switchboard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app.conf.update(
@@ -163,7 +163,7 @@ def test_a_call_that_rings_has_a_limit(
 
 
 @pytest.mark.usefixtures("app")
-def test_what_monitors_show_of_the_arguments() -> None:
+def test_monitors_see_redacted_arguments() -> None:
     sent = {}
 
     def note(self: Any, *args: Any, **options: Any) -> None:
@@ -201,7 +201,7 @@ def test_tasks_of_calls_that_somebody_waits_for_expire() -> None:
     ("timeout", "soft_limit", "bound"),
     [(10.0, 30, 10.0), (62.0, 30, 28.0), (None, 90, 88.0), (10.0, 3, 1.5), (None, None, None)],
 )
-def test_a_call_ends_before_its_task_s_soft_limit(
+def test_a_call_ends_before_its_tasks_soft_limit(
     timeout: Optional[float], soft_limit: Optional[int], bound: Optional[float]
 ) -> None:
     assert bound_timeout(timeout, soft_limit) == bound
@@ -215,7 +215,7 @@ def test_the_clients_close_with_the_worker_process(app: Celery, switchboard: Swi
     assert tasks.get_client() is not client
 
 
-def test_a_dial_without_a_shared_store_is_refused(app: Celery, switchboard: Switchboard) -> None:
+def test_a_dial_without_a_shared_store_is_rejected(app: Celery, switchboard: Switchboard) -> None:
     app.conf.update(task_always_eager=False, broker_url="memory://")
     task = tasks.dial_whatsapp_call._get_current_object()
     task.push_request(id="1", called_directly=False, kwargs={})
@@ -245,7 +245,7 @@ class FakeStore:
         del self.values[key]
 
 
-def test_the_second_run_learns_what_the_first_came_to() -> None:
+def test_the_second_run_gets_the_outcome_of_the_first() -> None:
     store = FakeStore()
     first, second = TaskClaim(store, "t", 60), TaskClaim(store, "t", 60)
     assert take_claim(first, 10) is None
@@ -291,7 +291,7 @@ def test_a_later_run_gets_the_outcome_of_the_earlier_one() -> None:
     assert failed.value.args == error.args
 
 
-def test_how_a_call_ended_is_noted_although_the_store_was_away_for_a_moment(
+def test_an_outcome_is_recorded_after_a_short_outage_of_the_store(
     app: Celery, switchboard: Switchboard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Away(FakeStore):
@@ -314,7 +314,7 @@ def test_how_a_call_ended_is_noted_although_the_store_was_away_for_a_moment(
 
 
 @pytest.mark.parametrize("retries", [0, 3])
-def test_a_redelivered_task_waits_until_its_first_run_has_ended(
+def test_a_redelivered_task_is_retried_when_its_first_run_has_ended(
     app: Celery, switchboard: Switchboard, monkeypatch: pytest.MonkeyPatch, retries: int
 ) -> None:
     store = FakeStore()
@@ -363,7 +363,7 @@ def test_what_a_claim_records() -> None:
     assert url not in text
 
 
-def test_a_store_that_is_down_places_no_call_and_the_task_may_be_retried() -> None:
+def test_no_call_is_placed_while_the_store_is_down_and_a_retry_is_safe() -> None:
     class Down(FakeStore):
         def add(self, key: str, value: str, ttl: int) -> None:
             raise ConnectionError
@@ -385,7 +385,7 @@ def test_a_call_that_may_have_been_placed_is_not_retried(
     assert not lost.value.safe_to_retry
 
 
-def test_a_store_that_stays_away_does_not_hold_a_run_up(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_store_that_stays_down_does_not_block_a_run(caplog: pytest.LogCaptureFixture) -> None:
     class Gone(FakeStore):
         def set(self, key: str, value: str, ttl: int) -> None:
             raise ConnectionError
@@ -396,7 +396,7 @@ def test_a_store_that_stays_away_does_not_hold_a_run_up(caplog: pytest.LogCaptur
     assert "an outcome is not recorded" in caplog.text
 
 
-def test_a_claim_whose_reply_was_lost_is_one_s_own() -> None:
+def test_a_run_recognizes_its_own_claim_after_a_lost_reply() -> None:
     store = FakeStore()
     store.repeats = 2  # redis-py sends a command again after a broken connection
     assert take_claim(TaskClaim(store, "t", 60), 10) is None
@@ -428,7 +428,7 @@ def test_without_celery_the_error_names_the_extra() -> None:
 
 
 @pytest.mark.parametrize("word", ["CERT_REQUIRED", "required", "CERT_NONE"])
-def test_claims_take_the_urls_that_celery_takes(word: str) -> None:
+def test_redis_urls_are_accepted_as_celery_accepts_them(word: str) -> None:
     store = RedisStore(f"rediss://:pa55@127.0.0.1:1/0?ssl_cert_reqs={word}")
     with pytest.raises(redis.ConnectionError):
         store.add("key", "value", 1)
@@ -442,14 +442,14 @@ def test_claims_take_the_urls_that_celery_takes(word: str) -> None:
         "redis://:pa55/word@x/0",  # "pa55" is the port for Python
     ],
 )
-def test_a_url_that_redis_py_does_not_take_is_no_outage(url: str) -> None:
+def test_an_unsupported_redis_url_is_not_reported_as_an_outage(url: str) -> None:
     with pytest.raises(ValueError, match="livekit_connector_claims") as caught:
         RedisStore(url)
     assert "pa55" not in str(caught.value)
 
 
 @pytest.mark.redis
-def test_redis_keeps_the_first_claim_and_its_outcome_for_their_time(
+def test_redis_keeps_the_first_claim_and_its_outcome_until_they_expire(
     redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = RedisStore(redis_url)

@@ -85,7 +85,7 @@ def test_all_five_calls_in_every_pool(site: Site, switchboard: Switchboard, pool
 
 
 @pytest.mark.parametrize("serializer", ["json", "pickle"])
-def test_flow_F_a_session_made_in_the_parent_and_an_error_that_crosses_processes(
+def test_flow_F_a_session_from_the_parent_and_an_error_from_a_child_process(
     site: Site, switchboard: Switchboard, serializer: str
 ) -> None:
     site.configure(result_serializer=serializer, result_accept_content=["json", "pickle"])
@@ -160,9 +160,7 @@ def test_a_worker_killed_before_it_dials_loses_nothing(
     assert set(numbers_of(switchboard).values()) == {1}
 
 
-def test_a_refused_dial_is_tried_again_under_the_same_id(
-    site: Site, switchboard: Switchboard
-) -> None:
+def test_a_rejected_dial_is_retried_with_the_same_id(site: Site, switchboard: Switchboard) -> None:
     # The client makes three attempts; then the task retries.
     switchboard.errors += [lk.Unavailable("restarting") for _ in range(4)]
     site.start_worker("threads")
@@ -172,7 +170,7 @@ def test_a_refused_dial_is_tried_again_under_the_same_id(
     assert {dial.headers["x-livekit-request-id"] for dial in switchboard.dials} == {task.id}
 
 
-def test_an_accept_is_tried_again_while_it_is_of_use(site: Site, switchboard: Switchboard) -> None:
+def test_an_accept_is_retried_until_it_expires(site: Site, switchboard: Switchboard) -> None:
     emulator = switchboard.emulator
     call = emulator.inbound_call()
     sdp = {"type": call.sdp.type, "sdp": call.sdp.sdp}
@@ -191,7 +189,7 @@ def test_an_accept_is_tried_again_while_it_is_of_use(site: Site, switchboard: Sw
         late.get(PATIENCE)
 
 
-def test_without_the_store_nothing_is_dialled(site: Site, switchboard: Switchboard) -> None:
+def test_nothing_is_dialled_while_the_store_is_down(site: Site, switchboard: Switchboard) -> None:
     # Nothing listens at port 1. Nothing was sent, so the task retries once, and then fails.
     site.configure(
         livekit_connector_claims="redis://127.0.0.1:1/0",
@@ -205,7 +203,7 @@ def test_without_the_store_nothing_is_dialled(site: Site, switchboard: Switchboa
     assert not switchboard.dials
 
 
-def test_an_ambiguous_dial_is_not_tried_again(site: Site, switchboard: Switchboard) -> None:
+def test_an_ambiguous_dial_is_not_retried(site: Site, switchboard: Switchboard) -> None:
     site.configure(livekit_connector={"TIMEOUT": 0.5})
     switchboard.going_on.clear()
     site.start_worker("threads")
@@ -239,7 +237,7 @@ def test_a_task_delivered_twice_dials_once(site: Site, switchboard: Switchboard)
     assert len(switchboard.dials) == 1
 
 
-def test_a_worker_says_what_may_lose_claims(site: Site, redis_url: str) -> None:
+def test_a_worker_warns_if_claims_might_be_lost(site: Site, redis_url: str) -> None:
     worker = site.start_worker("solo")
     wait_until(lambda: "that keeps them has no append-only file" in worker.log, "the warning")
     store = RedisStore(redis_url)
@@ -280,9 +278,7 @@ def dump(connection: Any) -> bytes:
     )
 
 
-def test_a_secret_sent_past_the_tasks_is_refused_in_the_worker(
-    site: Site, switchboard: Switchboard
-) -> None:
+def test_a_secret_argument_is_rejected_in_the_worker(site: Site, switchboard: Switchboard) -> None:
     site.start_worker("threads")
     kwargs = {"whatsapp_to_phone_number": NUMBER, "whatsapp_api_key": "key"}
     task = site.app.send_task("livekit_connector.dial_whatsapp_call", kwargs=kwargs)
@@ -358,7 +354,7 @@ def test_a_worker_that_dies_under_load(site: Site, switchboard: Switchboard) -> 
     assert outcomes["SUCCESS"] <= len(placed) <= count
 
 
-def test_flow_E_a_twilio_session_is_made_once(site: Site, switchboard: Switchboard) -> None:
+def test_flow_E_a_twilio_session_is_created_once(site: Site, switchboard: Switchboard) -> None:
     site.configure(livekit_connector={"TIMEOUT": 0.5}, task_annotations=KEEP_URL)
     site.start_worker("threads")
     fields = {"room_name": "call-1", "twilio_call_direction": "TWILIO_CALL_DIRECTION_OUTBOUND"}

@@ -1,4 +1,4 @@
-"""Regenerating: the same bytes every time, and a diff when something drifts."""
+"""Regenerating: the output is always the same bytes, and `--check` shows differences."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_regenerating_removes_orphans(run: Run, copy: Path) -> None:
 
 
 @pytest.mark.codegen
-def test_the_run_says_how_to_import(run: Run, tmp_path: Path) -> None:
+def test_the_run_prints_how_to_import(run: Run, tmp_path: Path) -> None:
     (tmp_path / "shop" / "calls").mkdir(parents=True)
     (tmp_path / "shop" / "__init__.py").write_text("")
     (tmp_path / "shop" / "calls" / "__init__.py").write_text("")

@@ -114,7 +114,7 @@ def test_the_option_for_sensitivity_has_upstreams_number() -> None:
 
 
 @pytest.mark.parametrize("message", messages(), ids=lambda message: message.__name__)
-def test_repr_hides_what_upstream_and_we_mark(message: type[Message]) -> None:
+def test_repr_redacts_the_fields_that_upstream_and_we_mark(message: type[Message]) -> None:
     marks = upstream_marks(official(message.__name__))
     marks.update({"SessionDescription": {"sdp": "SECRET"}}.get(message.__name__, {}))
     marks.update({"ConnectTwilioCallResponse": {"connect_url": "SECRET"}}.get(message.__name__, {}))
@@ -132,7 +132,7 @@ def test_repr_hides_what_upstream_and_we_mark(message: type[Message]) -> None:
     assert {name for name, value in texts.items() if value in shown} == set(texts) - set(marks)
 
 
-def test_facts_are_as_agreed() -> None:
+def test_the_facts_of_each_rpc() -> None:
     methods = {method.name: method for method in _gen.ConnectorServicer.METHODS}
     for method in methods.values():
         assert [(grant.section, grant.name, grant.field) for grant in method.grants] == [

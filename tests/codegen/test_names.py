@@ -1,4 +1,4 @@
-"""The pure parts that text of any kind goes through."""
+"""The functions that turn names and comments into Python."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ def test_no_method_hides_an_attribute_of_the_client() -> None:
 
 @settings(deadline=None)
 @given(st.lists(st.from_regex(r"[A-Z][a-z]+", fullmatch=True), min_size=1))
-def test_capitalised_words_become_the_words(words: list[str]) -> None:
+def test_camel_case_is_split_into_words(words: list[str]) -> None:
     rpc = "".join(words)
     if "WhatsApp" not in rpc:
         assert names.client_method(rpc) == "_".join(words).lower()
 
 
-def test_enums_that_share_a_name_are_told_apart() -> None:
+def test_enums_with_the_same_name_get_different_exports() -> None:
     paths = [
         ("Dial", "Kind"),
         ("Accept", "Kind"),
@@ -67,7 +67,7 @@ def test_enums_that_share_a_name_are_told_apart() -> None:
 
 @settings(deadline=None)
 @given(st.text(alphabet=st.characters(codec="utf-8", exclude_categories=["Cc"]) | st.just("\n")))
-def test_any_comment_makes_a_docstring_that_says_it(comment: str) -> None:
+def test_any_comment_becomes_a_docstring_with_the_same_text(comment: str) -> None:
     """Comments of other services' protos may hold quotes, backslashes, anything."""
     tree = ast.parse("class X:\n" + docstring(wrap(comment, "    "), "    "))
     assert isinstance(tree.body[0], ast.ClassDef)

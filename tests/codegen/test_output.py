@@ -1,4 +1,4 @@
-"""What is generated from odd but legal protos is formatted, linted, typed and right."""
+"""The code that is generated from odd but legal protos is formatted, linted, typed, and correct."""
 
 from __future__ import annotations
 
@@ -110,14 +110,14 @@ def tool(*command: object, folder: Path) -> str:
 
 
 @pytest.mark.codegen
-def test_it_is_as_the_linter_and_the_formatter_want_it(odd: Path) -> None:
+def test_output_passes_the_linter_and_the_formatter(odd: Path) -> None:
     options = ("--config", REPO / "pyproject.toml", "--extend-exclude", "*_pb2.py*")
     assert tool("ruff", "format", "--diff", *options, "odd", folder=odd) == ""
     assert tool("ruff", "check", *options, "odd", folder=odd) == ""
 
 
 @pytest.mark.codegen
-def test_it_is_typed(odd: Path) -> None:
+def test_output_passes_the_type_checkers(odd: Path) -> None:
     assert tool("mypy", "--strict", "--no-error-summary", "odd", folder=odd) == ""
 
 
@@ -141,7 +141,7 @@ def test_its_dicts_and_enums_are_checked(odd: Path) -> None:
 
 
 @pytest.mark.codegen
-def test_it_works(odd: Path) -> None:
+def test_output_works(odd: Path) -> None:
     asked, noted, refusal, methods, doc, held, nested = json.loads(use(odd, USE))
     assert asked == ["livekit.Foo/BarBaz", 'dict: "d"\nby_land: "a"\nsure: false\nkind: HARD\n']
     assert noted == ["livekit.FooBar/Baz", 'text: "t"\n']

@@ -1,4 +1,4 @@
-"""Mistakes in the tables of facts are refused: one that went unread could place a call twice."""
+"""Mistakes in the overlay and the grants are rejected: a mistyped fact could place a call twice."""
 
 from __future__ import annotations
 

@@ -135,7 +135,7 @@ def test_everything_proto3_has(run: Run, codegen_python: str, tmp_path: Path) ->
 
 
 @pytest.mark.codegen
-def test_a_package_without_protos_is_refused(run: Run, tmp_path: Path) -> None:
+def test_a_package_without_protos_is_rejected(run: Run, tmp_path: Path) -> None:
     for package, words in (("json", "no modules generated"), ("nowhere", "cannot be imported")):
         result = run("codegen.printer", "--package", package, "--out", tmp_path / "out")
         assert result.returncode == 2

@@ -1,4 +1,4 @@
-"""What codegen refuses: each with one line that names the file and the RPC or field."""
+"""Codegen rejects mistakes with one line that names the file and the RPC or field."""
 
 from __future__ import annotations
 
@@ -188,7 +188,7 @@ def with_field(name: str) -> tuple[str, str, str]:
         ),
     ],
 )
-def test_refused(
+def test_mistakes_in_the_protos_are_rejected(
     run: Run, protos: Path, tmp_path: Path, change: tuple[str, str, str], words: str
 ) -> None:
     file, old, new = change
@@ -202,7 +202,9 @@ def test_refused(
 
 
 @pytest.mark.codegen
-def test_a_sensitivity_of_no_message_is_refused(run: Run, protos: Path, tmp_path: Path) -> None:
+def test_a_sensitivity_of_an_unknown_message_is_rejected(
+    run: Run, protos: Path, tmp_path: Path
+) -> None:
     for file in protos.glob("*.proto"):
         file.write_text(file.read_text().replace("SessionDescription", "Session"))
     result = run("codegen", "--proto-dir", protos, "--out", tmp_path / "calls")
@@ -249,7 +251,7 @@ def test_files_that_cannot_be_generated(
 
 
 @pytest.mark.codegen
-def test_a_file_that_python_cannot_import_is_refused(run: Run, tmp_path: Path) -> None:
+def test_a_file_that_python_cannot_import_is_rejected(run: Run, tmp_path: Path) -> None:
     (tmp_path / "proto").mkdir()
     (tmp_path / "proto" / "1st.proto").write_text(
         'syntax = "proto3"; package livekit; option go_package = "service Ghost {";'
@@ -264,7 +266,7 @@ def test_a_file_that_python_cannot_import_is_refused(run: Run, tmp_path: Path) -
 
 
 @pytest.mark.codegen
-def test_a_service_without_a_grant_is_refused(run: Run, tmp_path: Path) -> None:
+def test_a_service_without_a_grant_is_rejected(run: Run, tmp_path: Path) -> None:
     (tmp_path / "proto").mkdir()
     (tmp_path / "proto" / "pager.proto").write_text(
         'syntax = "proto3"; package livekit; message Note {}'
@@ -293,7 +295,9 @@ def test_a_service_without_a_grant_is_refused(run: Run, tmp_path: Path) -> None:
         (["--service", "A", "--out", "livekit_connector_sync/_gen"], "_gen is for the Connector"),
     ],
 )
-def test_arguments_are_refused(run: Run, tmp_path: Path, arguments: list[str], words: str) -> None:
+def test_invalid_arguments_are_rejected(
+    run: Run, tmp_path: Path, arguments: list[str], words: str
+) -> None:
     precious = tmp_path / "precious" / "work.txt"
     precious.parent.mkdir()
     precious.write_text("years of it")

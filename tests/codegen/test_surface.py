@@ -1,4 +1,4 @@
-"""What the generated code offers to callers, servers and documentation."""
+"""The interface of the generated code for callers, servers, and documentation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Following upstream: what `make check-upstream` says of a difference."""
+"""The differences that `make check-upstream` prints."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_our_protos_are_the_published_ones(run: Run, published: Path) -> None:
 
 
 @pytest.mark.codegen
-def test_differences_are_told_with_their_consequence(
+def test_differences_are_printed_with_their_severity(
     run: Run, published: Path, protos: Path
 ) -> None:
     """Ours is changed here, so each change reads the other way round."""

@@ -1,8 +1,8 @@
-"""Our messages beside those of livekit-protocol, in one process.
+"""Our messages and those of livekit-protocol in one process.
 
-Every combination runs in an interpreter of its own, with the installed protobuf; tox.ini adds other
-versions. Some releases of livekit-protocol fail or warn with some versions of protobuf. Then
-importing the release alone must do so too, and our package must not make it worse.
+Every combination runs in a separate interpreter with the installed protobuf; tox.ini adds other
+versions. Some releases of livekit-protocol fail or warn with some versions of protobuf. In that
+case, importing the release alone must fail or warn too, and our package must not make it worse.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ Install = Callable[[str], Path]
 
 
 def refuses(gencode: Version) -> bool:
-    """Say whether protobuf refuses gencode: 5.27 and later refuse gencode newer than themselves."""
+    """Return whether protobuf rejects gencode: 5.27 and later reject gencode that is newer."""
     return gencode >= (5, 27) and gencode > RUNTIME
 
 
 def warns(gencode: Version) -> bool:
-    """Say whether protobuf warns of gencode: 6.30 and 6.31 do, if the last major generated it."""
+    """Return whether protobuf warns of gencode: 6.30 and 6.31 do, if it is one major older."""
     return (5, 27) <= gencode < (6,) and (6, 30) <= RUNTIME < (6, 32)
 
 
@@ -78,15 +78,13 @@ def python(folder: Path, implementation: str, *arguments: str) -> subprocess.Com
 
 
 @pytest.mark.parametrize("implementation", ["upb", "python"])
-def test_the_implementation_is_the_one_that_was_asked_for(
-    implementation: str, tmp_path: Path
-) -> None:
+def test_the_requested_implementation_is_used(implementation: str, tmp_path: Path) -> None:
     code = "from google.protobuf.internal import api_implementation as a; print(a.Type())"
     assert python(tmp_path, implementation, "-c", code).stdout.strip() == implementation
 
 
 @pytest.mark.parametrize("release", RELEASES)
-def test_livekit_protocol_alone_does_as_expected_of_it(release: str, install: Install) -> None:
+def test_livekit_protocol_alone_behaves_as_expected(release: str, install: Install) -> None:
     folder = install(release)
     code = "import livekit.protocol.models as m; print(m.__file__)"
     result = python(folder, "upb", "-c", code)

@@ -1,4 +1,4 @@
-"""A site whose requests fail with a secret at hand, and what crash reporters send about them."""
+"""A site whose requests fail while they hold a secret, and the crash reports about them."""
 
 from __future__ import annotations
 

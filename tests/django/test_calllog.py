@@ -1,4 +1,4 @@
-"""The optional call log: one row per call, whatever the order of its webhooks, and its admin."""
+"""The optional call log: one row per call, with webhooks in any order, and its admin."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def event(name: str, **options: Any) -> meta.Event:
 @pytest.mark.parametrize(
     "order", list(itertools.permutations(["ringing", "connect", "accepted", "terminate"]))
 )
-def test_any_order_ends_as_the_same_row(order: tuple[str, ...]) -> None:
+def test_webhooks_in_any_order_give_the_same_row(order: tuple[str, ...]) -> None:
     for name in order:
         MetaWebhookView().send(event(name, timestamp=1_700_000_060), "default")
     (record,) = CallRecord.objects.all()
@@ -85,7 +85,7 @@ def test_without_time_zones(configure: Callable[..., None]) -> None:
     assert CallRecord.objects.count() == 2
 
 
-def test_the_admin_shows_it_and_changes_nothing() -> None:
+def test_the_admin_is_read_only() -> None:
     CallRecord.objects.note("whatsapp", "wacid.SHOWN", from_number="15550001")
     get_user_model().objects.create_superuser("root", "root@example.com", "password")
     client = Client()

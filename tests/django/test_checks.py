@@ -1,4 +1,4 @@
-"""The system checks: each mistake has its id, and a good project has no messages."""
+"""The system checks: each mistake has its id, and a correct project has no messages."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def ids() -> list[str]:
     return [str(message.id).partition(".")[2] for message in messages]
 
 
-def test_a_good_project_has_nothing_to_be_told(configure: Callable[..., None]) -> None:
+def test_a_correct_project_has_no_messages(configure: Callable[..., None]) -> None:
     configure(CACHES=SHARED_CACHE)
     assert ids() == []
 
@@ -91,7 +91,7 @@ def test_guarantee_4_a_wrong_value_is_not_shown(configure: Callable[..., None]) 
     assert "hush" not in str(run_checks())
 
 
-def test_in_development_less_is_said(configure: Callable[..., None]) -> None:
+def test_development_has_fewer_messages(configure: Callable[..., None]) -> None:
     configure(
         DEBUG=True,
         LIVEKIT_CONNECTOR={
@@ -131,7 +131,7 @@ def test_the_limits_of_the_server(configure: Callable[..., None]) -> None:
         ),
     ],
 )
-def test_the_cache_that_tells_repeats(
+def test_the_cache_used_to_deduplicate(
     cache: dict[str, Any], expected: list[str], configure: Callable[..., None]
 ) -> None:
     configure(CACHES={**SHARED_CACHE, "webhooks": cache})

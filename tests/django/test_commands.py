@@ -23,7 +23,7 @@ def run(*arguments: str) -> str:
     return out.getvalue()
 
 
-def test_check_tells_what_is_wrong(use: Any, configure: Callable[..., None]) -> None:
+def test_check_prints_the_mistakes(use: Any, configure: Callable[..., None]) -> None:
     with ConnectorEmulator() as emulator:
         use(emulator)
         assert emulator.url in run("check")
@@ -80,7 +80,7 @@ def test_replay_sends_the_signals_again(tmp_path: Path, received: Any) -> None:
         run("replay", "meta", str(tmp_path / "missing"))
 
 
-def test_replay_is_for_the_alias_of_the_number_and_tells_who_failed(
+def test_replay_uses_the_alias_of_the_number_and_names_failed_receivers(
     tmp_path: Path, configure: Callable[..., None], received: Any, connected: Any
 ) -> None:
     configure(

@@ -44,7 +44,7 @@ DIAL = {
 
 
 def accept(event: Any, alias: str, **_: Any) -> None:
-    """Do what a task does with an inbound call."""
+    """Accept an inbound call, as a task does."""
     settings = get_settings(alias)
     get_client(alias).accept_whatsapp_call(
         whatsapp_phone_number_id=event.phone_number_id,
@@ -57,12 +57,12 @@ def accept(event: Any, alias: str, **_: Any) -> None:
 
 
 def connect(event: Any, alias: str, **_: Any) -> None:
-    """Do what a task does with an outbound call that has an SDP answer."""
+    """Connect an outbound call with its SDP answer, as a task does."""
     get_client(alias).connect_whatsapp_call(whatsapp_call_id=event.whatsapp_call_id, sdp=event.sdp)
 
 
 def release(event: Any, alias: str, **_: Any) -> None:
-    """Do what a task does with a call that is over."""
+    """Disconnect an ended call, as a task does."""
     with contextlib.suppress(NotFound, FailedPrecondition):  # we hung up ourselves
         get_client(alias).disconnect_whatsapp_call(
             whatsapp_call_id=event.whatsapp_call_id, disconnect_reason="USER_INITIATED"
@@ -105,7 +105,7 @@ def test_a_inbound_call_delivered_twice(site: str, use: Use, connected: Any, rec
     ]
 
 
-def test_b_the_webhook_beats_the_response_of_the_dial(
+def test_b_the_webhook_arrives_before_the_response_to_the_dial(
     site: str, use: Use, connected: Any, received: Any
 ) -> None:
     """The webhook with the SDP answer is handled before the dial returns."""
@@ -223,7 +223,7 @@ def test_concurrent_deliveries_are_one_event(site: str, received: Any) -> None:
     assert received.names == ["whatsapp_call_offered"]
 
 
-def test_under_asgi_the_views_and_an_async_view_of_ones_own(use: Use, received: Any) -> None:
+def test_the_views_and_a_users_async_view_under_asgi(use: Use, received: Any) -> None:
     async def run(emulator: ConnectorEmulator) -> None:
         client = AsyncClient()
         webhook = meta_webhook("connect", OPTIONS["META_APP_SECRET"])

@@ -1,4 +1,4 @@
-"""Guarantee 4: crash reporters, which send the locals of every frame, find no secret in ours."""
+"""Guarantee 4: crash reporters send the locals of every frame, and ours contain no secret."""
 
 from __future__ import annotations
 

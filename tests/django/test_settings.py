@@ -26,7 +26,7 @@ def channel_of(client: ConnectorClient) -> Channel:
     return client.channel
 
 
-def test_the_dict_wins_over_flat_settings_and_those_over_the_environment(
+def test_the_dict_overrides_flat_settings_which_override_the_environment(
     configure: Configure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LIVEKIT_URL", "https://environment.example")
@@ -47,7 +47,7 @@ def test_the_dict_wins_over_flat_settings_and_those_over_the_environment(
     assert get_settings().url == "https://flat.example"
 
 
-def test_credentials_in_the_settings_switch_those_of_the_environment_off(
+def test_credentials_in_the_settings_override_the_environments(
     configure: Configure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LIVEKIT_TOKEN", "a.b.c")
@@ -59,7 +59,7 @@ def test_credentials_in_the_settings_switch_those_of_the_environment_off(
     assert get_settings().api_key is None
 
 
-def test_none_means_not_given_except_where_it_means_no_limit(
+def test_none_counts_as_not_given_except_for_timeout_and_retry(
     configure: Configure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LIVEKIT_URL", "https://environment.example")
@@ -78,7 +78,7 @@ def test_an_empty_text_counts_as_not_given(configure: Configure) -> None:
     assert get_settings().url == "https://flat.example"
 
 
-def test_a_token_switches_the_flat_key_off(configure: Configure) -> None:
+def test_a_token_overrides_the_flat_key(configure: Configure) -> None:
     configure(
         LIVEKIT_CONNECTOR={"URL": "https://dict.example", "TOKEN": "a.b.c"},
         LIVEKIT_CONNECTOR_API_KEY="key",
@@ -87,7 +87,7 @@ def test_a_token_switches_the_flat_key_off(configure: Configure) -> None:
     assert (get_settings().token, get_settings().api_key) == ("a.b.c", None)
 
 
-def test_a_path_may_be_an_object(configure: Configure, tmp_path: Path) -> None:
+def test_a_path_can_be_a_path_object(configure: Configure, tmp_path: Path) -> None:
     pair = [tmp_path / "cert.pem", tmp_path / "key.pem"]
     configure(LIVEKIT_CONNECTOR={**OPTIONS, "VERIFY": tmp_path / "ca.pem", "CERT": pair})
     assert get_settings().verify == str(tmp_path / "ca.pem")
@@ -129,7 +129,7 @@ def test_a_session_and_interceptors_from_the_settings(
 
 
 @pytest.mark.parametrize("option", ["SESSION", "INTERCEPTORS"])
-def test_a_dotted_path_to_nothing_is_named(option: str, configure: Configure) -> None:
+def test_a_dotted_path_that_does_not_exist_is_named(option: str, configure: Configure) -> None:
     path = "no.such.thing"
     configure(LIVEKIT_CONNECTOR={**OPTIONS, option: path if option == "SESSION" else [path]})
     with pytest.raises(ImproperlyConfigured, match=rf"{option} names 'no\.such\.thing'"):
@@ -144,7 +144,7 @@ def test_override_settings_reaches_the_client(configure: Configure) -> None:
     assert channel_of(get_client()).url == "https://other.example"
 
 
-def test_aliases_are_apart_and_only_the_default_reads_the_environment(
+def test_aliases_are_independent_and_only_the_default_reads_the_environment(
     configure: Configure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("META_APP_SECRET", "of the default")
@@ -229,7 +229,7 @@ def test_an_empty_webhook_key_counts_as_not_given(configure: Configure) -> None:
     ["META_APP_SECRET", "META_VERIFY_TOKEN", "TWILIO_AUTH_TOKEN", "WHATSAPP_API_KEY", "API_SECRET"],
 )
 @pytest.mark.parametrize("secret", ["hush\n", " hush", "\t"])
-def test_white_space_around_a_secret_is_refused(
+def test_white_space_around_a_secret_is_rejected(
     option: str, secret: str, configure: Configure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     configure(LIVEKIT_CONNECTOR={"default": OPTIONS, "sales": {**OPTIONS, option: secret}})
@@ -244,7 +244,7 @@ def test_white_space_around_a_secret_is_refused(
             get_settings()
 
 
-def test_white_space_around_a_webhook_key_is_refused(configure: Configure) -> None:
+def test_white_space_around_a_webhook_key_is_rejected(configure: Configure) -> None:
     for keys in ({"key": "hush "}, {"key ": "hush"}):
         configure(LIVEKIT_CONNECTOR={**OPTIONS, "LIVEKIT_WEBHOOK_KEYS": keys})
         with pytest.raises(ImproperlyConfigured, match=r"LIVEKIT_WEBHOOK_KEYS .* white space"):

@@ -71,14 +71,14 @@ def test_each_event_has_its_signal(name: str, direction: str, signal: str, recei
     assert values["raw"]["id"] == "wacid.TEST"
 
 
-def test_a_repeat_is_taken_and_not_sent_on(received: Any) -> None:
+def test_a_duplicate_gets_a_200_and_sends_no_signal(received: Any) -> None:
     webhook = meta_webhook("connect", SECRET)
     assert [post(webhook).status_code for _ in range(3)] == [200, 200, 200]
     assert received.names == ["whatsapp_call_offered"]
 
 
 @pytest.mark.parametrize("header", [None, "", "sha256=" + "0" * 64])
-def test_a_wrong_signature_is_refused(header: str, received: Any) -> None:
+def test_a_wrong_signature_gets_a_403(header: str, received: Any) -> None:
     webhook = meta_webhook("connect", SECRET)
     if header is None:
         del webhook.headers["X-Hub-Signature-256"]
@@ -89,7 +89,7 @@ def test_a_wrong_signature_is_refused(header: str, received: Any) -> None:
     assert received.all == []
 
 
-def test_a_signed_body_that_cannot_be_read_is_not_asked_for_again(
+def test_a_malformed_signed_body_is_not_retried(
     received: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     from livekit_connector_sync.emulator.meta import signature
@@ -104,7 +104,7 @@ def test_a_signed_body_that_cannot_be_read_is_not_asked_for_again(
     assert received.all == []
 
 
-def test_a_body_above_djangos_limit_is_not_asked_for_again(
+def test_a_body_above_djangos_limit_is_not_retried(
     configure: Callable[..., None], received: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     configure(DATA_UPLOAD_MAX_MEMORY_SIZE=100)
@@ -113,7 +113,7 @@ def test_a_body_above_djangos_limit_is_not_asked_for_again(
     assert received.all == []
 
 
-def test_an_offer_that_comes_too_late_is_dropped_and_an_end_is_not(received: Any) -> None:
+def test_a_late_offer_is_dropped_and_a_late_end_is_not(received: Any) -> None:
     old = time.time() - 200
     assert post(meta_webhook("connect", SECRET, timestamp=old)).status_code == 200
     assert post(meta_webhook("terminate", SECRET, timestamp=old)).status_code == 200
@@ -150,7 +150,7 @@ class Down(BaseCache):
 
 
 @pytest.mark.parametrize("how", ["says", "hides"])
-def test_a_cache_that_is_down_stops_nobody(
+def test_events_are_handled_while_the_cache_is_down(
     how: str, configure: Callable[..., None], received: Any
 ) -> None:
     down = {"BACKEND": f"{__name__}.Down", "LOCATION": how}
@@ -186,7 +186,7 @@ def test_events_are_recorded_by_endpoint_and_alias_for_longer_than_meta_retries(
     assert min(store.lifetimes.values()) > 7 * 24 * 3600
 
 
-def test_an_event_that_is_forgotten_while_its_repeat_looks_for_it_is_noted() -> None:
+def test_an_event_that_expires_during_a_redelivery_is_recorded_again() -> None:
     class Forgotten:
         """A cache that forgets the event when it is read."""
 
@@ -205,7 +205,7 @@ def test_an_event_that_is_forgotten_while_its_repeat_looks_for_it_is_noted() -> 
     assert store.there
 
 
-def test_a_receiver_may_ask_for_the_event_again(connected: Any, received: Any) -> None:
+def test_a_receiver_can_ask_the_provider_to_retry(connected: Any, received: Any) -> None:
     brokers = [RetryLater("the broker is down"), None]
 
     def send_task(**_: Any) -> None:
@@ -220,7 +220,7 @@ def test_a_receiver_may_ask_for_the_event_again(connected: Any, received: Any) -
     assert brokers == []
 
 
-def test_an_update_is_for_the_alias_of_its_number_in_the_same_app(
+def test_an_update_goes_to_the_alias_of_its_number_in_the_same_app(
     configure: Callable[..., None], received: Any
 ) -> None:
     configure(
@@ -249,7 +249,7 @@ def test_an_update_is_for_the_alias_of_its_number_in_the_same_app(
     assert post(webhook, "/webhooks/nobody/meta").status_code == 404
 
 
-def test_the_secret_of_a_view_says_which_aliases_are_of_its_app(
+def test_the_secret_of_a_view_selects_the_aliases_of_its_app(
     configure: Callable[..., None],
 ) -> None:
     sales = {**OPTIONS, "WHATSAPP_PHONE_NUMBER_ID": "2", "META_APP_SECRET": "its own"}
@@ -259,7 +259,7 @@ def test_the_secret_of_a_view_says_which_aliases_are_of_its_app(
     assert MetaWebhookView().alias_of(event) == "default"
 
 
-def test_without_a_secret_nothing_is_taken_unless_the_settings_say_so(
+def test_without_a_secret_webhooks_are_rejected_unless_the_settings_allow_them(
     configure: Callable[..., None], received: Any
 ) -> None:
     options = {**OPTIONS, "META_APP_SECRET": None}
@@ -272,7 +272,7 @@ def test_without_a_secret_nothing_is_taken_unless_the_settings_say_so(
     assert received.names == ["whatsapp_call_offered"]
 
 
-def test_what_as_view_is_given_wins_over_the_settings() -> None:
+def test_arguments_of_as_view_override_the_settings() -> None:
     rf = RequestFactory()
     view = MetaWebhookView.as_view(secret="its own", verify_token="its own too")
     webhook = meta_webhook("connect", "its own")
@@ -290,7 +290,7 @@ def test_what_as_view_is_given_wins_over_the_settings() -> None:
         ({"keys": {"own key": "its own"}}, "devkey", 403),
     ],
 )
-def test_what_as_view_is_given_verifies_livekits_webhooks(
+def test_arguments_of_as_view_verify_livekits_webhooks(
     options: dict[str, Any], key: str, status: int
 ) -> None:
     webhook = livekit_webhook("room_finished", key, "its own")
@@ -347,7 +347,7 @@ def said(answer: HttpResponse) -> str:
     return say.text or ""
 
 
-def test_a_caller_hears_an_apology_whatever_goes_wrong(
+def test_a_caller_hears_an_apology_after_any_failure(
     configure: Callable[..., None], received: Any
 ) -> None:
     webhook = twilio_webhook(TOKEN, url=f"http://testserver{VOICE}")
@@ -365,7 +365,7 @@ def test_a_caller_hears_an_apology_whatever_goes_wrong(
     assert received.names == ["twilio_call_received"]
 
 
-def test_a_voice_view_tells_its_receivers_what_became_of_the_call(received: Any) -> None:
+def test_a_voice_view_sends_the_outcome_of_the_call_to_its_receivers(received: Any) -> None:
     webhook = twilio_webhook(TOKEN, url=f"http://testserver{VOICE}")
     with mock.patch.object(TwilioVoiceView, "connect", side_effect=Unavailable("no line")):
         post(webhook, VOICE)
@@ -373,14 +373,14 @@ def test_a_voice_view_tells_its_receivers_what_became_of_the_call(received: Any)
     assert isinstance(values["error"], Unavailable)
 
 
-def test_an_is_due_that_fails_is_no_error_tone() -> None:
+def test_a_caller_hears_no_error_tone_if_is_due_fails() -> None:
     webhook = twilio_webhook(TOKEN, url=f"http://testserver{VOICE}")
     with mock.patch.object(TwilioVoiceView, "connect", return_value="<Response/>"):
         with mock.patch.object(TwilioVoiceView, "is_due", side_effect=RuntimeError("a bug")):
             assert post(webhook, VOICE).content == b"<Response/>"
 
 
-def test_agents_and_origin_may_be_those_of_the_view() -> None:
+def test_a_view_can_override_agents_and_origin() -> None:
     webhook = twilio_webhook(TOKEN, url="https://calls.example/voice")
     request = RequestFactory().post(
         "/voice", webhook.body, content_type=webhook.content_type, **webhook.wsgi_environ
@@ -398,7 +398,7 @@ def test_agents_and_origin_may_be_those_of_the_view() -> None:
 
 
 @pytest.mark.parametrize(("timeout", "expected"), [(3, 3), (20, 8.0), (None, 8.0)])
-def test_twilio_s_response_has_the_shorter_timeout(
+def test_twilios_response_has_the_shorter_timeout(
     timeout: Optional[float], expected: float, configure: Callable[..., None]
 ) -> None:
     configure(LIVEKIT_CONNECTOR={**OPTIONS, "TIMEOUT": timeout})
@@ -408,7 +408,7 @@ def test_twilio_s_response_has_the_shorter_timeout(
     assert rpc.call_args.kwargs["timeout"] == expected
 
 
-def test_a_signature_may_name_its_algorithm() -> None:
+def test_a_signature_can_name_its_algorithm() -> None:
     url = "http://testserver/webhooks/twilio/status"
     webhook = twilio_webhook(TOKEN, url=url)
     form = parse_qs(webhook.body.decode(), keep_blank_values=True)
@@ -419,7 +419,7 @@ def test_a_signature_may_name_its_algorithm() -> None:
     assert post(webhook, "/webhooks/twilio/status", **headers).status_code == 200
 
 
-def test_a_function_that_answers_twilio() -> None:
+def test_a_function_that_responds_to_twilio() -> None:
     @twilio_view(apology="Pardon?")
     def menu(request: Any, call: Any, step: int) -> str:
         """A step of a menu."""
@@ -442,7 +442,9 @@ def test_a_function_that_answers_twilio() -> None:
     assert call("7", "another token").status_code == 403
 
 
-def test_what_a_function_may_answer_twilio_with(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_responses_that_a_function_can_return_to_twilio(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     by_twilios_library = VoiceResponse()
     by_twilios_library.say("Hello")
     webhook = twilio_webhook(TOKEN, url="http://testserver/step")
@@ -465,7 +467,7 @@ def test_what_a_function_may_answer_twilio_with(caplog: pytest.LogCaptureFixture
         twilio_view()(late)
 
 
-def test_callbacks_about_parts_of_a_call_are_no_repeats(received: Any) -> None:
+def test_callbacks_about_parts_of_a_call_are_not_duplicates(received: Any) -> None:
     url = "/webhooks/twilio/status"
     for form in (
         {"CallStatus": "", "StreamEvent": "stream-started"},
@@ -482,7 +484,9 @@ def test_callbacks_about_parts_of_a_call_are_no_repeats(received: Any) -> None:
     ]
 
 
-def test_who_is_not_twilio_is_refused(received: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_requests_that_twilio_did_not_sign_are_rejected(
+    received: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     webhook = twilio_webhook("another token", url=f"http://testserver{VOICE}")
     assert post(webhook, f"{VOICE}?From=%2B15551234567").status_code == 403
     assert "WEBHOOK_URL" in caplog.text
@@ -492,7 +496,7 @@ def test_who_is_not_twilio_is_refused(received: Any, caplog: pytest.LogCaptureFi
     assert received.all == []
 
 
-def test_behind_a_proxy_the_public_url_is_the_one_that_twilio_signed(
+def test_the_signature_is_verified_with_the_public_url_behind_a_proxy(
     configure: Callable[..., None], received: Any
 ) -> None:
     status = "/webhooks/twilio/status"
@@ -515,7 +519,7 @@ def test_behind_a_proxy_the_public_url_is_the_one_that_twilio_signed(
 # -- LiveKit -------------------------------------------------------------------------------------
 
 
-def test_livekits_token_names_the_project(configure: Callable[..., None], received: Any) -> None:
+def test_livekits_token_selects_the_project(configure: Callable[..., None], received: Any) -> None:
     configure(
         LIVEKIT_CONNECTOR={
             "default": {**OPTIONS, "LIVEKIT_WEBHOOK_KEYS": {"rotated": "its secret"}},

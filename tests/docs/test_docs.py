@@ -2,8 +2,8 @@
 
 The Python blocks of a document run in order and in one namespace, with the environment of an
 emulator. These names stand for a webhook's fields: `call_id` and `sdp` of an outbound call that was
-picked up, `inbound_call_id` and `inbound_sdp` of an inbound call. A block that cannot run has
-another language than ```python.
+picked up, `inbound_call_id` and `inbound_sdp` of an inbound call. A block that can't run doesn't
+have the language ```python.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def test_python_snippets_run(document: Path, environment: ConnectorEmulator) -> 
 
 
 def check_command(line: str) -> None:
-    """Fail unless a command line is one that a reader can type."""
+    """Fail unless a reader can run a command line."""
     words = shlex.split(line, comments=True)
     while words and re.match(r"[A-Z_]+=", words[0]):
         words.pop(0)

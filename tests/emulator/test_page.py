@@ -1,4 +1,4 @@
-"""The page in a real browser: its buttons, and what it shows of calls and webhooks."""
+"""The page in a real browser: its buttons, and how it shows calls and webhooks."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What crash reporters send about an error: the real Sentry SDK, and Django's mail to its admins.
+"""Collects crash reports about errors: from the Sentry SDK, and from Django's mail to its admins.
 
-Programs of the tests use it, each in a process of its own, since Sentry patches other libraries for
-good. The secrets derive from an environment variable, so that no frame of a program holds them.
+Each program of the tests that uses it runs in a separate process, because Sentry patches other
+libraries permanently. The secrets come from an environment variable, so that no frame holds them.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ OPTIONS = {
 
 
 class Received:
-    """What came, in order; `of` waits for it."""
+    """The signals received, in order; `of` waits for them."""
 
     def __init__(self) -> None:
         self.all: list[tuple[str, dict[str, Any]]] = []

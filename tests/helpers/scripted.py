@@ -148,7 +148,7 @@ class ScriptedServer:
         self.close()
 
     def hung_up_within(self, seconds: float) -> bool:
-        """Tell whether the clients close all their connections in so many seconds."""
+        """Return whether the clients close all their connections within some seconds."""
         for thread in self._threads:
             thread.join(seconds)
         return not any(thread.is_alive() for thread in self._threads)

@@ -31,7 +31,7 @@ def test_an_orphan_of_a_child_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     assert SLEEP in command
 
 
-def test_a_process_that_has_ended_is_no_finding() -> None:
+def test_a_process_that_has_ended_is_not_reported() -> None:
     before = processes.children()
     process = subprocess.Popen([sys.executable, "-c", ""])
     assert processes.end_processes_left(before) == []

@@ -1,4 +1,4 @@
-"""What tests with Redis and Celery's workers share: processes, waits, and a counting emulator."""
+"""Helpers for tests with Redis and Celery workers: processes, waits, and a counting emulator."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def redis_server(folder: Path) -> Iterator[str]:
 
 
 class Switchboard:
-    """An emulator whose dials can be held back, refused and counted."""
+    """An emulator that counts dials, and can delay or reject them."""
 
     def __init__(self) -> None:
         self.emulator = ConnectorEmulator(dial_rule=self._rule, max_calls=100_000)
@@ -103,7 +103,7 @@ class Worker:
 
     @property
     def log(self) -> str:
-        """What it has written so far."""
+        """The output so far."""
         return self._log.read_text("utf-8", "replace")
 
     def children(self) -> list[int]:

@@ -1,4 +1,4 @@
-"""The wheel and the sdist: built, looked into, installed into an empty environment and used."""
+"""The wheel and the sdist: their contents, and the wheel in an empty environment."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def empty_environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     return folder
 
 
-def test_wheel_holds_the_whole_package_and_nothing_else(names: set[str]) -> None:
+def test_wheel_contains_the_package_and_nothing_else(names: set[str]) -> None:
     source = {
         str(path.relative_to(ROOT))
         for path in (ROOT / PACKAGE).rglob("*")
@@ -82,7 +82,7 @@ def test_wheel_holds_the_whole_package_and_nothing_else(names: set[str]) -> None
     assert {name for name in names if ".dist-info/" not in name} == source
 
 
-def test_sdist_holds_what_it_takes_to_build_and_read(built: Path) -> None:
+def test_sdist_contains_the_sources_and_the_documentation(built: Path) -> None:
     (path,) = built.glob("*.tar.gz")
     with tarfile.open(path) as archive:
         held = {name.partition("/")[2] for name in archive.getnames()}
@@ -105,7 +105,7 @@ def test_sdist_holds_what_it_takes_to_build_and_read(built: Path) -> None:
     ]
 
 
-def test_metadata_says_what_the_code_says(metadata: email.message.Message) -> None:
+def test_metadata_matches_the_code(metadata: email.message.Message) -> None:
     assert metadata["Name"] == "livekit-connector-sync"
     assert metadata["Version"] == livekit_connector_sync.__version__
     assert metadata["Requires-Python"] == ">=3.9"
@@ -122,7 +122,7 @@ def test_metadata_says_what_the_code_says(metadata: email.message.Message) -> No
     assert not dynamic, "setup.py or setuptools changed what pyproject.toml states"
 
 
-def test_changelog_knows_the_version() -> None:
+def test_changelog_has_an_entry_for_the_version() -> None:
     changelog = (ROOT / "CHANGELOG.md").read_text("utf-8")
     version = re.escape(livekit_connector_sync.__version__)
     assert re.search(rf"^## \[(Unreleased|{version})\]", changelog, re.MULTILINE)

@@ -73,7 +73,7 @@ def test_import_leaves_metas_api_to_those_who_use_it() -> None:
     assert not [name for name in loaded if name.startswith("livekit_connector_sync.whatsapp")]
 
 
-def test_guarantee_6_import_loads_nothing_but_protobuf_beside_the_standard_library() -> None:
+def test_guarantee_6_import_loads_only_protobuf_and_the_standard_library() -> None:
     installed = watch("import livekit_connector_sync")["installed"]
     assert "google" in installed
     assert set(installed) <= {"google", "livekit_connector_sync"}

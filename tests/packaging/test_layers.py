@@ -1,6 +1,6 @@
-"""Two rules: a module imports only what is below it, and a library only where it belongs.
+"""Two rules: a module imports only modules below it, and only some modules import a library.
 
-The imports are read from the source, those inside functions included.
+The imports are read from the source, including imports inside functions.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ LAYERS = {
         base meta twilio livekit ""
     """,
 }
-# Who may import what is not the standard library, google.protobuf or the package itself.
+# The modules that may import a library other than the standard library and google.protobuf.
 LIBRARIES = {
     "requests": ["_runtime.transport"],
     "urllib3": ["_runtime.transport"],
@@ -120,7 +120,7 @@ def place(module: str, folder: str) -> str:
 
 
 def misplaced(module: str, imported: str) -> Iterator[str]:
-    """Yield what is wrong with one import of the package, folder by folder."""
+    """Yield the violations of an import within the package, folder by folder."""
     for folder, layers in LAYERS.items():
         inside = f"{PACKAGE}.{folder}" if folder else PACKAGE
         if is_within(module, inside) and is_within(imported, inside):

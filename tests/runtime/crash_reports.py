@@ -1,4 +1,4 @@
-"""Calls that fail with a secret in their hands, and what crash reporters send about them.
+"""Calls that fail while they hold a secret, and the crash reports about them.
 
 The program prints JSON: by scene, what each reporter sent. It runs by itself since Sentry patches
 other libraries for good. The secret is in the environment only, so that no frame of a scene holds

@@ -1,4 +1,4 @@
-"""The client as users meet it: construction, environment, validation, calls, interceptors."""
+"""The client as users see it: construction, environment, validation, calls, interceptors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from helpers.requests_of import ACCEPT, CONNECT, DIAL, RESPONSES
 from helpers.scripted import STALL, ScriptedServer, ok, twirp_error
 
 import livekit_connector_sync as lk
-from livekit_connector_sync._runtime.deadline import effective_timeout
+from livekit_connector_sync._runtime.deadline import choose_timeout
 from livekit_connector_sync.service import UnaryUnaryMultiCallable
 
 DIALLED = RESPONSES["DialWhatsAppCall"]
@@ -60,14 +60,14 @@ def test_the_official_names_and_shape_work_without_await(server, monkeypatch) ->
         assert api.connector.dial_whatsapp_call(DIAL) == DIALLED
 
 
-def test_a_request_and_keywords_together_are_refused(client, server) -> None:
+def test_passing_a_request_and_keywords_raises_type_error(client, server) -> None:
     with pytest.raises(TypeError, match="room_name"):
         client.dial_whatsapp_call(DIAL, room_name="r")
     assert not server.requests
 
 
 @pytest.mark.parametrize("missing", FIELDS)
-def test_a_missing_field_is_named_before_anything_is_sent(client, server, missing) -> None:
+def test_a_missing_field_is_rejected_before_sending(client, server, missing) -> None:
     with pytest.raises(lk.InvalidArgument, match=missing) as caught:
         client.dial_whatsapp_call(**{**FIELDS, missing: ""})
     error = caught.value
@@ -86,7 +86,7 @@ def test_a_missing_field_is_named_before_anything_is_sent(client, server, missin
         ("whatsapp_to_phone_number", "1-555-123", "digits only"),
     ],
 )
-def test_a_malformed_field_is_refused_with_what_to_write(
+def test_a_malformed_field_is_rejected_with_a_remedy(
     client, server, field, value, remedy
 ) -> None:
     with pytest.raises(lk.InvalidArgument, match=remedy) as caught:
@@ -96,7 +96,7 @@ def test_a_malformed_field_is_refused_with_what_to_write(
     assert not server.requests
 
 
-def test_the_key_is_needed_only_where_the_business_hangs_up(server) -> None:
+def test_disconnect_needs_the_key_only_if_the_business_hangs_up(server) -> None:
     server.script[-1] = ok(lk.DisconnectWhatsAppCallResponse())
     with lk.ConnectorClient(server.url, "key", SECRET) as client:
         with pytest.raises(lk.InvalidArgument, match="whatsapp_api_key"):
@@ -106,7 +106,7 @@ def test_the_key_is_needed_only_where_the_business_hangs_up(server) -> None:
         )
 
 
-def test_an_empty_sdp_is_no_sdp(client) -> None:
+def test_an_empty_sdp_counts_as_missing(client) -> None:
     with pytest.raises(lk.InvalidArgument, match="sdp"):
         client.connect_whatsapp_call(whatsapp_call_id="wacid.1", sdp={})
 
@@ -123,7 +123,7 @@ def test_the_direction_of_a_twilio_call_has_no_default(client, server) -> None:
     assert not server.requests
 
 
-def test_a_wrong_type_is_a_type_error(client, server) -> None:
+def test_a_wrong_type_raises_type_error(client, server) -> None:
     with pytest.raises(TypeError, match="room_name"):
         client.dial_whatsapp_call(**{**FIELDS, "room_name": 7})
     with pytest.raises(TypeError, match="DialWhatsAppCallRequest"):
@@ -182,20 +182,20 @@ class Noting(lk.UnaryUnaryClientInterceptor):
         (("https://x", "key", "secret"), {"cert": "/no/such/file"}, "cert"),
     ],
 )
-def test_a_configuration_mistake_is_a_value_error_that_names_it(arguments, options, named) -> None:
+def test_a_wrong_option_raises_value_error_that_names_it(arguments, options, named) -> None:
     with pytest.raises(ValueError, match=named) as caught:
         lk.ConnectorClient(*arguments, **options)
     assert "pass@" not in str(caught.value)
 
 
-def test_half_the_environments_credentials_are_named_as_the_environment_does(monkeypatch) -> None:
+def test_incomplete_credentials_are_named_by_environment_variable(monkeypatch) -> None:
     monkeypatch.setenv("LIVEKIT_API_KEY", "key")
     with pytest.raises(ValueError, match=r"^LIVEKIT_API_SECRET is missing: LIVEKIT_API_KEY is set"):
         lk.ConnectorClient("https://x")
 
 
 @pytest.mark.parametrize("credentials", [None, ("key", "secret"), lk.ApiKeyCredentials])
-def test_what_is_no_credentials_is_a_value_error(credentials) -> None:
+def test_wrong_credentials_raise_value_error(credentials) -> None:
     with pytest.raises(ValueError, match="credentials must be"):
         lk.Channel("https://x", credentials)
 
@@ -213,7 +213,7 @@ def test_urls_are_normalized(given, url) -> None:
     assert lk.Channel(given, lk.TokenCredentials("t")).url == url
 
 
-def test_explicit_credentials_switch_the_environments_off(server, monkeypatch) -> None:
+def test_explicit_credentials_override_the_environment(server, monkeypatch) -> None:
     monkeypatch.setenv("LIVEKIT_TOKEN", "from-the-environment")
     monkeypatch.setenv("LIVEKIT_API_SECRET", SECRET)
     with lk.ConnectorClient(server.url, "key", SECRET) as client:
@@ -226,13 +226,13 @@ def test_explicit_credentials_switch_the_environments_off(server, monkeypatch) -
     assert server.requests[1].header("Authorization") == "Bearer from-the-environment"
 
 
-def test_a_token_is_sent_as_it_is(server) -> None:
+def test_a_token_is_sent_unchanged(server) -> None:
     with lk.LiveKitAPI.with_token("abc", server.url) as api:
         api.connector.dial_whatsapp_call(DIAL)
     assert server.requests[0].header("Authorization") == "Bearer abc"
 
 
-def test_a_closed_client_says_so(server) -> None:
+def test_calling_a_closed_client_raises_value_error(server) -> None:
     client = lk.ConnectorClient(server.url, "key", SECRET)
     client.close()
     with pytest.raises(ValueError, match="closed"):
@@ -247,7 +247,7 @@ def test_closing_a_client_closes_its_connections(server) -> None:
     assert client.channel  # still held: the connections do not wait for the collector
 
 
-def test_a_client_leaves_a_channel_open_that_it_did_not_make(server) -> None:
+def test_closing_a_client_leaves_the_callers_channel_open(server) -> None:
     with lk.Channel(server.url, lk.ApiKeyCredentials("key", SECRET)) as channel:
         with lk.ConnectorClient.from_channel(channel) as client:
             client.dial_whatsapp_call(DIAL)
@@ -257,7 +257,7 @@ def test_a_client_leaves_a_channel_open_that_it_did_not_make(server) -> None:
 # --- calls ------------------------------------------------------------------------------------
 
 
-def test_with_call_tells_how_it_went(server) -> None:
+def test_with_call_returns_details_of_the_call(server) -> None:
     server.script[0] = ok(DIALLED)
     with lk.Channel(server.url, lk.TokenCredentials("t")) as channel:
         response, call = lk.ConnectorStub(channel).DialWhatsAppCall.with_call(
@@ -359,7 +359,7 @@ def test_what_is_no_channel_is_refused(kind, wrong) -> None:
     assert "secret" not in str(caught.value)
 
 
-def test_stub_calls_take_grpcs_order(server) -> None:
+def test_stub_calls_take_arguments_in_grpc_order(server) -> None:
     parameters = list(inspect.signature(UnaryUnaryMultiCallable.__call__).parameters)
     assert parameters == ["self", "request", "timeout", "metadata", "retry"]
     with lk.Channel(server.url, lk.TokenCredentials("t")) as channel:
@@ -367,7 +367,7 @@ def test_stub_calls_take_grpcs_order(server) -> None:
     assert server.requests[0].header("x-trace") == "2"
 
 
-def test_extra_headers_are_sent_and_may_hold_the_request_id(client, server) -> None:
+def test_extra_headers_are_sent_and_can_set_the_request_id(client, server) -> None:
     client.dial_whatsapp_call(DIAL, extra_headers={"x-livekit-request-id": "mine", "X-A": "b"})
     assert server.requests[0].header("X-Livekit-Request-Id") == "mine"
     assert server.requests[0].header("X-A") == "b"
@@ -387,13 +387,13 @@ def test_extra_headers_are_sent_and_may_hold_the_request_id(client, server) -> N
         ("X-A\n", "b"),
     ],
 )
-def test_a_header_that_cannot_be_sent_is_a_value_error(client, server, name, value) -> None:
+def test_an_invalid_header_raises_value_error(client, server, name, value) -> None:
     with pytest.raises(ValueError, match=r"header|X-A"):
         client.dial_whatsapp_call(DIAL, extra_headers={name: value})
     assert not server.requests
 
 
-def test_headers_of_another_shape_are_a_type_error(client, server) -> None:
+def test_headers_of_the_wrong_type_raise_type_error(client, server) -> None:
     with pytest.raises(TypeError, match="extra_headers must be a mapping"):
         client.dial_whatsapp_call(DIAL, extra_headers=[("a", "b")])
     dial = lk.ConnectorStub(client.channel).DialWhatsAppCall
@@ -405,7 +405,7 @@ def test_headers_of_another_shape_are_a_type_error(client, server) -> None:
     assert not server.requests
 
 
-def test_metadata_of_one_name_is_joined_and_a_call_has_one_request_id(server) -> None:
+def test_repeated_metadata_is_joined_and_two_request_ids_are_rejected(server) -> None:
     with lk.Channel(server.url, lk.TokenCredentials("t")) as channel:
         dial = lk.ConnectorStub(channel).DialWhatsAppCall
         dial(DIAL, metadata=(("x-tag", "1"), ("X-Tag", "2")))
@@ -415,12 +415,12 @@ def test_metadata_of_one_name_is_joined_and_a_call_has_one_request_id(server) ->
 
 
 @pytest.mark.parametrize("timeout", [0, -1, float("nan"), True, "5", 10**400])
-def test_a_timeout_that_is_not_positive_is_a_value_error(client, timeout) -> None:
+def test_a_timeout_that_is_not_positive_raises_value_error(client, timeout) -> None:
     with pytest.raises(ValueError, match="timeout"):
         client.dial_whatsapp_call(DIAL, timeout=timeout)
 
 
-def test_an_unset_timeout_is_the_channels(server) -> None:
+def test_an_unset_timeout_defaults_to_the_channels(server) -> None:
     server.script[-1] = STALL
     slow = lk.ConnectorClient(server.url, "key", SECRET, timeout=0.2)
     with slow, pytest.raises(lk.DeadlineExceeded, match=r"0\.2 s.*response headers"):
@@ -451,17 +451,17 @@ def waiting(request, ringing: float = 0):
         ("DialWhatsAppCall", DIAL, lk.UNSET, None, None),
     ],
 )
-def test_guarantee_2_the_default_timeout_fits_the_call(
+def test_guarantee_2_the_default_timeout_depends_on_the_call(
     rpc, request_message, call, channel, seconds
 ) -> None:
     method = next(m for m in lk.ConnectorServicer.METHODS if m.name == rpc)
-    assert effective_timeout(method, request_message, call, channel) == seconds
+    assert choose_timeout(method, request_message, call, channel) == seconds
 
 
 # --- interceptors -----------------------------------------------------------------------------
 
 
-def test_interceptors_see_each_call_the_first_one_first(server) -> None:
+def test_interceptors_run_in_order_for_each_call(server) -> None:
     notes: list[str] = []
     interceptors = [Noting("a", notes), Noting("b", notes)]
     with lk.ConnectorClient(server.url, "key", SECRET, interceptors=interceptors) as client:
@@ -471,7 +471,7 @@ def test_interceptors_see_each_call_the_first_one_first(server) -> None:
     assert server.requests[0].header("x-a") == server.requests[0].header("x-b") == "1"
 
 
-def test_an_interceptor_sees_the_error_and_may_answer_in_its_place(server) -> None:
+def test_an_interceptor_can_replace_an_error_with_a_response(server) -> None:
     server.script[-1] = twirp_error(404, "not_found")
 
     class Fallback(lk.UnaryUnaryClientInterceptor):
@@ -486,7 +486,7 @@ def test_an_interceptor_sees_the_error_and_may_answer_in_its_place(server) -> No
 
 
 @pytest.mark.parametrize("result", [None, DIALLED])
-def test_an_interceptor_that_returns_no_pair_is_named(server, result) -> None:
+def test_an_interceptor_that_does_not_return_a_pair_is_named(server, result) -> None:
     class Forgetful(lk.UnaryUnaryClientInterceptor):
         def intercept_unary_unary(self, continuation, client_call_details, request):
             continuation(client_call_details, request)

@@ -1,4 +1,4 @@
-"""Tokens: what they say, how long they are kept, and that the official SDK agrees."""
+"""Tokens: their claims, how long they are cached, and that the official SDK accepts them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def claims_of(token: str) -> dict[str, Any]:
     return jwt.decode(token, options={"verify_signature": False})
 
 
-def test_a_token_holds_the_grant_and_little_else() -> None:
+def test_a_token_contains_only_the_grant() -> None:
     clock = Clock()
     token, cached = lk.ApiKeyCredentials("key", SECRET, clock=clock).token(ROOM_CREATE)
     assert not cached
@@ -41,7 +41,7 @@ def test_a_token_holds_the_grant_and_little_else() -> None:
     }
 
 
-def test_a_token_is_kept_until_a_minute_before_it_expires() -> None:
+def test_a_token_is_cached_until_a_minute_before_it_expires() -> None:
     clock = Clock()
     credentials = lk.ApiKeyCredentials("key", SECRET, clock=clock)
     first, _ = credentials.token(ROOM_CREATE)
@@ -53,14 +53,14 @@ def test_a_token_is_kept_until_a_minute_before_it_expires() -> None:
     assert not cached
 
 
-def test_each_set_of_grants_has_its_token() -> None:
+def test_each_set_of_grants_has_its_own_token() -> None:
     credentials = lk.ApiKeyCredentials("key", SECRET)
     rooms = [credentials.token((("video", "room", f"r{n}"),))[0] for n in range(300)]
     assert len(set(rooms)) == 300
     assert claims_of(rooms[7])["video"] == {"room": "r7"}
 
 
-def test_the_cache_of_tokens_is_bounded() -> None:
+def test_the_token_cache_is_bounded() -> None:
     credentials = lk.ApiKeyCredentials("key", SECRET)
     rooms = [(("video", "room", f"r{n}"),) for n in range(1_000)]
     for room in rooms:
@@ -70,7 +70,7 @@ def test_the_cache_of_tokens_is_bounded() -> None:
     assert sum(credentials.token(room)[1] for room in reversed(rooms)) < 300
 
 
-def test_a_forgotten_token_is_signed_anew() -> None:
+def test_a_forgotten_token_is_signed_again() -> None:
     credentials = lk.ApiKeyCredentials("key", SECRET)
     other = (("video", "roomList", True),)
     credentials.token(ROOM_CREATE)
@@ -80,7 +80,7 @@ def test_a_forgotten_token_is_signed_anew() -> None:
     assert credentials.token(other)[1] is True
 
 
-def test_threads_that_sign_at_once_all_get_a_valid_token() -> None:
+def test_threads_that_sign_at_the_same_time_get_valid_tokens() -> None:
     credentials = lk.ApiKeyCredentials("key", SECRET)
     tokens: list[str] = []
     threads = [
@@ -96,7 +96,7 @@ def test_threads_that_sign_at_once_all_get_a_valid_token() -> None:
         lk.TokenVerifier("key", SECRET).verify(token)
 
 
-def test_a_foreign_token_is_sent_as_it_is() -> None:
+def test_token_credentials_send_the_token_unchanged() -> None:
     assert lk.TokenCredentials("abc").token(ROOM_CREATE) == ("abc", False)
     for bad in ("", "a b", "a\n", "tok\u00e9n"):
         with pytest.raises(ValueError, match="token"):
@@ -106,7 +106,7 @@ def test_a_foreign_token_is_sent_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("key", "secret", "named"), [("", "s", "api_key"), ("k", "", "api_secret")]
 )
-def test_half_a_pair_is_a_value_error(key, secret, named) -> None:
+def test_a_key_without_a_secret_raises_value_error(key, secret, named) -> None:
     with pytest.raises(ValueError, match=named):
         lk.ApiKeyCredentials(key, secret)
 
@@ -117,7 +117,7 @@ def test_no_secret_is_shown() -> None:
     assert SECRET not in repr(lk.AccessToken("key", SECRET))
 
 
-def test_the_official_verifier_takes_our_access_token_and_ours_theirs() -> None:
+def test_the_official_sdk_and_we_verify_each_others_tokens() -> None:
     ours = (
         lk.AccessToken("key", SECRET)
         .with_identity("ann")
@@ -166,7 +166,7 @@ def test_an_access_token_is_valid_from_now_for_its_lifetime() -> None:
     assert claims["exp"] - claims["nbf"] == 300
 
 
-def test_the_verifier_allows_for_clocks_that_differ() -> None:
+def test_the_verifier_tolerates_clock_skew() -> None:
     token = lk.AccessToken("key", SECRET).with_ttl(timedelta(seconds=-30)).to_jwt()
     assert lk.TokenVerifier("key", SECRET).verify(token)
     with pytest.raises(jwt.ExpiredSignatureError):
@@ -176,7 +176,7 @@ def test_the_verifier_allows_for_clocks_that_differ() -> None:
         lk.TokenVerifier("key", SECRET).verify(late)
 
 
-def test_a_lifetime_is_positive() -> None:
+def test_a_lifetime_must_be_positive() -> None:
     for ttl in (timedelta(0), timedelta(seconds=-1)):
         with pytest.raises(ValueError, match="ttl must be positive"):
             lk.ApiKeyCredentials("key", SECRET, ttl=ttl)
@@ -193,13 +193,13 @@ def test_a_lifetime_is_positive() -> None:
     ],
     ids=["issuer", "no expiry", "expired", "not yet", "no issuer"],
 )
-def test_the_verifier_refuses(claims) -> None:
+def test_the_verifier_rejects_wrong_claims(claims) -> None:
     verifier = lk.TokenVerifier("key", SECRET)
     with pytest.raises(jwt.InvalidTokenError):
         verifier.verify(jwt.encode(claims, SECRET, "HS256"))
 
 
-def test_the_verifier_refuses_other_signatures_and_algorithms() -> None:
+def test_the_verifier_rejects_other_signatures_and_algorithms() -> None:
     verifier = lk.TokenVerifier("key", SECRET)
     good = {"iss": "key", "exp": 4_000_000_000}
     with pytest.raises(jwt.InvalidTokenError):
@@ -210,6 +210,6 @@ def test_the_verifier_refuses_other_signatures_and_algorithms() -> None:
         verifier.verify(jwt.encode(good, None, "none"))
 
 
-def test_livekits_short_development_secret_brings_no_warning() -> None:
+def test_livekits_short_development_secret_causes_no_warning() -> None:
     token = lk.AccessToken("devkey", "secret").to_jwt()
     assert lk.TokenVerifier("devkey", "secret").verify(token).raw["iss"] == "devkey"

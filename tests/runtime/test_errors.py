@@ -1,4 +1,4 @@
-"""Errors cross processes whole, and hold plain values only."""
+"""Errors hold only plain values, and keep all attributes between processes."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_there_is_one_class_for_each_of_twirps_codes() -> None:
     [lambda e: pickle.loads(pickle.dumps(e)), copy.copy, copy.deepcopy],
     ids=["pickle", "copy", "deepcopy"],
 )
-def test_guarantee_3_errors_pickle_and_copy_whole(through) -> None:
+def test_guarantee_3_errors_keep_all_attributes_in_pickles_and_copies(through) -> None:
     for error in map(an_error, [lk.TwirpError, *CLASSES]):
         assert facts(through(error)) == facts(error)
 
@@ -64,23 +64,23 @@ def test_errors_survive_celerys_json_result_backend() -> None:
         assert facts(type(error)(*args)) == facts(error)
 
 
-def test_a_code_equals_its_spelling_on_the_wire() -> None:
+def test_a_code_equals_its_value_on_the_wire() -> None:
     assert lk.NotFound().code == "not_found"
     assert f"{lk.StatusCode.NOT_FOUND}" == str(lk.StatusCode.NOT_FOUND) == "not_found"
 
 
-def test_both_spellings_of_data_loss_are_read() -> None:
+def test_both_spellings_of_data_loss_are_parsed() -> None:
     assert lk.StatusCode("dataloss") is lk.StatusCode("data_loss") is lk.StatusCode.DATA_LOSS
 
 
-def test_deadline_exceeded_is_a_timeout_error_and_loses_nothing_by_it() -> None:
+def test_deadline_exceeded_is_a_timeout_error_with_all_attributes() -> None:
     error = an_error(lk.DeadlineExceeded)
     assert isinstance(error, TimeoutError)
     assert str(error).startswith("deadline_exceeded: no such call (livekit.Connector/")
     assert pickle.loads(pickle.dumps(error)).args == error.args
 
 
-def test_an_error_of_a_code_is_of_its_class() -> None:
+def test_from_code_returns_the_codes_subclass() -> None:
     error = lk.TwirpError.from_code("resource_exhausted", "slow down", status=429)
     assert type(error) is lk.ResourceExhausted
     assert (error.message, error.status) == ("slow down", 429)
@@ -88,5 +88,5 @@ def test_an_error_of_a_code_is_of_its_class() -> None:
         lk.TwirpError.from_code("teapot")
 
 
-def test_an_error_prints_whatever_the_server_wrote() -> None:
+def test_any_text_of_a_server_can_be_printed() -> None:
     assert str(lk.Internal("\ud800 broken")).encode("utf-8")

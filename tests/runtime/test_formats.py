@@ -1,4 +1,4 @@
-"""The shapes of fields that are checked before anything is sent."""
+"""The formats of fields, which are checked before anything is sent."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def fields_with(**changes):
         ({"agents": [{"agent_name": "a"}, {"metadata": "m"}]}, "agents", "needs its agent_name"),
     ],
 )
-def test_a_malformed_field_is_refused_before_anything_is_sent(changes, argument, remedy) -> None:
+def test_a_malformed_field_is_rejected_before_sending(changes, argument, remedy) -> None:
     with (
         ScriptedServer(ok(lk.DialWhatsAppCallResponse())) as server,
         lk.ConnectorClient(server.url, "key", "secret") as client,
@@ -64,7 +64,7 @@ def test_a_malformed_field_is_refused_before_anything_is_sent(changes, argument,
         {"destination_country": "DE", "agents": [{"agent_name": "a"}]},
     ],
 )
-def test_the_bounds_themselves_are_sent(changes) -> None:
+def test_values_at_the_bounds_are_sent(changes) -> None:
     with (
         ScriptedServer(ok(lk.DialWhatsAppCallResponse())) as server,
         lk.ConnectorClient(server.url, "key", "secret") as client,
@@ -73,7 +73,7 @@ def test_the_bounds_themselves_are_sent(changes) -> None:
         assert len(server.requests) == 1
 
 
-def test_the_emulator_refuses_a_number_that_cannot_be() -> None:
+def test_the_emulator_rejects_an_impossible_number() -> None:
     with (
         ConnectorEmulator() as emulator,
         lk.ConnectorClient(

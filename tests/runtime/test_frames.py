@@ -1,4 +1,4 @@
-"""Guarantee 4: crash reporters, which send the locals of every frame, find no secret in ours."""
+"""Guarantee 4: crash reporters send the locals of every frame, and ours contain no secret."""
 
 from __future__ import annotations
 
@@ -65,8 +65,8 @@ def test_the_frames_of_an_exception_that_the_caller_handles_keep_their_locals() 
     assert "4711" in "".join(frames.format())
 
 
-def test_a_generator_of_the_caller_goes_on_after_an_exception() -> None:
-    # To clear the frame of a suspended generator closes it.
+def test_a_callers_generator_continues_after_an_exception() -> None:
+    # Clearing the frame of a suspended generator would close it.
     steps = []
 
     @contextmanager
@@ -86,7 +86,7 @@ def test_a_generator_of_the_caller_goes_on_after_an_exception() -> None:
     assert steps == ["committed"]
 
 
-def test_guarantee_4_an_exception_raised_again_while_it_is_handled_loses_its_locals() -> None:
+def test_guarantee_4_an_exception_reraised_by_its_handler_loses_its_locals() -> None:
     @hide_locals
     def fail(app_secret: str, error: KeyError) -> None:
         def sign() -> None:
@@ -121,12 +121,12 @@ def test_guarantee_4_an_exception_raised_again_while_it_is_handled_loses_its_loc
         (lk.AccessToken, "api_key", "api_secret"),
     ],
 )
-def test_what_hides_its_locals_keeps_its_signature(function, first, last) -> None:
+def test_hide_locals_keeps_the_functions_signature(function, first, last) -> None:
     parameters = list(inspect.signature(function).parameters)
     assert (parameters[0], parameters[-1]) == (first, last)
 
 
-def test_the_frames_behind_an_exceptions_context_lose_their_locals() -> None:
+def test_the_frames_of_an_exceptions_context_lose_their_locals() -> None:
     def sign(app_secret: str) -> None:
         raise KeyError
 

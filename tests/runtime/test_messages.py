@@ -1,4 +1,4 @@
-"""Requests from keywords, mappings and other packages' messages; repr() without secrets."""
+"""Requests from keywords, mappings, and other packages' messages; repr() without secrets."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_durations_keep_nanoseconds(seconds: float) -> None:
         *(Duration(seconds=-1), Duration(nanos=-1), Duration(nanos=10**9)),
     ],
 )
-def test_a_duration_out_of_range_is_a_value_error_that_names_it(value) -> None:
+def test_a_duration_out_of_range_raises_value_error_that_names_it(value) -> None:
     with pytest.raises(ValueError, match="ringing_timeout"):
         build(DIAL, {"ringing_timeout": value})
 
@@ -59,7 +59,7 @@ def test_an_unknown_enum_name_lists_the_names() -> None:
         build(lk.ConnectTwilioCallRequest, {"twilio_call_direction": "OUTBOUND"})
 
 
-def test_messages_may_be_mappings_at_any_depth() -> None:
+def test_messages_can_be_mappings_at_any_depth() -> None:
     request = build(DIAL, {"agents": [{"agent_name": "a", "attributes": {"k": "v"}}]})
     assert request.agents[0].attributes == {"k": "v"}
     request = build(
@@ -90,7 +90,7 @@ def test_a_wrong_type_names_the_field(fields, named) -> None:
         build(DIAL, fields)
 
 
-def test_a_constant_of_another_enum_is_none_of_this() -> None:
+def test_a_constant_of_another_enum_is_rejected() -> None:
     with pytest.raises(TypeError, match="twilio_call_direction must be a TwilioCallDirection"):
         build(
             lk.ConnectTwilioCallRequest,
@@ -98,14 +98,14 @@ def test_a_constant_of_another_enum_is_none_of_this() -> None:
         )
 
 
-def test_a_bool_is_no_enum_constant_and_no_integer() -> None:
+def test_a_bool_is_neither_an_enum_constant_nor_an_integer() -> None:
     with pytest.raises(TypeError, match="twilio_call_direction"):
         build(lk.ConnectTwilioCallRequest, {"twilio_call_direction": True})
     with pytest.raises(TypeError, match=r"sdp\.id"):
         build(lk.ConnectWhatsAppCallRequest, {"sdp": {"id": True}})
 
 
-def test_messages_of_livekit_protocol_serve_as_request_and_in_fields() -> None:
+def test_messages_of_livekit_protocol_are_accepted_as_request_and_in_fields() -> None:
     theirs = other.DialWhatsAppCallRequest(
         room_name="r", agents=[other_agents.RoomAgentDispatch(agent_name="a")]
     )
@@ -119,7 +119,7 @@ def test_messages_pickle_and_deep_copy() -> None:
     assert pickle.loads(pickle.dumps(request)) == request == copy.deepcopy(request)
 
 
-def test_guarantee_4_repr_of_a_message_hides_secrets_and_str_is_protobufs() -> None:
+def test_guarantee_4_repr_of_a_message_redacts_secrets_and_str_is_protobufs() -> None:
     request = DIAL(
         whatsapp_phone_number_id="123",
         whatsapp_api_key="EAAG-key",
@@ -149,7 +149,7 @@ def test_repr_shows_enums_durations_and_nested_messages() -> None:
     )
 
 
-def test_enums_are_python_enums_with_protobufs_helpers() -> None:
+def test_enums_are_python_enums_with_protobufs_methods() -> None:
     assert lk.WhatsAppCallDirection.WHATSAPP_CALL_DIRECTION_OUTBOUND == 2
     assert lk.WhatsAppCallDirection.Name(2) == "WHATSAPP_CALL_DIRECTION_OUTBOUND"
     assert lk.WhatsAppCallDirection.Value("WHATSAPP_CALL_DIRECTION_INBOUND") == 0

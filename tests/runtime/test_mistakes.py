@@ -1,4 +1,4 @@
-"""What the constructors say to somebody who mistyped a URL, a key, or a header."""
+"""The errors for a mistyped URL, key, header, or option."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SECRET = "s3cret-of-the-project-with-32-characters"
         (SECRET, "the order is url, api_key, api_secret"),
     ],
 )
-def test_guarantee_4_a_mistyped_url_is_explained_and_not_shown(url, remedy) -> None:
+def test_guarantee_4_the_error_for_a_mistyped_url_does_not_quote_it(url, remedy) -> None:
     with pytest.raises(ValueError, match=remedy) as caught:
         lk.ConnectorClient(url, "key", SECRET)
     assert SECRET not in str(caught.value)
@@ -51,13 +51,13 @@ def test_guarantee_4_a_mistyped_url_is_explained_and_not_shown(url, remedy) -> N
         ("key", f"{SECRET}\n", "api_secret begins or ends with white space"),
     ],
 )
-def test_guarantee_4_a_mistyped_key_is_explained_and_not_shown(key, secret, remedy) -> None:
+def test_guarantee_4_the_error_for_a_mistyped_key_does_not_quote_it(key, secret, remedy) -> None:
     with pytest.raises(ValueError, match=remedy) as caught:
         lk.ConnectorClient("https://x", key, secret)
     assert SECRET not in str(caught.value)
 
 
-def test_a_token_with_its_scheme_is_refused() -> None:
+def test_a_token_with_the_bearer_prefix_is_rejected() -> None:
     with pytest.raises(ValueError, match='token must not begin with "Bearer "'):
         lk.TokenCredentials("Bearer abc")
 
@@ -80,7 +80,7 @@ def test_a_cloud_project_without_tls_warns() -> None:
     ],
     ids=["ApiKeyCredentials", "TokenCredentials", "AccessToken", "TokenVerifier"],
 )
-def test_guarantee_4_what_holds_a_secret_is_not_pickled(make) -> None:
+def test_guarantee_4_objects_that_hold_a_secret_cannot_be_pickled(make) -> None:
     with pytest.raises(TypeError, match="can't be pickled"):
         pickle.dumps(make())
     assert SECRET not in repr(make())
@@ -90,7 +90,7 @@ def test_guarantee_4_what_holds_a_secret_is_not_pickled(make) -> None:
     "name",
     ["Expect", "Upgrade", "TE", "Trailer", "Keep-Alive", "Proxy-Authorization", "proxy-connection"],
 )
-def test_hop_by_hop_headers_are_refused(name) -> None:
+def test_hop_by_hop_headers_are_rejected(name) -> None:
     client = lk.ConnectorClient("http://127.0.0.1:1", "key", SECRET)
     with pytest.raises(ValueError, match=f"header {name} cannot be set"):
         client.disconnect_whatsapp_call(
@@ -147,7 +147,7 @@ def test_an_unknown_option_is_named_with_the_class(make, remedy) -> None:
         (lambda token: lk.ApiKeyCredentials("k", "s", ttl=60), "ttl must be a timedelta, not int"),
     ],
 )
-def test_the_wrong_type_of_a_tokens_part_is_explained(call, remedy) -> None:
+def test_a_wrong_type_in_an_access_token_is_named(call, remedy) -> None:
     with pytest.raises(TypeError) as caught:
         call(lk.AccessToken("key", SECRET))
     assert re.search(remedy, str(caught.value))
@@ -162,7 +162,7 @@ def test_the_wrong_type_of_a_tokens_part_is_explained(call, remedy) -> None:
         (5, SECRET, "api_key must be a str, not int"),
     ],
 )
-def test_guarantee_4_a_tokens_mistyped_key_is_explained_and_not_shown(
+def test_guarantee_4_the_error_for_an_access_tokens_mistyped_key_does_not_quote_it(
     make, key, secret, remedy
 ) -> None:
     with pytest.raises(ValueError, match=remedy) as caught:

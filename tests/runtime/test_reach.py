@@ -1,4 +1,4 @@
-"""What a call does to reach a region, and what it never repeats on the way."""
+"""How a call reaches a region, and what it never retries."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SILENT = (("X-Lk-Mock", json.dumps({"failRegions": [0], "failMode": "delay"})),)
 KEY = lk.ApiKeyCredentials("key", "a-secret-of-at-least-32-characters")
 
 
-def test_guarantee_2_a_silent_region_leaves_half_of_the_time_to_the_next_one() -> None:
+def test_guarantee_2_an_unresponsive_region_leaves_half_of_the_time_to_the_next_one() -> None:
     with ConnectorEmulator(regions=3) as emulator:
         credentials = lk.ApiKeyCredentials(emulator.api_key, emulator.api_secret)
         with lk.Channel(emulator.url, credentials, failover=LOOPBACK, timeout=5.0) as channel:
@@ -42,7 +42,7 @@ def test_guarantee_2_a_silent_region_leaves_half_of_the_time_to_the_next_one() -
     ],
     ids=["Dial", "ConnectTwilioCall", "a wait until answered"],
 )
-def test_guarantee_2_a_call_that_may_not_be_repeated_keeps_its_whole_time(request_message) -> None:
+def test_guarantee_2_a_call_that_cannot_be_retried_gets_the_whole_timeout(request_message) -> None:
     name = type(request_message).__name__.replace("Request", "")
 
     # Longer than half of the timeout, with time to spare on a busy machine.
@@ -60,7 +60,7 @@ def test_guarantee_2_a_call_that_may_not_be_repeated_keeps_its_whole_time(reques
 
 @pytest.mark.parametrize("rpc", REQUESTS)
 @pytest.mark.parametrize(("status", "code"), [(429, "resource_exhausted"), (503, "unavailable")])
-def test_guarantee_1_the_far_ends_own_status_is_never_repeated(rpc, status, code) -> None:
+def test_guarantee_1_a_call_with_a_sip_status_is_never_retried(rpc, status, code) -> None:
     body = {"code": code, "msg": "busy", "meta": {"sip_status_code": "486"}}
     busy = http(json.dumps(body).encode(), status, "application/json")
     with (
@@ -85,7 +85,7 @@ def test_an_error_names_the_url_of_its_last_attempt() -> None:
     assert lk.TwirpError("not sent").url == ""
 
 
-def test_what_one_attempt_did_counts_for_the_call() -> None:
+def test_maybe_sent_and_safe_to_retry_consider_every_attempt() -> None:
     """`maybe_sent` and `safe_to_retry` look at every attempt, not at the last one."""
     ambiguous, refused = http(b"from a proxy", 503), twirp_error(503, "unavailable")
     with (
@@ -104,7 +104,7 @@ def test_what_one_attempt_did_counts_for_the_call() -> None:
 FORGED = "no\r\nERROR root: all is lost\x1b[2J\u2028\u2029\x00\x85"
 
 
-def test_guarantee_4_a_servers_text_forges_no_log_line(caplog) -> None:
+def test_guarantee_4_a_servers_text_cannot_forge_a_log_line(caplog) -> None:
     with (
         ScriptedServer(twirp_error(503, "unavailable", FORGED)) as server,
         lk.Channel(server.url, KEY, retry=lk.RetryPolicy(2, initial_backoff=0)) as channel,
@@ -118,7 +118,7 @@ def test_guarantee_4_a_servers_text_forges_no_log_line(caplog) -> None:
     assert caught.value.message == FORGED
 
 
-def test_guarantee_4_a_servers_long_text_is_cut_where_it_is_printed() -> None:
+def test_guarantee_4_a_servers_long_text_is_truncated_in_logs_and_str() -> None:
     with (
         ScriptedServer(twirp_error(400, "invalid_argument", "m" * 900_000)) as server,
         lk.Channel(server.url, KEY) as channel,
@@ -130,7 +130,7 @@ def test_guarantee_4_a_servers_long_text_is_cut_where_it_is_printed() -> None:
 
 
 @pytest.mark.parametrize("status", [200, 404, 502])
-def test_a_page_in_place_of_a_response_is_named_with_its_url_and_first_words(status) -> None:
+def test_an_html_page_is_reported_with_its_url_and_first_words(status) -> None:
     page = b"<html><head><title>Acme &amp; Co</title><style>a{}</style></head>Log in</html>"
     with (
         ScriptedServer(http(page, status, "text/html")) as server,

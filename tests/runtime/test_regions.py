@@ -1,4 +1,4 @@
-"""Region failover: the official SDKs' shared scenarios, and what they lack.
+"""Region failover: the official SDKs' shared scenarios, and cases that they lack.
 
 The scenarios speak the `X-Lk-Mock` protocol of LiveKit's own test server. They run against it when
 LK_TEST_SERVER_URL names it, and against our emulator otherwise.
@@ -18,9 +18,9 @@ from helpers.requests_of import ACCEPT, CONNECT, DIAL, DISCONNECT, TWILIO
 import livekit_connector_sync as lk
 from livekit_connector_sync._runtime.regions import (
     RegionCache,
+    find_untried,
     parse_max_age,
     parse_regions,
-    untried,
 )
 from livekit_connector_sync.emulator import ConnectorEmulator
 
@@ -71,7 +71,7 @@ def region_of(call: lk.Call) -> int:
     ],
     ids=["healthy", "primary unavailable", "two regions unavailable"],
 )
-def test_guarantee_5_a_call_goes_on_in_the_next_region(make_stub, directives, region) -> None:
+def test_guarantee_5_a_call_fails_over_to_the_next_region(make_stub, directives, region) -> None:
     response, call = make_stub().DialWhatsAppCall.with_call(DIAL, metadata=mock(**directives))
     assert response.room_name == "r"
     assert region_of(call) == region
@@ -97,7 +97,7 @@ def test_guarantee_5_a_call_goes_on_in_the_next_region(make_stub, directives, re
         "short timeout",
     ],
 )
-def test_guarantee_5_a_failure_surfaces_where_no_other_region_may_serve(
+def test_guarantee_5_a_failure_is_raised_if_failover_is_not_allowed(
     make_stub, directives, options, code, status
 ) -> None:
     with pytest.raises(lk.TwirpError) as caught:
@@ -113,7 +113,7 @@ def test_guarantee_5_a_failure_surfaces_where_no_other_region_may_serve(
         ("DisconnectWhatsAppCall", DISCONNECT),
     ],
 )
-def test_a_dropped_connection_goes_on_elsewhere_where_a_repeat_is_safe(
+def test_a_dropped_connection_fails_over_if_a_retry_is_safe(
     make_stub, rpc, request_message
 ) -> None:
     dropped = mock(failRegions=[0], failMode="drop")
@@ -124,7 +124,7 @@ def test_a_dropped_connection_goes_on_elsewhere_where_a_repeat_is_safe(
 @pytest.mark.parametrize(
     ("rpc", "request_message"), [("DialWhatsAppCall", DIAL), ("ConnectTwilioCall", TWILIO)]
 )
-def test_guarantee_1_a_dropped_connection_is_not_repeated_where_it_could_place_a_call_twice(
+def test_guarantee_1_a_dropped_connection_is_not_retried_if_that_could_place_a_call_twice(
     make_stub, rpc, request_message
 ) -> None:
     dropped = mock(failRegions=[0], failMode="drop")
@@ -148,7 +148,7 @@ def test_a_pinned_project_is_served_in_a_region_that_allows_it(server, make_stub
     assert call.attempts == 2
 
 
-def test_a_project_without_an_allowed_region_gets_the_451(make_stub) -> None:
+def test_without_an_allowed_region_the_call_raises_the_451(make_stub) -> None:
     with pytest.raises(lk.TwirpError, match="not allowed in this region") as caught:
         make_stub().DialWhatsAppCall(DIAL, metadata=mock(pinnedRegions=["elsewhere"]))
     assert (caught.value.status, caught.value.attempts) == (451, 1)
@@ -167,7 +167,7 @@ def test_a_region_serves_the_same_base_path_and_carries_the_same_request_id() ->
         assert ids == ["mine", "mine"]
 
 
-def test_guarantee_4_a_kept_list_serves_only_who_trusts_the_same_hosts() -> None:
+def test_guarantee_4_a_cached_list_is_used_only_with_the_same_trusted_hosts() -> None:
     with ConnectorEmulator(regions=2) as emulator:
         strict = lk.FailoverPolicy(hosts=("127.0.0.1",))  # not without TLS
         credentials = lk.ApiKeyCredentials(emulator.api_key, emulator.api_secret)
@@ -212,13 +212,13 @@ def regions_json(*urls: object) -> bytes:
         None,
     ],
 )
-def test_guarantee_4_no_secret_goes_to_a_host_that_is_not_https_under_the_callers_domain(
+def test_guarantee_4_secrets_are_sent_only_to_https_hosts_under_the_callers_domain(
     url,
 ) -> None:
     assert parse_regions(regions_json(url), CLOUD) == []
 
 
-def test_regions_come_in_order_as_origins_and_once() -> None:
+def test_regions_are_ordered_origins_without_duplicates() -> None:
     body = regions_json(
         "wss://B.livekit.cloud/x?y", "https://a.livekit.cloud", "https://b.livekit.cloud"
     )
@@ -228,7 +228,7 @@ def test_regions_come_in_order_as_origins_and_once() -> None:
 @pytest.mark.parametrize(
     "body", [b"", b"[]", b"{}", b'{"regions": 7}', b'{"regions": [7]}', b"\xff", b"[" * 100_000]
 )
-def test_what_is_no_list_of_regions_is_refused(body) -> None:
+def test_a_malformed_region_list_raises_value_error(body) -> None:
     with pytest.raises(ValueError, match="settings/regions"):
         parse_regions(body, CLOUD)
 
@@ -268,21 +268,21 @@ def test_max_age(header, seconds) -> None:
         ("calls.example.com", "example.com"),
     ],
 )
-def test_failover_is_for_cloud_hosts_and_those_that_the_caller_names(host, domain) -> None:
+def test_failover_applies_to_cloud_hosts_and_the_policys_hosts(host, domain) -> None:
     assert lk.FailoverPolicy(hosts=("example.com",)).domain_of(host) == domain
 
 
-def test_one_text_is_no_list_of_hosts() -> None:
+def test_hosts_as_a_single_text_raise_value_error() -> None:
     with pytest.raises(ValueError, match="tuple"):
         lk.FailoverPolicy(hosts="example.com")
 
 
 def test_regions_are_tried_once() -> None:
-    assert untried(["a", "b", "c"], ["a", "b"]) == "c"
-    assert untried(["a"], ["a"]) is None
+    assert find_untried(["a", "b", "c"], ["a", "b"]) == "c"
+    assert find_untried(["a"], ["a"]) is None
 
 
-def test_a_list_is_kept_as_long_as_it_says_and_served_stale_when_nobody_answers() -> None:
+def test_a_region_list_is_cached_for_its_max_age_and_used_stale_if_a_refresh_fails() -> None:
     cache = RegionCache()
     answers = iter([(["b"], 60.0), (["c"], 60.0)])
 
@@ -299,7 +299,7 @@ def test_a_list_is_kept_as_long_as_it_says_and_served_stale_when_nobody_answers(
     assert cache.regions(("https://b", CLOUD, False), discover, timeout=1) == []
 
 
-def test_a_list_that_must_not_be_kept_is_asked_for_again() -> None:
+def test_a_region_list_without_max_age_is_not_cached() -> None:
     cache = RegionCache()
     asked = []
 
@@ -312,7 +312,7 @@ def test_a_list_that_must_not_be_kept_is_asked_for_again() -> None:
     assert len(asked) == 2
 
 
-def test_callers_at_once_ask_once() -> None:
+def test_concurrent_callers_request_a_region_list_once() -> None:
     cache = RegionCache()
     asked, answer = [], threading.Event()
 
@@ -330,7 +330,7 @@ def test_callers_at_once_ask_once() -> None:
         thread.start()
     while len(asked) == 0:
         pass
-    # All are in, or will find the list under way until it is there.
+    # All threads wait for the running request, or will when they start.
     threading.Timer(0.2, answer.set).start()
     for thread in threads:
         thread.join()

@@ -1,4 +1,4 @@
-"""What is repeated and what is not, counted by the server; and the decisions by themselves."""
+"""Which calls are retried, counted by the server; and the retry rules as functions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from requests.adapters import HTTPAdapter
 
 import livekit_connector_sync as lk
-from livekit_connector_sync._runtime.retry import Failure, RetryThrottle, may_repeat, retry_delay
+from livekit_connector_sync._runtime.retry import Failure, RetryThrottle, may_retry, retry_delay
 from livekit_connector_sync._runtime.twirp import retry_after
 
 FAST = lk.RetryPolicy(initial_backoff=0.001)
@@ -97,7 +97,7 @@ def test_guarantee_1_no_call_is_placed_twice(rpc, fault) -> None:
 
 
 @pytest.mark.parametrize(("rpc", "fault"), table(AMBIGUOUS, REPEATABLE))
-def test_guarantee_1_the_other_rpcs_are_repeated_after_ambiguous_failures(rpc, fault) -> None:
+def test_guarantee_1_idempotent_rpcs_are_retried_after_ambiguous_failures(rpc, fault) -> None:
     with ScriptedServer(fault, fault, ok(RESPONSES[rpc])) as server:
         response, done = call(server, rpc)
     assert response == RESPONSES[rpc]
@@ -106,14 +106,14 @@ def test_guarantee_1_the_other_rpcs_are_repeated_after_ambiguous_failures(rpc, f
 
 
 @pytest.mark.parametrize(("rpc", "fault"), table(REFUSED, REQUESTS))
-def test_guarantee_1_what_the_service_refused_is_repeated(rpc, fault) -> None:
+def test_guarantee_1_a_call_that_the_service_rejected_is_retried(rpc, fault) -> None:
     with ScriptedServer(fault, ok(RESPONSES[rpc])) as server:
         assert call(server, rpc)[0] == RESPONSES[rpc]
     assert len(server.requests) == 2
 
 
 @pytest.mark.parametrize(("rpc", "fault"), table(FINAL, (PLACING[0], REPEATABLE[0])))
-def test_other_failures_are_not_repeated(rpc, fault) -> None:
+def test_other_failures_are_not_retried(rpc, fault) -> None:
     with ScriptedServer(fault) as server, pytest.raises(lk.TwirpError) as caught:
         call(server, rpc)
     assert len(server.requests) == caught.value.attempts == 1
@@ -121,7 +121,7 @@ def test_other_failures_are_not_repeated(rpc, fault) -> None:
 
 
 @pytest.mark.parametrize("rpc", REQUESTS)
-def test_guarantee_1_a_timeout_after_sending_is_not_repeated(rpc) -> None:
+def test_guarantee_1_a_timeout_after_sending_is_not_retried(rpc) -> None:
     with ScriptedServer(STALL) as server, pytest.raises(lk.DeadlineExceeded) as caught:
         call(server, rpc, timeout=0.2)
     assert len(server.requests) == 1
@@ -130,7 +130,7 @@ def test_guarantee_1_a_timeout_after_sending_is_not_repeated(rpc) -> None:
 
 
 @pytest.mark.parametrize("rpc", REQUESTS)
-def test_guarantee_1_a_refused_connection_is_tried_again_and_safe(rpc) -> None:
+def test_guarantee_1_a_refused_connection_is_retried_and_safe_to_retry(rpc) -> None:
     with ScriptedServer(CLOSE) as server:
         pass
     with pytest.raises(lk.Unavailable, match="refused") as caught:
@@ -140,7 +140,7 @@ def test_guarantee_1_a_refused_connection_is_tried_again_and_safe(rpc) -> None:
 
 
 @pytest.mark.parametrize("rpc", REQUESTS)
-def test_guarantee_1_a_time_that_is_over_at_once_sends_nothing(rpc) -> None:
+def test_guarantee_1_a_timeout_that_expires_immediately_sends_nothing(rpc) -> None:
     with ScriptedServer(STALL) as server, pytest.raises(lk.DeadlineExceeded) as caught:
         call(server, rpc, timeout=1e-9)
     error = caught.value
@@ -149,7 +149,7 @@ def test_guarantee_1_a_time_that_is_over_at_once_sends_nothing(rpc) -> None:
 
 
 @pytest.mark.parametrize("rpc", PLACING)
-def test_guarantee_1_the_caller_may_take_the_risk(rpc) -> None:
+def test_guarantee_1_retry_ambiguous_allows_a_risky_retry(rpc) -> None:
     risky = lk.RetryPolicy(initial_backoff=0.001, retry_ambiguous=True)
     with ScriptedServer(CLOSE, ok(RESPONSES[rpc])) as server:
         assert call(server, rpc, retry=risky)[0] == RESPONSES[rpc]
@@ -160,7 +160,7 @@ def test_guarantee_1_the_caller_may_take_the_risk(rpc) -> None:
 @pytest.mark.parametrize(
     ("rpc", "request_message"), [("AcceptWhatsAppCall", ACCEPT), ("ConnectWhatsAppCall", CONNECT)]
 )
-def test_guarantee_1_a_call_that_waits_for_an_answer_is_not_repeated_once_sent(
+def test_guarantee_1_a_call_that_waits_for_the_pickup_is_not_retried_after_sending(
     rpc, request_message, fault
 ) -> None:
     waiting = type(request_message)()
@@ -186,7 +186,7 @@ LATE = [
 
 @pytest.mark.parametrize(("rpc", "answer"), LATE)
 @pytest.mark.parametrize("fault", [CLOSE, REFUSED["unavailable by the service"]])
-def test_guarantee_1_an_answer_that_our_own_repeat_is_late_is_success(rpc, answer, fault) -> None:
+def test_guarantee_1_already_done_is_a_success_for_a_retry(rpc, answer, fault) -> None:
     with ScriptedServer(fault, answer) as server:
         assert call(server, rpc)[0] == RESPONSES[rpc]
     with ScriptedServer(answer) as server, pytest.raises(lk.TwirpError):
@@ -194,22 +194,22 @@ def test_guarantee_1_an_answer_that_our_own_repeat_is_late_is_success(rpc, answe
     assert len(server.requests) == 1
 
 
-class OnceDeaf(HTTPAdapter):
+class FailingOnce(HTTPAdapter):
     """Cannot connect the first time."""
 
-    deaf = True
+    fails = True
 
     def send(self, *args, **kwargs):
-        if self.deaf:
-            self.deaf = False
+        if self.fails:
+            self.fails = False
             raise requests.ConnectTimeout
         return super().send(*args, **kwargs)
 
 
 @pytest.mark.parametrize(("rpc", "answer"), LATE)
-def test_guarantee_3_what_was_not_sent_has_not_done_it(rpc, answer) -> None:
+def test_guarantee_3_already_done_is_an_error_if_no_earlier_attempt_was_sent(rpc, answer) -> None:
     with requests.Session() as session, ScriptedServer(answer) as server:
-        session.mount("http://", OnceDeaf())
+        session.mount("http://", FailingOnce())
         with pytest.raises(lk.TwirpError) as caught:
             call(server, rpc, session=session)
     assert caught.value.attempts == 2
@@ -217,7 +217,7 @@ def test_guarantee_3_what_was_not_sent_has_not_done_it(rpc, answer) -> None:
 
 
 @pytest.mark.parametrize("rpc", ["AcceptWhatsAppCall", "ConnectWhatsAppCall"])
-def test_guarantee_1_a_token_that_was_turned_away_did_nothing(rpc) -> None:
+def test_guarantee_1_already_done_is_an_error_after_a_rejected_token(rpc) -> None:
     script = ok(RESPONSES[rpc]), twirp_error(401, "unauthenticated"), ALREADY
     with ScriptedServer(*script) as server, channel_to(server) as channel:
         method = getattr(lk.ConnectorStub(channel), rpc)
@@ -227,7 +227,7 @@ def test_guarantee_1_a_token_that_was_turned_away_did_nothing(rpc) -> None:
     assert caught.value.attempts == 2
 
 
-def test_an_accept_without_a_room_name_surfaces_what_it_cannot_know() -> None:
+def test_already_done_is_an_error_for_an_accept_without_a_room_name() -> None:
     request = lk.AcceptWhatsAppCallRequest()
     request.CopyFrom(ACCEPT)
     request.room_name = ""
@@ -238,7 +238,7 @@ def test_an_accept_without_a_room_name_surfaces_what_it_cannot_know() -> None:
 @pytest.mark.parametrize(
     ("rpc", "answer"), [("ConnectWhatsAppCall", GONE), ("AcceptWhatsAppCall", OVER)]
 )
-def test_other_answers_to_a_repeat_are_errors(rpc, answer) -> None:
+def test_other_errors_of_a_retry_are_raised(rpc, answer) -> None:
     with ScriptedServer(CLOSE, answer) as server, pytest.raises(lk.TwirpError) as caught:
         call(server, rpc)
     assert caught.value.attempts == 2
@@ -246,7 +246,7 @@ def test_other_answers_to_a_repeat_are_errors(rpc, answer) -> None:
 
 @pytest.mark.parametrize("rpc", REQUESTS)
 @pytest.mark.parametrize("answer", [twirp_error(401, "unauthenticated"), http(b"expired", 401)])
-def test_guarantee_1_a_stale_token_is_signed_anew_once(rpc, answer) -> None:
+def test_guarantee_1_a_stale_token_is_renewed_once(rpc, answer) -> None:
     with ScriptedServer(ok(RESPONSES[rpc]), answer, ok(RESPONSES[rpc])) as server:
         now = [time.time() - 60]
         credentials = lk.ApiKeyCredentials("key", "s" * 32, clock=lambda: now[0])
@@ -259,7 +259,7 @@ def test_guarantee_1_a_stale_token_is_signed_anew_once(rpc, answer) -> None:
     assert first == second != third
 
 
-def test_a_token_that_is_refused_twice_surfaces() -> None:
+def test_a_token_that_is_rejected_twice_raises() -> None:
     refused = twirp_error(401, "unauthenticated")
     script = (ok(RESPONSES["DialWhatsAppCall"]), refused)
     with ScriptedServer(*script) as server, channel_to(server) as channel:
@@ -270,7 +270,7 @@ def test_a_token_that_is_refused_twice_surfaces() -> None:
     assert len(server.requests) == 3
 
 
-def test_no_retry_is_a_single_attempt() -> None:
+def test_retry_none_makes_a_single_attempt() -> None:
     unavailable = twirp_error(503, "unavailable")
     with ScriptedServer(unavailable) as server, pytest.raises(lk.Unavailable):
         call(server, "DisconnectWhatsAppCall", DISCONNECT, retry=None)
@@ -282,7 +282,7 @@ def test_no_retry_is_a_single_attempt() -> None:
     assert len(server.requests) == 1
 
 
-def test_retry_after_is_waited_for() -> None:
+def test_the_client_waits_for_retry_after() -> None:
     busy = twirp_error(503, "unavailable", headers=["Retry-After: 1"])
     with ScriptedServer(busy, ok(RESPONSES["DialWhatsAppCall"])) as server:
         started = time.monotonic()
@@ -290,7 +290,7 @@ def test_retry_after_is_waited_for() -> None:
     assert time.monotonic() - started >= 1
 
 
-def test_a_wait_beyond_the_budget_is_not_waited_for() -> None:
+def test_a_retry_after_beyond_the_timeout_fails_immediately() -> None:
     busy = twirp_error(503, "unavailable", headers=["Retry-After: 60"])
     started = time.monotonic()
     with ScriptedServer(busy) as server, pytest.raises(lk.Unavailable):
@@ -299,7 +299,7 @@ def test_a_wait_beyond_the_budget_is_not_waited_for() -> None:
     assert len(server.requests) == 1
 
 
-def test_safe_to_retry_speaks_for_all_attempts() -> None:
+def test_safe_to_retry_considers_all_attempts() -> None:
     refused = twirp_error(503, "unavailable")
     with ScriptedServer(refused, refused, CLOSE) as server, pytest.raises(lk.Unavailable) as caught:
         call(server, "DialWhatsAppCall")
@@ -309,7 +309,7 @@ def test_safe_to_retry_speaks_for_all_attempts() -> None:
     assert (caught.value.attempts, caught.value.safe_to_retry) == (3, True)
 
 
-def test_failing_calls_end_the_retries_of_a_channel_and_good_ones_bring_them_back() -> None:
+def test_failing_calls_stop_a_channels_retries_until_calls_succeed() -> None:
     unavailable, good = twirp_error(503, "unavailable"), ok(RESPONSES["DialWhatsAppCall"])
     with ScriptedServer(unavailable) as server, channel_to(server) as channel:
         stub = lk.ConnectorStub(channel)
@@ -332,11 +332,11 @@ def test_failing_calls_end_the_retries_of_a_channel_and_good_ones_bring_them_bac
 # --- the decisions ----------------------------------------------------------------------------
 
 
-def test_a_region_that_fails_never_ends_the_retries_that_another_makes_good() -> None:
+def test_a_failing_region_does_not_stop_retries_if_another_one_serves() -> None:
     throttle = RetryThrottle()
     for _ in range(1_000):
-        throttle.failed()
-        throttle.succeeded(1)
+        throttle.record_failure()
+        throttle.record_success(1)
     assert not throttle.throttled
 
 
@@ -372,36 +372,38 @@ def test_the_backoff_grows_and_jitter_takes_a_part_of_it() -> None:
         {"retryable_status_codes": {"teapot"}},
     ],
 )
-def test_a_policy_out_of_range_is_a_value_error(options) -> None:
+def test_a_policy_out_of_range_raises_value_error(options) -> None:
     with pytest.raises(ValueError, match=r"max_attempts|backoff|codes|teapot"):
         lk.RetryPolicy(**options)
 
 
-def test_codes_may_be_given_by_their_spelling() -> None:
+def test_codes_can_be_given_as_text() -> None:
     policy = lk.RetryPolicy(retryable_status_codes={"internal"})
     assert policy.retryable_status_codes == {lk.StatusCode.INTERNAL}
 
 
 @given(
     maybe_sent=st.booleans(),
-    refused=st.booleans(),
-    turned_away=st.booleans(),
+    did_nothing=st.booleans(),
+    rejected_early=st.booleans(),
     safe=st.booleans(),
     waits=st.booleans(),
     risky=st.booleans(),
 )
-def test_guarantee_1_as_a_rule(maybe_sent, refused, turned_away, safe, waits, risky) -> None:
-    failure = Failure(lk.StatusCode.UNAVAILABLE, maybe_sent, refused, turned_away)
-    repeat = may_repeat(failure, safe_to_repeat=safe, waits=waits, retry_ambiguous=risky)
-    if repeat and maybe_sent and not turned_away:
+def test_guarantee_1_a_retry_never_places_a_call_twice(
+    maybe_sent, did_nothing, rejected_early, safe, waits, risky
+) -> None:
+    failure = Failure(lk.StatusCode.UNAVAILABLE, maybe_sent, did_nothing, rejected_early)
+    repeat = may_retry(failure, safe_to_repeat=safe, waits=waits, retry_ambiguous=risky)
+    if repeat and maybe_sent and not rejected_early:
         assert not waits
-        assert refused or safe or risky
+        assert did_nothing or safe or risky
     if not maybe_sent:
         assert repeat
 
 
 @given(remaining=st.floats(0, 10), asked=st.floats(0, 20), random=st.floats(0, 1))
-def test_a_delay_is_always_within_what_is_left(remaining, asked, random) -> None:
+def test_a_delay_never_exceeds_the_remaining_time(remaining, asked, random) -> None:
     failure = Failure(lk.StatusCode.UNAVAILABLE, maybe_sent=False, retry_after=asked)
     delay = retry_delay(
         lk.RetryPolicy(),
@@ -416,7 +418,7 @@ def test_a_delay_is_always_within_what_is_left(remaining, asked, random) -> None
 
 
 @pytest.mark.parametrize(("asked", "delay"), [(300, 300), (301, None), (999_999_999, None)])
-def test_a_call_without_a_limit_does_not_wait_for_longer_than_minutes(asked, delay) -> None:
+def test_a_call_without_a_timeout_waits_at_most_five_minutes(asked, delay) -> None:
     failure = Failure(lk.StatusCode.UNAVAILABLE, maybe_sent=False, retry_after=asked)
     options = {"attempt": 1, "repeatable": True, "remaining": None, "throttled": False}
     assert retry_delay(lk.RetryPolicy(), failure, random=0.5, **options) == delay
@@ -447,6 +449,6 @@ def test_retry_after_is_seconds_or_a_date(value, seconds) -> None:
 
 
 @given(st.text())
-def test_any_retry_after_is_read_or_ignored(value) -> None:
+def test_any_retry_after_is_parsed_or_ignored(value) -> None:
     seconds = retry_after(value, NOW)
     assert seconds is None or seconds >= 0

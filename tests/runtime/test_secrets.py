@@ -1,4 +1,4 @@
-"""Guarantee 4: no secret in logs, errors, pickles or tracebacks."""
+"""Guarantee 4: no secrets in logs, errors, pickles, or tracebacks."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DIALLED = lk.DialWhatsAppCallResponse(whatsapp_call_id="wacid.1", room_name="r")
 
 
 def everything_of(error: BaseException) -> str:
-    """Return all text that a log, a crash report or a pickle would hold of an error of ours."""
+    """Return all text about an error that a log, a crash report, or a pickle could contain."""
     frames = traceback.TracebackException.from_exception(error, capture_locals=True)
     ours = [frame for frame in frames.stack if "livekit_connector_sync" in frame.filename]
     shown = [str(error), repr(error), repr(error.args), repr(error.__dict__)]
@@ -55,7 +55,9 @@ def everything_of(error: BaseException) -> str:
     ],
 )
 @pytest.mark.parametrize("request_message", [DIAL, ACCEPT])
-def test_guarantee_4_what_a_server_echoes_is_scrubbed(caplog, answer, request_message) -> None:
+def test_guarantee_4_secrets_that_a_server_echoes_are_redacted(
+    caplog, answer, request_message
+) -> None:
     caplog.set_level(logging.DEBUG, "livekit_connector_sync")
     rpc = type(request_message).__name__.replace("Request", "")
     with (
@@ -77,7 +79,7 @@ def test_guarantee_4_what_a_server_echoes_is_scrubbed(caplog, answer, request_me
 
 
 class TimeLimit(Exception):
-    """What Celery raises in a task that takes too long, from a signal."""
+    """Like the exception that Celery raises, from a signal, in a task that takes too long."""
 
 
 def fields_of(message) -> dict[str, object]:
@@ -94,7 +96,7 @@ def fields_of(message) -> dict[str, object]:
     ],
     ids=["refused by the server", "refused by us", "wrong type", "wrong type of a secret"],
 )
-def test_guarantee_4_no_frame_of_ours_shows_a_keywords_secret(answer, fields) -> None:
+def test_guarantee_4_our_frames_do_not_show_a_keywords_secret(answer, fields) -> None:
     sdp = {"type": "offer", "sdp": "v=0 the-sdp"}
     with (
         ScriptedServer(answer or ok(DIALLED)) as server,
@@ -118,7 +120,7 @@ def test_guarantee_4_no_frame_of_ours_shows_a_keywords_secret(answer, fields) ->
     ],
     ids=["ours", "livekit-protocol's", "a mapping"],
 )
-def test_guarantee_4_no_frame_of_ours_shows_a_requests_secret(through, request_message) -> None:
+def test_guarantee_4_our_frames_do_not_show_a_requests_secret(through, request_message) -> None:
     with (
         ScriptedServer(twirp_error(400, "invalid_argument")) as server,
         lk.ConnectorClient(server.url, "key", SECRET) as client,
@@ -147,7 +149,7 @@ class Reporting(lk.UnaryUnaryClientInterceptor):
             raise
 
 
-def test_guarantee_4_no_frame_of_ours_shows_a_secret_when_a_call_is_interrupted() -> None:
+def test_guarantee_4_our_frames_show_no_secret_when_a_call_is_interrupted() -> None:
     def interrupt(*_: object) -> None:
         raise TimeLimit
 
@@ -171,7 +173,7 @@ def test_guarantee_4_no_frame_of_ours_shows_a_secret_when_a_call_is_interrupted(
         assert secret not in reported
 
 
-def test_guarantee_4_a_line_of_a_secret_is_a_secret() -> None:
+def test_guarantee_4_a_single_line_of_a_secret_is_redacted() -> None:
     request = lk.AcceptWhatsAppCallRequest()
     request.CopyFrom(ACCEPT)
     request.sdp.sdp = "v=0\r\na=ice-pwd:the-password\r\n"
@@ -185,7 +187,7 @@ def test_guarantee_4_a_line_of_a_secret_is_a_secret() -> None:
     assert caught.value.message == "bad line <secret>"
 
 
-def test_guarantee_4_personal_data_is_kept_out_of_logs_and_excerpts(caplog) -> None:
+def test_guarantee_4_personal_data_is_redacted_in_logs_and_excerpts(caplog) -> None:
     caplog.set_level(logging.DEBUG, "livekit_connector_sync")
     with (
         ScriptedServer(http(b"no way to 15551234567", 503)) as server,
@@ -199,7 +201,7 @@ def test_guarantee_4_personal_data_is_kept_out_of_logs_and_excerpts(caplog) -> N
     assert caught.value.metadata["body"] == "no way to <personal>"
 
 
-def test_metas_own_words_stay_whole() -> None:
+def test_metas_error_text_is_unchanged() -> None:
     words = "(#138006) No permission to call 15551234567, fbtrace_id AbC"
     with (
         ScriptedServer(twirp_error(400, "invalid_argument", words)) as server,
@@ -227,7 +229,7 @@ def test_a_line_of_the_log_is_short(caplog) -> None:
     assert len(caplog.text) < 1_000
 
 
-def test_the_log_tells_each_attempt_and_each_retry(caplog) -> None:
+def test_each_attempt_and_each_retry_is_logged(caplog) -> None:
     caplog.set_level(logging.DEBUG, "livekit_connector_sync")
     script = (twirp_error(503, "unavailable", "tired"), ok(DIALLED))
     with ScriptedServer(*script) as server, lk.ConnectorClient(server.url, "key", SECRET) as client:
@@ -243,7 +245,7 @@ def test_the_log_tells_each_attempt_and_each_retry(caplog) -> None:
     assert all("id-1" in message for _, message in levels)
 
 
-def test_guarantee_4_every_token_of_a_call_is_scrubbed() -> None:
+def test_guarantee_4_every_token_of_a_call_is_redacted() -> None:
     # The first token is rejected; the response to the second one quotes both.
     seconds = itertools.count(time.time())
     credentials = lk.ApiKeyCredentials("key", SECRET, clock=lambda: next(seconds))
@@ -277,14 +279,14 @@ def scrubbed(text: str, **fields: object) -> str:
     return caught.value.message
 
 
-def test_guarantee_4_the_json_spelling_of_a_secret_is_scrubbed() -> None:
+def test_guarantee_4_a_secret_in_json_is_redacted() -> None:
     sdp = lk.SessionDescription(type="offer", sdp='v=0\r\ns="\u00e9"\r\n')
     assert scrubbed(f"bad: {json.dumps(sdp.sdp)}", sdp=sdp) == 'bad: "<secret>"'
     key = 'EAAG"quoted'
     assert scrubbed(f"bad: {json.dumps(key)}", whatsapp_api_key=key) == 'bad: "<secret>"'
 
 
-def test_guarantee_4_a_secret_that_holds_another_is_scrubbed_whole() -> None:
+def test_guarantee_4_a_secret_that_contains_another_is_redacted_completely() -> None:
     sdp = lk.SessionDescription(type="offer", sdp="EAAG-the-key and more")
     assert scrubbed("bad: EAAG-the-key and more", sdp=sdp) == "bad: <secret>"
 
@@ -293,7 +295,7 @@ def test_a_very_short_secret_does_not_garble_messages() -> None:
     assert scrubbed("an ordinary message", whatsapp_api_key="or") == "an ordinary message"
 
 
-def test_guarantee_4_personal_data_in_nested_messages_and_maps_is_kept_out_of_logs(caplog) -> None:
+def test_guarantee_4_personal_data_in_nested_messages_and_maps_is_redacted_in_logs(caplog) -> None:
     caplog.set_level(logging.DEBUG, "livekit_connector_sync")
     request = lk.DialWhatsAppCallRequest()
     request.CopyFrom(DIAL)
@@ -314,7 +316,7 @@ def test_guarantee_4_personal_data_in_nested_messages_and_maps_is_kept_out_of_lo
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # vcrpy 7 leaves connections open
-def test_a_filtered_cassette_holds_no_secret_and_still_plays(tmp_path) -> None:
+def test_a_filtered_cassette_contains_no_secret_and_still_plays(tmp_path) -> None:
     def drop_body(request):
         request.body = b""
         return request

@@ -29,7 +29,7 @@ def plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture
 def serve() -> Iterator[Callable[..., ScriptedServer]]:
-    """Start hostile servers that end with the test."""
+    """Start scripted servers that end with the test."""
     with contextlib.ExitStack() as stack:
         yield lambda *script, **options: stack.enter_context(ScriptedServer(*script, **options))
 

@@ -14,7 +14,7 @@ from helpers.scripted import Request, ScriptedServer, Step
 
 
 class Proxy(ScriptedServer):
-    """Forwards what it is asked for, or refuses it.
+    """Forwards requests, or rejects them.
 
     Args:
         refusal: the answer to every request; by default it forwards.

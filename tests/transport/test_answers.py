@@ -173,7 +173,9 @@ NO_ERRORS = {
 
 
 @pytest.mark.parametrize("body", NO_ERRORS.values(), ids=NO_ERRORS.keys())
-def test_guarantee_3_bodies_that_are_no_twirp_error(serve: Serve, dial: Dial, body: bytes) -> None:
+def test_guarantee_3_bodies_that_are_not_twirp_errors(
+    serve: Serve, dial: Dial, body: bytes
+) -> None:
     error = refused(dial(serve(http(body, "503 X", "application/json")).url))
     assert type(error) is lk.Unavailable
     assert error.metadata["http_error_from_intermediary"] == "true"
@@ -241,7 +243,7 @@ NO_MESSAGES = {
 
 
 @pytest.mark.parametrize("answer", NO_MESSAGES.values(), ids=NO_MESSAGES.keys())
-def test_guarantee_3_no_message_in_a_200(
+def test_guarantee_3_a_200_without_a_valid_message(
     serve: Serve, dial: Dial, session: Optional[requests.Session], answer: bytes
 ) -> None:
     error = refused(dial(serve(answer).url, session=session))
@@ -256,7 +258,7 @@ def test_content_types(serve: Serve, dial: Dial, content_type: str) -> None:
     works(dial(serve(http(BODY, content_type=content_type)).url))
 
 
-def test_unknown_fields_are_fine(serve: Serve, dial: Dial) -> None:
+def test_unknown_fields_are_ignored(serve: Serve, dial: Dial) -> None:
     response = dial(serve(http(BODY + b"\xfa\x3e\x03new")).url).DialWhatsAppCall(
         lk.DialWhatsAppCallRequest()
     )
@@ -291,7 +293,7 @@ def test_an_endless_body_is_not_read(
     assert sum(sent) < 20 * MEGABYTE  # the cap and what buffers hold
 
 
-def test_a_large_answer_within_the_cap(serve: Serve, dial: Dial) -> None:
+def test_a_large_response_below_the_limit(serve: Serve, dial: Dial) -> None:
     message = lk.DialWhatsAppCallResponse(room_name="r" * (3 * MEGABYTE))
     stub = dial(serve(http(message.SerializeToString())).url)
     assert stub.DialWhatsAppCall(lk.DialWhatsAppCallRequest()) == message
@@ -336,7 +338,7 @@ ECHOES: dict[str, Callable[[str], bytes]] = {
 
 @pytest.mark.parametrize("which", range(3), ids=["key of Meta", "token", "header"])
 @pytest.mark.parametrize("answer", ECHOES.values(), ids=ECHOES.keys())
-def test_guarantee_4_secrets_that_come_back_go_nowhere(
+def test_guarantee_4_echoed_secrets_are_not_shown(
     serve: Serve,
     dial: Dial,
     session: Optional[requests.Session],
@@ -364,7 +366,7 @@ def test_guarantee_4_secrets_that_come_back_go_nowhere(
         assert secret.encode() not in pickled
 
 
-def test_guarantee_4_secrets_stay_out_of_reach_of_errors(serve: Serve, dial: Dial) -> None:
+def test_guarantee_4_errors_do_not_reference_secrets(serve: Serve, dial: Dial) -> None:
     stub = dial(serve([CLOSE]).url)
     error = refused(stub)
     seen: set[int] = set()

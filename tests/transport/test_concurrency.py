@@ -1,4 +1,4 @@
-"""Threads, forks and greenlets share a channel."""
+"""Threads, forks, and greenlets share a channel."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def test_guarantee_6_fork(serve: Serve, dial: Dial, session: Optional[requests.S
 
 @pytest.mark.parametrize("users", [False, True])
 def test_guarantee_6_fork_and_sys_exit(serve: Serve, users: bool) -> None:
-    """A child that ends as a program does must not say goodbye on the parent's connection."""
+    """A child that exits must not close the TLS session of the parent's connection."""
     server = serve(OK)
     program = f"""
 import os, sys, requests
@@ -161,7 +161,7 @@ print("done")
 def test_guarantee_6_forks_while_threads_call(
     serve: Serve, dial: Dial, session: Optional[requests.Session]
 ) -> None:
-    """Whatever lock another thread holds at the moment of the fork, the child gets through."""
+    """A child works even if another thread held a lock at the moment of the fork."""
     server = serve(echo)
     stub = dial(server.url, session=session)
     over = threading.Event()

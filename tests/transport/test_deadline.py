@@ -1,4 +1,4 @@
-"""The timeout bounds the whole call, whatever the server does and whoever's session it is."""
+"""The timeout limits the whole call, with any server and any session."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Subclassed(HTTPAdapter):
 
 
 class Foreign(BaseAdapter):
-    """An adapter that is none of requests' own."""
+    """An adapter that doesn't use the send of requests."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -89,7 +89,7 @@ def session(request: pytest.FixtureRequest) -> Iterator[Optional[requests.Sessio
         ),
     ],
 )
-def test_guarantee_2_slow_answers(
+def test_guarantee_2_slow_responses(
     serve: Serve, dial: Dial, session: Optional[requests.Session], steps: Any, phase: str
 ) -> None:
     server = serve(steps)
@@ -106,7 +106,7 @@ def test_guarantee_2_slow_answers(
     assert len(server.requests) == 1
 
 
-def test_guarantee_2_slow_headers_for_an_adapter_of_the_users(serve: Serve, dial: Dial) -> None:
+def test_guarantee_2_slow_headers_with_a_users_adapter(serve: Serve, dial: Dial) -> None:
     server = serve([Drip(ENDLESS)])
     with requests.Session() as session:
         session.mount("http://", Subclassed())
@@ -225,7 +225,7 @@ def test_guarantee_2_discovery(serve: Serve, dial: Dial) -> None:
     assert [request.method for request in server.requests] == ["POST", "GET", "POST"]
 
 
-def test_guarantee_2_the_look_for_a_region_is_a_part_of_the_wait(
+def test_guarantee_2_discovery_counts_as_backoff(
     serve: Serve, dial: Dial, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     busy = http(status="503 X", headers=["Retry-After: 60"])

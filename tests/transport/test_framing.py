@@ -1,4 +1,4 @@
-"""Success only for a complete, correctly framed 200."""
+"""A call succeeds only with a complete, correctly framed 200."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def session(request: pytest.FixtureRequest) -> Iterator[Optional[requests.Sessio
 
 @pytest.mark.parametrize("end", [CLOSE, RESET])
 @pytest.mark.parametrize("answer", [OK, chunked(BODY), EMPTY], ids=["length", "chunked", "empty"])
-def test_guarantee_3_a_cut_at_any_byte_is_no_success(
+def test_guarantee_3_a_response_truncated_at_any_byte_is_an_error(
     serve: Serve, dial: Dial, session: Optional[requests.Session], answer: bytes, end: Any
 ) -> None:
     cuts = range(len(answer))
@@ -52,7 +52,7 @@ def test_guarantee_3_a_cut_at_any_byte_is_no_success(
     assert len(server.requests) == len(cuts)
 
 
-def test_guarantee_3_a_cut_answer_in_another_status_is_no_answer(serve: Serve, dial: Dial) -> None:
+def test_guarantee_3_a_truncated_error_response_is_not_parsed(serve: Serve, dial: Dial) -> None:
     server = serve([http(b'{"code":"not_found"}', "404 X")[:-3], CLOSE])
     assert isinstance(refused(dial(server.url)), lk.Unavailable)
 
@@ -154,7 +154,7 @@ def test_guarantee_3_broken_framing(
         raw(LENGTH, "Broken"),
     ],
 )
-def test_broken_framing_is_noticed_at_once(serve: Serve, dial: Dial, answer: bytes) -> None:
+def test_broken_framing_is_reported_immediately(serve: Serve, dial: Dial, answer: bytes) -> None:
     error = refused(dial(serve([answer, STALL]).url), timeout=0.6)
     assert not isinstance(error, lk.DeadlineExceeded)
 
@@ -181,7 +181,7 @@ WELL_FRAMED = {
 
 
 @pytest.mark.parametrize("answer", WELL_FRAMED.values(), ids=WELL_FRAMED.keys())
-def test_whole_answers(
+def test_complete_responses(
     serve: Serve, dial: Dial, session: Optional[requests.Session], answer: bytes
 ) -> None:
     server = serve(answer)
@@ -207,7 +207,7 @@ def test_few_interim_responses_are_skipped(
 def test_a_response_with_two_lengths_ends_its_connection(
     serve: Serve, dial: Dial, session: Optional[requests.Session]
 ) -> None:
-    """Somebody on the way may have read the other one, and may send more than we expect."""
+    """A proxy may have read the other length, and may send more bytes than we expect."""
     server = serve(raw(TE, LENGTH, body=CHUNK), OK)
     stub = dial(server.url, session=session)
     works(stub)
@@ -224,7 +224,7 @@ def test_a_response_with_two_lengths_ends_its_connection(
         pytest.param(b"x" * 20_000, id="more than a buffer"),
     ],
 )
-def test_guarantee_3_what_follows_an_answer_is_not_taken_for_the_next(
+def test_guarantee_3_bytes_after_a_response_are_not_read_as_the_next_one(
     serve: Serve, dial: Dial, session: Optional[requests.Session], more: bytes
 ) -> None:
     server = serve(OK + more, OK)

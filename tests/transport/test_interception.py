@@ -1,4 +1,4 @@
-"""Tools that watch or replay requests see every call, also of a channel that called before."""
+"""Tools that record or replay requests see every call, also on a channel that is already in use."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def stub(
     dial: Dial,
     session: Optional[requests.Session],
 ) -> lk.ConnectorStub:
-    """A stub whose server is gone; a used one has a connection to it in its pool."""
+    """A stub whose server is closed; a used one has a connection to it in its pool."""
     server = serve(OK)
     stub = dial(server.url, session=session)
     if request.param == "used":
@@ -175,7 +175,7 @@ def test_opentelemetry(serve: Serve, dial: Dial, session: Optional[requests.Sess
 
 
 def test_sentry(serve: Serve) -> None:
-    """Its integration for the standard library patches http.client for good: in a process apart."""
+    """Runs in a separate process, because Sentry patches http.client permanently."""
     server = serve(OK, OK, [OK[:-1], CLOSE])
     program = f"""
 import sentry_sdk

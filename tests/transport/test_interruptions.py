@@ -1,4 +1,4 @@
-"""A fork, a signal or a lack of file descriptors, at any moment of a call."""
+"""A fork, a signal, or a lack of file descriptors, at any moment of a call."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ Dial = Callable[..., lk.ConnectorStub]
 
 
 class SoftTimeLimit(Exception):
-    """What a signal raises, as Celery's soft time limit does."""
+    """An exception that a signal raises, like Celery's soft time limit."""
 
 
 @pytest.fixture
 def interrupt_after() -> Iterator[Callable[[float], None]]:
-    """Raise SoftTimeLimit in the main thread after so many seconds; 0 calls it off."""
+    """Raise SoftTimeLimit in the main thread after some seconds; 0 cancels it."""
 
     def on_alarm(*_: object) -> None:
         raise SoftTimeLimit
@@ -48,7 +48,7 @@ class Subclassed(HTTPAdapter):
 
 
 def unsteadily(request: Request) -> Any:
-    """Respond in one of the ways in which servers do, with the room that was asked for."""
+    """Respond with the requested room, in one of several ways."""
     room = lk.DialWhatsAppCallRequest.FromString(request.body).room_name
     response = http(lk.DialWhatsAppCallResponse(room_name=room).SerializeToString())
     pause = [lambda _: time.sleep(random.random() * 0.003)]
@@ -107,10 +107,10 @@ def test_guarantee_2_exceptions_from_signals_at_any_moment(
     assert len(placed) == len(set(placed))
 
 
-def test_guarantee_1_a_thread_that_is_left_behind_sends_nothing(
+def test_guarantee_1_an_abandoned_thread_sends_nothing(
     serve: Serve, dial: Dial, interrupt_after: Callable[[float], None]
 ) -> None:
-    """The caller, who was interrupted long before the deadline, may have placed the call anew."""
+    """The caller was interrupted before the deadline, and may have placed the call again."""
     passed = threading.Event()
 
     class Slow(HTTPAdapter):
@@ -203,7 +203,7 @@ channel.close()
     assert lines[-1] == "support-17"
 
 
-def test_guarantee_3_a_foreign_urllib3_is_refused_at_construction(tmp_path: Path) -> None:
+def test_guarantee_3_a_foreign_urllib3_is_rejected_at_construction(tmp_path: Path) -> None:
     """urllib3-future has a folder that urllib3 does not have."""
     (tmp_path / "urllib3" / "backend").mkdir(parents=True)
     (tmp_path / "urllib3" / "__init__.py").write_text("raise AssertionError('it is imported')")
@@ -223,7 +223,7 @@ except ValueError as error:
 def test_a_connection_that_was_idle_for_long_is_not_used(
     serve: Serve, dial: Dial, monkeypatch: pytest.MonkeyPatch, users: bool
 ) -> None:
-    """A NAT may have forgotten it, and then the request is lost without a sign."""
+    """A NAT may have dropped the connection, so that the request would be lost silently."""
     server = serve(OK)
     with requests.Session() as session:
         stub = dial(server.url, session=session if users else None)

@@ -1,4 +1,4 @@
-"""Proxies of the environment, of a session and of the channel."""
+"""Proxies of the environment, of a session, and of the channel."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ def test_a_proxy_over_tls(
         ([Drip(http(bytes(1_000)), 0.01)], lk.DeadlineExceeded),
     ],
 )
-def test_odd_answers_in_the_tls_of_a_proxys_tls(
+def test_malformed_responses_in_tls_over_a_proxys_tls(
     serve: Serve,
     dial: Dial,
     server_tls: ssl.SSLContext,
@@ -176,7 +176,7 @@ def test_odd_answers_in_the_tls_of_a_proxys_tls(
     assert error.maybe_sent
 
 
-def test_whose_proxy_wins(
+def test_the_precedence_of_proxies(
     serve: Serve, dial: Dial, proxy: Proxy, monkeypatch: pytest.MonkeyPatch, free_port: int
 ) -> None:
     server = serve(OK)
@@ -213,7 +213,7 @@ def test_a_refused_tunnel(
 
 
 @pytest.mark.parametrize("status", ["407 Proxy Authentication Required", "502 X"])
-def test_a_proxy_that_answers_itself(
+def test_a_proxy_that_responds_itself(
     serve: Serve, dial: Dial, session: Optional[requests.Session], status: str
 ) -> None:
     server = serve(OK)
@@ -224,7 +224,7 @@ def test_a_proxy_that_answers_itself(
     assert error.maybe_sent  # nobody knows what the proxy did before
 
 
-def test_a_proxy_that_is_not_there(
+def test_a_proxy_that_is_down(
     dial: Dial, session: Optional[requests.Session], free_port: int
 ) -> None:
     dead = f"http://127.0.0.1:{free_port}"
@@ -235,7 +235,7 @@ def test_a_proxy_that_is_not_there(
 
 
 @pytest.mark.parametrize("proxy", ["nonsense://127.0.0.1:1", "socks5://127.0.0.1:1"])
-def test_a_proxy_that_cannot_be(
+def test_a_proxy_with_an_impossible_url(
     dial: Dial, session: Optional[requests.Session], proxy: str
 ) -> None:
     error = refused(dial("http://x.example", session=session, proxies={"http": proxy}))
@@ -247,7 +247,7 @@ def test_a_proxy_that_cannot_be(
     "proxy",
     ["http://", "user:hunter2@", "http://user:hunter2@[::1", "http://user:hunter2@127.0.0.1:x", 7],
 )
-def test_a_proxys_url_that_is_none(dial: Dial, monkeypatch: pytest.MonkeyPatch, proxy: Any) -> None:
+def test_a_malformed_proxy_url(dial: Dial, monkeypatch: pytest.MonkeyPatch, proxy: Any) -> None:
     with pytest.raises(ValueError, match=r"proxies\['http'\]") as caught:
         dial("http://x.example", proxies={"http": proxy})
     assert "hunter2" not in str(caught.value)

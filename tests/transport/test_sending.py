@@ -1,4 +1,4 @@
-"""What is known of a request that failed: whether a byte of it may have reached a server."""
+"""`maybe_sent` of a failed request: whether any byte of it might have reached a server."""
 
 from __future__ import annotations
 
@@ -59,19 +59,19 @@ def test_names_that_do_not_resolve(
 
 
 @pytest.mark.parametrize("host", ["a" * 64 + ".example", "x..example", "\xad.example"])
-def test_names_that_cannot_be(dial: Dial, session: Optional[requests.Session], host: str) -> None:
+def test_impossible_host_names(dial: Dial, session: Optional[requests.Session], host: str) -> None:
     never_sent(dial(f"http://{host}", session=session))
 
 
 @pytest.mark.parametrize("greeting", [[CLOSE], [b"HTTP/1.1 400 Bad Request\r\n\r\n"]])
-def test_no_tls_at_the_other_end(
+def test_a_server_without_tls(
     serve: Serve, dial: Dial, session: Optional[requests.Session], greeting: Any
 ) -> None:
     server = serve(OK, greeting=greeting)
     never_sent(dial(server.url.replace("http", "https"), session=session))
 
 
-def test_certificates_of_nobody_known(
+def test_certificates_of_an_unknown_issuer(
     serve: Serve, dial: Dial, session: Optional[requests.Session], server_tls: ssl.SSLContext
 ) -> None:
     server = serve(OK, tls=server_tls)
@@ -107,7 +107,7 @@ def test_a_connection_that_dies_after_the_request(
 
 
 @pytest.mark.parametrize("end", [CLOSE, RESET])
-def test_a_kept_connection_that_dies_after_the_request(
+def test_a_reused_connection_that_dies_after_the_request(
     serve: Serve, dial: Dial, session: Optional[requests.Session], end: Any
 ) -> None:
     server = serve(OK, [end], OK)
@@ -148,7 +148,7 @@ def test_a_connection_that_ended_while_idle_is_not_used(
 
 
 @pytest.mark.parametrize("answer", [OK, http(b"x" * 10, "500 X"), http(b"", "204 X", framed=False)])
-def test_connections_are_kept(
+def test_connections_are_reused(
     serve: Serve, dial: Dial, session: Optional[requests.Session], answer: bytes
 ) -> None:
     server = serve(answer, answer, OK)
@@ -162,7 +162,7 @@ def test_connections_are_kept(
     assert server.connections == 1 or b"204" in answer
 
 
-def test_a_connection_that_is_to_close_is_not_used_again(
+def test_a_connection_with_connection_close_is_not_reused(
     serve: Serve, dial: Dial, session: Optional[requests.Session]
 ) -> None:
     server = serve(http(b"\x0a\x01x", headers=["Connection: close"]), OK)
@@ -172,7 +172,7 @@ def test_a_connection_that_is_to_close_is_not_used_again(
     assert [request.connection for request in server.requests] == [0, 1]
 
 
-def test_an_early_answer_to_a_large_request(serve: Serve, dial: Dial) -> None:
+def test_an_early_response_to_a_large_request(serve: Serve, dial: Dial) -> None:
     greeting = [http(b"too large", "413 Payload Too Large", "text/plain"), CLOSE]
     large = lk.DialWhatsAppCallRequest(participant_metadata="x" * 20_000_000)
     error = refused(dial(serve(OK, greeting=greeting).url), large)
@@ -181,7 +181,7 @@ def test_an_early_answer_to_a_large_request(serve: Serve, dial: Dial) -> None:
     assert error.maybe_sent
 
 
-def test_the_session_is_not_to_send_a_request_again(serve: Serve, dial: Dial) -> None:
+def test_a_session_cannot_resend_a_request(serve: Serve, dial: Dial) -> None:
     class Stubborn(HTTPAdapter):
         def send(self, *args: Any, **kwargs: Any) -> Any:
             try:
@@ -198,7 +198,7 @@ def test_the_session_is_not_to_send_a_request_again(serve: Serve, dial: Dial) ->
     assert len(server.requests) == 1
 
 
-def test_a_hook_is_not_to_send_a_request_again(serve: Serve, dial: Dial) -> None:
+def test_a_hook_cannot_resend_a_request(serve: Serve, dial: Dial) -> None:
     def again(response: requests.Response, **options: Any) -> requests.Response:
         response.content  # noqa: B018 - as requests' own digest authentication does
         response.close()
@@ -212,7 +212,7 @@ def test_a_hook_is_not_to_send_a_request_again(serve: Serve, dial: Dial) -> None
     assert len(server.requests) == 1
 
 
-def test_an_error_is_not_mixed_with_one_that_the_caller_handles(
+def test_an_error_does_not_chain_to_one_that_the_caller_handles(
     dial: Dial, session: Optional[requests.Session], free_port: int
 ) -> None:
     try:

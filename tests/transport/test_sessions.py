@@ -1,4 +1,4 @@
-"""A caller's session is honoured, and neither it nor the environment changes what a call means."""
+"""A caller's session is used, but neither it nor the environment changes a call's guarantees."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def bearer(server: ScriptedServer) -> bool:
 
 
 @pytest.mark.parametrize("users", [False, True])
-def test_netrc_is_not_asked(
+def test_netrc_is_not_read(
     serve: Serve,
     dial: Dial,
     session: requests.Session,
@@ -54,7 +54,7 @@ def test_netrc_is_not_asked(
 @pytest.mark.parametrize(
     "auth", [("user", "password"), requests.auth.HTTPDigestAuth("user", "password")]
 )
-def test_credentials_win_over_the_sessions(
+def test_credentials_override_the_sessions(
     serve: Serve, dial: Dial, session: requests.Session, auth: Any
 ) -> None:
     session.auth = auth
@@ -85,7 +85,7 @@ def test_headers_of_a_session(serve: Serve, dial: Dial, session: requests.Sessio
 
 
 @pytest.mark.parametrize("users", [False, True])
-def test_headers_of_ours(serve: Serve, dial: Dial, session: requests.Session, users: bool) -> None:
+def test_our_headers(serve: Serve, dial: Dial, session: requests.Session, users: bool) -> None:
     server = serve(OK)
     stub = dial(server.url + "/base", session=session if users else None)
     works(stub, metadata=(("x-trace", "caf\xe9"),))
@@ -158,7 +158,7 @@ def test_hooks_that_raise_for_status(
 
 
 @pytest.mark.parametrize("answer", [OK, OK.replace(b"200", b"503")])
-def test_hooks_that_read_the_answer(
+def test_hooks_that_read_the_response(
     serve: Serve, dial: Dial, session: requests.Session, answer: bytes
 ) -> None:
     seen = []
@@ -171,7 +171,9 @@ def test_hooks_that_read_the_answer(
     assert seen == [BODY]
 
 
-def test_hooks_that_read_a_cut_answer(serve: Serve, dial: Dial, session: requests.Session) -> None:
+def test_hooks_that_read_a_truncated_response(
+    serve: Serve, dial: Dial, session: requests.Session
+) -> None:
     session.hooks["response"].append(lambda response, **_: response.content and None)
     error = refused(dial(serve([OK[:-1], CLOSE]).url, session=session))
     assert type(error) is lk.Unavailable
@@ -200,7 +202,7 @@ class Reading(HTTPAdapter):
 
 @pytest.mark.parametrize("reader", ["content", "close", "iter_content", "adapter"])
 @pytest.mark.parametrize("body", BROKEN_CHUNKS.values(), ids=BROKEN_CHUNKS)
-def test_guarantee_3_whoever_reads_an_answer_it_is_read_by_our_rules(
+def test_guarantee_3_hooks_and_adapters_read_responses_by_the_same_rules(
     serve: Serve, dial: Dial, session: requests.Session, reader: str, body: bytes
 ) -> None:
     if reader == "adapter":
@@ -258,7 +260,7 @@ def test_a_session_still_works_for_its_owner(
 def test_a_connection_taken_before_the_first_call(
     serve: Serve, dial: Dial, session: requests.Session
 ) -> None:
-    """It comes back to the pool when the pool is ours already, and must be ours from then on."""
+    """The connection returns to a pool that we have replaced, and must then use our class."""
     server = serve(http(b"streamed"), OK, [OK[:20], CLOSE])
     streamed = session.get(server.url, stream=True)
     stub = dial(server.url, session=session)
@@ -279,7 +281,7 @@ REPEATING = urllib3.Retry(total=3, allowed_methods=None, status_forcelist=[503])
         urllib3.Retry(total=None, read=2, allowed_methods=False),
     ],
 )
-def test_adapters_that_repeat_posts_are_refused(
+def test_adapters_that_resend_posts_are_rejected(
     dial: Dial, session: requests.Session, retries: urllib3.Retry
 ) -> None:
     session.mount("http://127.0.0.1", HTTPAdapter(max_retries=retries))
@@ -287,7 +289,7 @@ def test_adapters_that_repeat_posts_are_refused(
         dial("http://127.0.0.1:1", session=session)
 
 
-def test_adapters_that_repeat_posts_are_refused_later_too(
+def test_adapters_that_resend_posts_are_rejected_later_too(
     serve: Serve, dial: Dial, session: requests.Session
 ) -> None:
     server = serve(OK)
@@ -301,7 +303,7 @@ def test_adapters_that_repeat_posts_are_refused_later_too(
 
 
 @pytest.mark.parametrize("retries", [0, 3, urllib3.Retry(total=3, status_forcelist=[503])])
-def test_adapters_that_repeat_no_post_serve(
+def test_adapters_that_do_not_resend_posts_are_accepted(
     serve: Serve, dial: Dial, session: requests.Session, retries: Any
 ) -> None:
     session.mount("http://", HTTPAdapter(max_retries=retries))
@@ -314,7 +316,7 @@ def test_adapters_that_repeat_no_post_serve(
 
 
 class Forwarding(HTTPAdapter):
-    """Hands everything on to another adapter, as instrumentation does."""
+    """Passes every request to another adapter, as instrumentation does."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -345,7 +347,7 @@ def test_an_adapter_that_cannot_connect_keeps_to_the_deadline(
     assert not error.maybe_sent
 
 
-def test_guarantee_2_urllib3s_own_waits_keep_to_the_deadline(
+def test_guarantee_2_urllib3s_retry_waits_keep_to_the_deadline(
     dial: Dial, session: requests.Session, free_port: int
 ) -> None:
     retries = urllib3.Retry(3, backoff_factor=1)  # of connections only, as it is not for POST
@@ -355,7 +357,7 @@ def test_guarantee_2_urllib3s_own_waits_keep_to_the_deadline(
     assert not error.maybe_sent
 
 
-def test_what_an_adapter_of_the_users_did_not_send_is_known(
+def test_a_users_adapter_that_sent_nothing_is_noticed(
     serve: Serve, dial: Dial, session: requests.Session
 ) -> None:
     session.mount("https://", Reading())
@@ -367,7 +369,7 @@ def test_what_an_adapter_of_the_users_did_not_send_is_known(
 
 
 class Counting(requests.Session):
-    """A session that keeps what it saw, as users' subclasses do."""
+    """A session that records its requests, as users' subclasses do."""
 
     calls = 0
 
@@ -390,7 +392,7 @@ class CountingAdapter(HTTPAdapter):
         return super().send(request, *args, **options)
 
 
-def test_what_a_session_and_an_adapter_keep_is_theirs(serve: Serve, dial: Dial) -> None:
+def test_attributes_that_a_session_and_an_adapter_set_stay_theirs(serve: Serve, dial: Dial) -> None:
     server = serve(OK)
     adapter = CountingAdapter()
     with Counting() as session:
@@ -405,7 +407,7 @@ def test_what_a_session_and_an_adapter_keep_is_theirs(serve: Serve, dial: Dial) 
     assert server.connections == 1
 
 
-def test_a_session_is_left_as_it_is(serve: Serve, dial: Dial, session: requests.Session) -> None:
+def test_a_session_is_not_changed(serve: Serve, dial: Dial, session: requests.Session) -> None:
     adapter = session.get_adapter("http://")
     before = [dict(vars(each)) for each in (session, adapter, adapter.poolmanager)]  # type: ignore[attr-defined]
     jar = session.cookies
@@ -442,7 +444,7 @@ def test_guarantee_2_a_session_that_chooses_its_adapter(serve: Serve, dial: Dial
 
 
 @pytest.mark.parametrize("first", [[CLOSE], [OK[:-1], CLOSE], http(b"", "503 X"), [STALL]])
-def test_guarantee_1_an_adapter_does_not_place_a_call_twice(
+def test_guarantee_1_an_adapter_cannot_place_a_call_twice(
     serve: Serve, dial: Dial, session: requests.Session, first: Any
 ) -> None:
     class Resending(HTTPAdapter):
@@ -482,7 +484,7 @@ def test_an_adapters_own_retries_to_connect(
 
 
 @pytest.mark.parametrize("adapter", [HTTPAdapter, CountingAdapter])
-def test_guarantee_1_what_a_hook_raises_says_nothing_of_the_call(
+def test_guarantee_1_an_exception_of_a_hook_does_not_change_maybe_sent(
     serve: Serve, dial: Dial, session: requests.Session, adapter: type[HTTPAdapter]
 ) -> None:
     def fail(response: requests.Response, **_: Any) -> None:
@@ -497,7 +499,7 @@ def test_guarantee_1_what_a_hook_raises_says_nothing_of_the_call(
     assert len(server.requests) == 1
 
 
-def test_guarantee_1_a_hooks_own_request_says_nothing_of_the_call(
+def test_guarantee_1_a_hooks_own_request_does_not_change_maybe_sent(
     serve: Serve, dial: Dial, session: requests.Session, free_port: int
 ) -> None:
     class Foreign(BaseAdapter):

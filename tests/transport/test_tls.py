@@ -1,4 +1,4 @@
-"""Certificates: the channel's options, the session's and the environment's."""
+"""Certificates from the channel's options, the session, and the environment."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_the_bundle_of_the_environment(
 
 
 @pytest.mark.parametrize("name", ["SSL_CERT_FILE", "SSL_CERT_DIR"])
-def test_the_bundle_that_openssl_would_take(
+def test_the_default_bundle_of_openssl(
     serve: Serve,
     dial: Dial,
     server_tls: ssl.SSLContext,
@@ -136,7 +136,7 @@ def test_which_of_the_ways_to_give_a_ca_wins(
 
 @pytest.mark.parametrize("users", [False, True])
 @pytest.mark.parametrize("broken", [False, True])
-def test_the_channels_bundle_wins(
+def test_the_channels_bundle_overrides_others(
     serve: Serve,
     dial: Dial,
     server_tls: ssl.SSLContext,
@@ -155,7 +155,7 @@ def test_the_channels_bundle_wins(
         assert not refused(dial(server.url, verify=True)).maybe_sent
 
 
-def test_the_sessions_bundle_wins_over_the_environments(
+def test_the_sessions_bundle_overrides_the_environments(
     serve: Serve,
     dial: Dial,
     server_tls: ssl.SSLContext,
@@ -184,7 +184,7 @@ def test_no_verification(serve: Serve, dial: Dial, server_tls: ssl.SSLContext, w
                 works(stub)
 
 
-def test_a_new_channel_takes_a_renewed_bundle(
+def test_a_new_channel_loads_a_renewed_bundle(
     serve: Serve,
     dial: Dial,
     server_tls: ssl.SSLContext,
@@ -223,7 +223,7 @@ def test_client_certificates(
     assert len(server.requests) == 1
 
 
-def test_bad_paths_are_refused_at_construction(
+def test_bad_paths_are_rejected_at_construction(
     dial: Dial, tmp_path: Path, ca_bundle: str, client_cert: tuple[str, str]
 ) -> None:
     garbage = tmp_path / "garbage.pem"
@@ -267,7 +267,7 @@ def test_bad_paths_elsewhere_fail_the_call(
         assert error.maybe_sent is False
 
 
-def test_more_than_the_answer_in_the_buffers_of_tls(
+def test_bytes_after_the_response_in_the_tls_buffers(
     serve: Serve, dial: Dial, server_tls: ssl.SSLContext, ca_bundle: str
 ) -> None:
     """One TLS record holds the answer, and another that is not asked for behind 8 KiB of it."""
@@ -283,7 +283,7 @@ def test_more_than_the_answer_in_the_buffers_of_tls(
     assert server.connections == 2
 
 
-def test_a_new_channel_takes_renewed_files(
+def test_a_new_channel_loads_renewed_files(
     serve: Serve,
     dial: Dial,
     authority: trustme.CA,
@@ -302,7 +302,7 @@ def test_a_new_channel_takes_renewed_files(
     assert len(set(serials)) == 2
 
 
-def test_a_context_is_made_once(
+def test_a_tls_context_is_created_once(
     serve: Serve,
     dial: Dial,
     server_tls: ssl.SSLContext,

@@ -1,4 +1,4 @@
-"""What users write, in every form there is: checked by mypy and pyright, never run."""
+"""Users' code in every supported form: checked by mypy and pyright, never run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Mistakes that mypy and pyright must find: on each line marked so, and on no other."""
+"""Mistakes that mypy and pyright must find: on each marked line, and on no other line."""
 
 from __future__ import annotations
 

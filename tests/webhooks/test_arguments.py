@@ -1,4 +1,4 @@
-"""What `receive` and `verify` take: every unambiguous type; the others get a sentence."""
+"""The arguments of `receive` and `verify`: which types they accept, and the errors for others."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_a_body_of_text_is_signed_in_utf_8() -> None:
 
 
 @pytest.mark.parametrize("provider", RECEIVERS)
-def test_text_that_no_bytes_spell_is_rejected(provider: str) -> None:
+def test_text_that_cannot_be_encoded_is_rejected(provider: str) -> None:
     receive, body = RECEIVERS[provider]
     with pytest.raises(WebhookError) as caught:
         receive(body.decode() + "\ud800")
@@ -71,7 +71,7 @@ def test_a_body_of_another_type_raises_type_error(provider: str, wrong: object) 
 
 
 class WithGetAll(dict):
-    """As aiohttp's and WebOb's forms: an item is one value, getall() returns all of them."""
+    """Like the forms of aiohttp and WebOb: an item is one value, and getall() returns all."""
 
     def __getitem__(self, name: str) -> str:
         return str(self.getall(name)[-1])
@@ -111,7 +111,7 @@ def test_compute_signature_takes_one_value_or_several() -> None:
     assert twilio.compute_signature(TWILIO.url, {"a": "xy"}, SECRET) == several
 
 
-def test_a_parsed_form_does_not_pass_for_a_body_with_a_digest() -> None:
+def test_a_parsed_form_is_rejected_if_the_url_has_a_body_digest() -> None:
     url = f"{TWILIO.url}?bodySHA256={'0' * 64}"
     for body in ({}, {"CallSid": "CA1"}):
         with pytest.raises(WebhookError):
@@ -168,7 +168,7 @@ TAKES_SECRETS: dict[str, Callable[[Any], object]] = {
         (SECRET.encode(), TypeError, "must be a str, not bytes: decode"),
     ],
 )
-def test_a_secret_that_is_none_is_explained_and_not_shown(
+def test_the_error_for_a_malformed_secret_does_not_quote_it(
     name: str, wrong: object, error: type[Exception], remedy: str
 ) -> None:
     with pytest.raises(error, match=f"^{name}.*{remedy}") as caught:
@@ -182,7 +182,7 @@ def test_a_secret_that_is_none_is_explained_and_not_shown(
 
 
 @pytest.mark.parametrize("name", ["app_secret", "verify_token", "auth_token"])
-def test_no_secret_at_all_is_refused(name: str) -> None:
+def test_an_empty_collection_of_secrets_is_rejected(name: str) -> None:
     with pytest.raises(ValueError, match=f"{name} must not be empty"):
         TAKES_SECRETS[name]([])
     with pytest.raises(TypeError, match=f"{name} must be a str, not dict"):
@@ -190,7 +190,7 @@ def test_no_secret_at_all_is_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize("wrong", [None, SECRET, [("key", SECRET)]])
-def test_livekits_keys_are_a_mapping(wrong: Any) -> None:
+def test_livekits_keys_must_be_a_mapping(wrong: Any) -> None:
     with pytest.raises(TypeError, match=r"keys must be \{api_key: api_secret\}, not") as caught:
         livekit.verify(LIVEKIT.body, TOKEN, wrong)
     assert SECRET not in str(caught.value)

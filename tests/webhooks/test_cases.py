@@ -1,4 +1,4 @@
-"""Webhooks from public bug reports and the providers' documentation, with the right values.
+"""Webhooks from public bug reports and the providers' documentation, with the expected values.
 
 Each file in `cases` names its source. Personal details are replaced.
 """
@@ -47,7 +47,7 @@ def test_meta(name: str) -> None:
 
 
 def wsgi(target: str, **server: str) -> dict[str, str]:
-    """Return a WSGI environment, with what the server calls the target of the request."""
+    """Return a WSGI environment with the server's variables for the target of the request."""
     path, _, query = target.partition("?")
     return {"PATH_INFO": path, "QUERY_STRING": query, **server}
 

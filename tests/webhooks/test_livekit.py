@@ -151,7 +151,7 @@ def test_a_signed_body_that_is_not_an_event_is_malformed(body: bytes) -> None:
     assert caught.value.reason is Reason.MALFORMED_BODY
 
 
-def test_the_issuer_is_the_key_whatever_the_subject() -> None:
+def test_the_issuer_is_the_key_for_any_subject() -> None:
     assert livekit.verify(BODY, token(sub="other"), KEYS) == KEY
 
 
@@ -180,7 +180,7 @@ def parse_participant(**fields: Any) -> livekit.Participant:
     return event.participant
 
 
-def test_events_without_an_id_have_keys_of_their_own() -> None:
+def test_events_without_an_id_have_different_keys() -> None:
     def key(egress_id: str, **more: Any) -> str:
         egress = {"egressId": egress_id, "status": "EGRESS_COMPLETE"}
         document = {"event": "egress_ended", "createdAt": "1700000000", "egressInfo": egress}

@@ -144,13 +144,13 @@ def test_terminate_of_a_call_that_was_picked_up(status_as_list: bool) -> None:
     assert event.direction is meta.Direction.INBOUND
 
 
-def test_terminate_of_a_call_that_was_not() -> None:
+def test_terminate_of_a_call_that_was_not_picked_up() -> None:
     event = receive("terminate", picked_up=False)
     assert isinstance(event, meta.CallTerminate)
     assert (event.status, event.duration, event.start_time) == ("FAILED", None, None)
 
 
-def test_errors_are_those_of_the_call_and_else_those_of_the_value() -> None:
+def test_errors_come_from_the_call_or_else_from_the_value() -> None:
     error = {"code": 138021, "title": "Relay", "error_data": {"details": "no media"}}
     call = {"id": "wacid.1", "event": "terminate", "status": "Failed"}
     for value in (
@@ -219,7 +219,7 @@ def test_a_number_outside_of_64_bits_is_none() -> None:
         assert event.duration is None
 
 
-def test_the_contact_name_is_that_of_the_caller() -> None:
+def test_the_contact_name_is_the_callers() -> None:
     session = {"sdp_type": "offer", "sdp": "v=0"}
     call = {"id": "1", "event": "connect", "from": "2", "session": session}
     contacts = [{"wa_id": number, "profile": {"name": f"user {number}"}} for number in "12"]
@@ -273,7 +273,7 @@ def test_another_field_becomes_an_other_update() -> None:
     assert event.key != other.key
 
 
-def test_keys_differ_by_event_and_not_by_delivery() -> None:
+def test_all_deliveries_of_an_event_have_the_same_key() -> None:
     names = ["connect", "terminate", "ringing", "accepted", "rejected"]
     keys = {receive(name).key for name in names}
     assert len(keys) == len(names)

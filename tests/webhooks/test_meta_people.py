@@ -1,4 +1,4 @@
-"""Who is at the other end of a WhatsApp call, and what users permit."""
+"""The person at the other end of a WhatsApp call, and permission replies."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_an_id_that_only_the_call_has_is_kept() -> None:
         {"from": "2"},
     ],
 )
-def test_a_contact_belongs_to_a_call_by_id_and_else_by_number(ids: dict[str, str]) -> None:
+def test_a_contact_is_matched_by_id_or_else_by_number(ids: dict[str, str]) -> None:
     contacts = [
         contact(f"user{n}", wa_id=n, user_id=f"US.{n}", parent_user_id=f"US.ENT.{n}") for n in "123"
     ]
@@ -91,7 +91,7 @@ def test_a_contact_belongs_to_a_call_by_id_and_else_by_number(ids: dict[str, str
     assert identity(found) == ("US.2", "US.ENT.2", "@user2", "user2")
 
 
-def test_an_id_counts_more_than_a_number() -> None:
+def test_an_id_takes_precedence_over_a_number() -> None:
     contacts = [contact("number", wa_id="1"), contact("id", user_id="US.2")]
     call = connect(**{"from": "1"}, from_user_id="US.2")
     (found,) = events({"calls": [call], "contacts": contacts})
@@ -150,7 +150,7 @@ def test_payloads_of_buttons_and_links() -> None:
 # -- errors beside the calls ---------------------------------------------------------------------
 
 
-def test_errors_beside_several_calls_are_those_of_the_failed_ones() -> None:
+def test_errors_of_a_change_are_assigned_to_its_failed_calls() -> None:
     calls = [
         {"id": str(n), "event": "terminate", "status": status}
         for n, status in enumerate(["COMPLETED", "FAILED", ["Failed"], "REJECTED"])
@@ -200,7 +200,7 @@ def test_an_accepted_permission_request() -> None:
     assert "15550001" not in repr(event)
 
 
-def test_a_refused_and_a_permanent_permission() -> None:
+def test_a_denied_and_a_permanent_permission() -> None:
     (refused,) = events({"messages": [reply(response="reject")]}, "messages")
     assert not refused.accepted
     permanent = reply(is_permanent=True, response_source="automatic", expiration_timestamp=None)

@@ -160,7 +160,7 @@ def test_a_body_that_the_signature_does_not_cover_is_rejected() -> None:
         assert not is_verified(URL, body, signature)
 
 
-def test_a_form_may_have_1000_parameters_and_not_more() -> None:
+def test_a_form_can_have_at_most_1000_parameters() -> None:
     for count, accepted in ((1000, True), (1001, False)):
         parameters = {f"p{n}": "1" for n in range(count)}
         signature = RequestValidator(TOKEN).compute_signature(URL, parameters)

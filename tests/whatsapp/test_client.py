@@ -378,7 +378,7 @@ def test_a_wrong_argument_is_named_and_nothing_is_sent(call, arguments, argument
     assert (info.value.attempts, info.value.maybe_sent) == (0, False)
 
 
-def test_a_closed_client_says_so() -> None:
+def test_calling_a_closed_client_raises_value_error() -> None:
     client = CallingClient("1", TOKEN, api_version="23.0")
     client.close()
     with pytest.raises(ValueError, match="the client is closed: make another one"):

@@ -16,7 +16,7 @@ class Call(models.Model):
     """A call, from its first event to its end."""
 
     class State(models.TextChoices):
-        """A call's state, in the order in which a call moves through them."""
+        """The states of a call, in order."""
 
         QUEUED = "queued", "Waiting for a line"
         RINGING = "ringing", "Ringing"

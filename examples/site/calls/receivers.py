@@ -1,7 +1,7 @@
 """Update calls on Meta's webhooks. The receivers only send tasks, so that they return quickly.
 
-If the broker is down, the receivers ask Meta to retry the webhook. Keep `ignore_result` for that:
-with a result, Celery retries the Redis result backend for 19 seconds, and the provider times out.
+If the broker is down, the receivers ask Meta to retry the webhook. This needs `ignore_result`:
+otherwise, Celery retries the Redis result backend for 19 seconds, and Meta times out.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Claims: place a call at most once, however often its task runs.
+"""Claims: place a call at most once, even if its task runs several times.
 
-Before it sends the first byte of a call, a run takes the claim of its task in a store that all
-workers share. It then records how the call ended. A later run of the same task finds the claim, and
-gets the result or the error of the first run. Celery is not imported here.
+Before a run sends the first byte of a call, it takes the task's claim in a store that all workers
+share. Afterwards, it records the outcome of the call. A later run of the same task finds the claim,
+and returns the result or raises the error of the first run. This module doesn't import Celery.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ _PAUSE = 0.25  # seconds between two attempts to write to the store
 
 
 class Store(Protocol):
-    """A store of texts that every worker can reach."""
+    """A key-value store of texts that all workers share."""
 
     def add(self, key: str, value: str, ttl: int) -> Optional[str]:
-        """Set a key for `ttl` seconds unless it exists; return the value that it had, or None."""
+        """Set a key for `ttl` seconds if it doesn't exist; return the existing value, or None."""
 
     def set(self, key: str, value: str, ttl: int) -> None:
         """Set a key for `ttl` seconds."""
@@ -55,7 +55,7 @@ class Store(Protocol):
 
 
 class StillRunning(Exception):
-    """An earlier run may still be placing the call; it will have ended in `seconds`."""
+    """An earlier run might still be placing the call; it must end within `seconds`."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(seconds)
@@ -68,10 +68,10 @@ class Claim:
 
     Args:
         run: identifies the run that took the claim.
-        until: when that run will have ended for certain, in seconds since 1970.
+        until: when that run must have ended, in seconds since 1970.
         result: the result of its call, if it has one.
         error: the error of its call, if it failed: the arguments of TwirpError.from_code.
-        made: True if the call was made, but its result is a secret that is not stored.
+        made: True if the call succeeded, but its result is a secret and is not stored.
     """
 
     run: str
@@ -81,17 +81,17 @@ class Claim:
     made: bool = False
 
     def to_json(self) -> str:
-        """Return the text that the store holds."""
+        """Return the claim as the text to store."""
         return json.dumps(asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> Claim:
-        """Return the claim that the store holds as this text."""
+        """Parse a claim from the store."""
         return cls(**json.loads(text))
 
 
 class TaskClaim:
-    """One run's side of the claim of its task.
+    """Writes the claim of a task on behalf of one run.
 
     Args:
         store: holds the claims.
@@ -106,7 +106,7 @@ class TaskClaim:
         self.mine = Claim(uuid.uuid4().hex, 0.0)
 
     def record(self, **outcome: Any) -> None:
-        """Record how the call ended: the `result`, `error` or `made` of a Claim."""
+        """Record the outcome of the call: the `result`, `error`, or `made` of a Claim."""
         self.store.set(self.key, replace(self.mine, **outcome).to_json(), self.ttl)
 
     def release(self) -> None:
@@ -115,11 +115,11 @@ class TaskClaim:
 
 
 def take_claim(claim: TaskClaim, seconds: float) -> Optional[Claim]:
-    """Take a task's claim; return the claim of an earlier run if there is one.
+    """Take a task's claim; return None, or the existing claim of an earlier run.
 
     Args:
-        claim: this run's side of the claim.
-        seconds: the longest time that this run can take.
+        claim: the claim to take.
+        seconds: the maximum duration of this run.
 
     Raises:
         Unavailable: the store failed, so no call was placed.
@@ -133,7 +133,7 @@ def take_claim(claim: TaskClaim, seconds: float) -> Optional[Claim]:
             safe_to_retry=True,
         ) from exc
     found = None if text is None else Claim.from_json(text)
-    # A store that resends a command after a connection failure finds its own first one.
+    # A store that resends a command after a connection failure finds its own first claim.
     return None if found == claim.mine else found
 
 
@@ -143,7 +143,7 @@ def place_call(
     request: Message,
     claim: Optional[TaskClaim],
 ) -> dict[str, Any]:
-    """Place a call, record how it ended in its claim, and return the response as a dict.
+    """Place a call, record the outcome in its claim, and return the response as a dict.
 
     Raises:
         TwirpError: the call failed.
@@ -180,7 +180,7 @@ def read_outcome(
         now: seconds since 1970.
 
     Raises:
-        StillRunning: that run may not have ended yet.
+        StillRunning: that run might not have ended yet.
         UnknownOutcome: that run has ended without a result.
         TwirpError: the call failed.
     """
@@ -198,9 +198,9 @@ def read_outcome(
 
 
 def _write(claim: Optional[TaskClaim], write: Callable[..., None], **outcome: Any) -> None:
-    """Write to a claim, if there is one; if the store fails, retry until this run has to end.
+    """Write to a claim, if there is one; if the store fails, retry until this run must end.
 
-    If it never succeeds, the call is not affected, but later runs raise UnknownOutcome.
+    If all retries fail, the call is not affected, but later runs raise UnknownOutcome.
     """
     while claim is not None:
         try:

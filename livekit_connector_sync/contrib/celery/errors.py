@@ -1,4 +1,4 @@
-"""The error of a task that cannot know how its call ended."""
+"""The error of a task whose call has an unknown outcome."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ __all__ = ["UnknownOutcome", "make_unknown_outcome"]
 
 
 class UnknownOutcome(TwirpError):
-    """An earlier run of the task placed the call, or may have; this run placed none.
+    """An earlier run of the task placed the call, or might have; this run didn't place one.
 
     The task raises it if its first worker died during the call, or if the result of the call is a
-    secret that was not stored. `metadata["task_id"]` is the task's id. Meta's webhooks of a
-    WhatsApp call carry `metadata["callback_data"]` as biz_opaque_callback_data.
+    secret that was not stored. `metadata["task_id"]` is the task's id. Meta's webhooks about a
+    WhatsApp call contain `metadata["callback_data"]` as biz_opaque_callback_data.
     """
 
     code = StatusCode.UNKNOWN
@@ -21,9 +21,9 @@ class UnknownOutcome(TwirpError):
 def make_unknown_outcome(
     task_id: str, method: str, callback_data: str, room_name: str, *, made: bool = False
 ) -> UnknownOutcome:
-    """Return the error of a task whose earlier run left no result.
+    """Return the error of a task whose earlier run stored no result.
 
-    `made` tells whether that run did make the call. `callback_data` is empty for Twilio calls.
+    `made` says whether that run placed the call. `callback_data` is empty for Twilio calls.
     """
     if callback_data:
         remedy = f"look for biz_opaque_callback_data {callback_data!r} in Meta's webhooks"

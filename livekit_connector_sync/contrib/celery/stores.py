@@ -58,10 +58,10 @@ class RedisStore:
         self._redis.delete(key)
 
     def find_risks(self) -> list[str]:
-        """Return the reasons why this Redis might lose claims, as texts for the log.
+        """Return why this Redis might lose claims, as texts for the log.
 
         Raises:
-            redis.RedisError: Redis is down, or forbids the question.
+            redis.RedisError: Redis is down, or denies access to its configuration.
         """
         info = {**self._redis.info("persistence"), **self._redis.info("memory")}
         risks = []

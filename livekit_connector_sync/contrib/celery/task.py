@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Optional
 from celery import Task
 from celery.utils.time import get_exponential_backoff_interval
 
-from ..._runtime.deadline import UNSET, effective_timeout
+from ..._runtime.deadline import UNSET, choose_timeout
 from ..._runtime.method import MethodInfo
 from ..._runtime.redaction import hide_locals
 from ..._runtime.twirp import REQUEST_ID
@@ -34,7 +34,7 @@ _RETRYABLE = (StatusCode.UNAVAILABLE, StatusCode.RESOURCE_EXHAUSTED, StatusCode.
 
 
 class ConnectorTask(_CeleryTask):
-    """Base of tasks that place a call, at most once however often a broker delivers them.
+    """Base of tasks that place a call at most once, even if the broker redelivers them.
 
         @shared_task(bind=True, base=ConnectorTask)
         def place(self, number):
@@ -56,7 +56,7 @@ class ConnectorTask(_CeleryTask):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        # A task takes session descriptions, and gets URLs that let their reader join a call.
+        # Its locals hold session descriptions, and URLs that let anybody join a call.
         if inspect.isfunction(vars(cls).get("run")):
             cls.run = hide_locals(cls.run)
 
@@ -70,9 +70,9 @@ class ConnectorTask(_CeleryTask):
 
     @hide_locals
     def call(self, rpc: str, alias: str = DEFAULT_ALIAS, **fields: Any) -> dict[str, Any]:
-        """Make a call, once, even if this task is delivered again.
+        """Place a call once, even if this task is redelivered.
 
-        If the call is already accepted, connected or disconnected, that is a success.
+        If the call is already accepted, connected, or disconnected, the task succeeds.
 
         Args:
             rpc: the client's method, such as "dial_whatsapp_call".
@@ -83,9 +83,9 @@ class ConnectorTask(_CeleryTask):
             The response's fields by name, without empty ones.
 
         Raises:
-            UnknownOutcome: an earlier run may have placed the call.
+            UnknownOutcome: an earlier run might have placed the call.
             TwirpError: the call failed, and Celery won't retry it.
-            celery.exceptions.Retry: the call failed and did nothing; Celery will retry it.
+            celery.exceptions.Retry: the call failed and a retry is safe; Celery will retry it.
             TypeError: a field has the wrong type.
             ValueError: a value is out of range or a secret, or the settings are wrong.
             RuntimeError: this run has already placed a call: each task has one claim.
@@ -95,7 +95,7 @@ class ConnectorTask(_CeleryTask):
         client, settings = clients.get(alias), clients.settings(alias)
         request = build_request(method, fields, settings, self.request.id)
         timeout = bound_timeout(
-            effective_timeout(method, request, UNSET, settings.timeout), self._soft_limit()
+            choose_timeout(method, request, UNSET, settings.timeout), self._soft_limit()
         )
         send = functools.partial(
             getattr(client, rpc),
@@ -127,7 +127,7 @@ class ConnectorTask(_CeleryTask):
 
         Raises:
             RuntimeError: this run has already placed a call.
-            ValueError: the call has no time limit, so other runs could not tell whether it ended.
+            ValueError: the call has no time limit, so other runs can't know when it has ended.
         """
         if method.safe_to_repeat or not self.request.id:
             return None

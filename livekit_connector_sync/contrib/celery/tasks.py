@@ -23,8 +23,8 @@ __all__ = [
 ]
 
 Result = dict[str, Any]
-# Seconds. Until these tasks have run, a user hears ringing or silence, and Meta gives up after 30
-# to 60 seconds.
+# Seconds. Until these tasks have run, a user hears ringing or silence. Meta gives up after 30 to
+# 60 seconds.
 _EXPIRES = 25
 # Seconds; longer than the deadline of a call that waits until somebody picks up.
 _WAITING_SOFT_TIME_LIMIT = 90
@@ -47,7 +47,7 @@ def dial_whatsapp_call(self: RPCTask, *, alias: str = DEFAULT_ALIAS, **fields: A
     task. Two tasks with the same id place one call.
 
     Raises:
-        UnknownOutcome: an earlier run of this task may have placed the call.
+        UnknownOutcome: an earlier run of this task might have placed the call.
     """
     return self.call(self.rpc, alias, **fields)
 
@@ -56,7 +56,7 @@ def dial_whatsapp_call(self: RPCTask, *, alias: str = DEFAULT_ALIAS, **fields: A
 def accept_whatsapp_call(self: RPCTask, *, alias: str = DEFAULT_ALIAS, **fields: Any) -> Result:
     """Accept an inbound WhatsApp call into a room; the result holds room_name.
 
-    If the call is already accepted and the fields name the room, that is a success.
+    If the call is already accepted and the fields name the room, the task succeeds.
     """
     return self.call(self.rpc, alias, **fields)
 
@@ -65,7 +65,7 @@ def accept_whatsapp_call(self: RPCTask, *, alias: str = DEFAULT_ALIAS, **fields:
 def connect_whatsapp_call(self: RPCTask, *, alias: str = DEFAULT_ALIAS, **fields: Any) -> Result:
     """Connect an outbound WhatsApp call with the SDP of Meta's webhook; the result is empty.
 
-    If the call is already connected, that is a success.
+    If the call is already connected, the task succeeds.
     """
     return self.call(self.rpc, alias, **fields)
 
@@ -74,7 +74,7 @@ def connect_whatsapp_call(self: RPCTask, *, alias: str = DEFAULT_ALIAS, **fields
 def disconnect_whatsapp_call(self: RPCTask, *, alias: str = DEFAULT_ALIAS, **fields: Any) -> Result:
     """End a WhatsApp call, or LiveKit's part of one that the user ended; the result is empty.
 
-    If the call is already over, that is a success.
+    If the call is already over, the task succeeds.
     """
     return self.call(self.rpc, alias, **fields)
 
@@ -83,10 +83,10 @@ def disconnect_whatsapp_call(self: RPCTask, *, alias: str = DEFAULT_ALIAS, **fie
 def connect_twilio_call(self: RPCTask, *, alias: str = DEFAULT_ALIAS, **fields: Any) -> Result:
     """Prepare a room for a Twilio call; the result holds connect_url.
 
-    Whoever has this URL can join the call, so the result is not stored. Pass a `link` to the task,
-    or call `ConnectorTask.call` in a task of your own that hands the URL to Twilio.
+    Anybody with this URL can join the call, so the result is not stored. Pass a `link` to the task,
+    or write your own task, which calls `ConnectorTask.call` and passes the URL to Twilio.
 
     Raises:
-        UnknownOutcome: an earlier run of this task may have created a session.
+        UnknownOutcome: an earlier run of this task might have created a session.
     """
     return self.call(self.rpc, alias, **fields)

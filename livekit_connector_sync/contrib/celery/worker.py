@@ -1,4 +1,4 @@
-"""What lives as long as a worker process: its clients and its store of claims."""
+"""The clients and the store of claims of a worker process, which exist until it ends."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 _REDIS = ("redis://", "rediss://", "unix://")
 _DJANGO = "django-cache:"
 
-# Two threads may each create one of these; the second replaces the first, which is unused.
+# If two threads create one of these at the same time, the second replaces the unused first one.
 _clients: weakref.WeakKeyDictionary[Celery, Clients] = weakref.WeakKeyDictionary()
 _stores: dict[str, Store] = {}  # by location
 
@@ -63,7 +63,7 @@ def get_store(app: Celery) -> Store:
     Django's default cache.
 
     Raises:
-        ValueError: there is no store that the workers share.
+        ValueError: the workers have no shared store.
     """
     location = _locate_store(app.conf, django=_is_django_project())
     store = _stores.get(location)
@@ -123,7 +123,7 @@ def _log_risks(sender: Any, **_: Any) -> None:
     try:
         store = get_store(sender.app)
         risks = store.find_risks() if isinstance(store, RedisStore) else []
-    except Exception as exc:  # a dial will report a missing store
+    except Exception as exc:  # a dial reports a missing store
         logger.debug("cannot check the store of claims: %s", exc)
         return
     for risk in risks:
