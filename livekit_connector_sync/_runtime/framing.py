@@ -1,7 +1,7 @@
-"""Reads HTTP/1.1 messages by the letter of RFC 9112 from a file, whatever is behind it.
+"""Reads HTTP/1.1 messages from a file, strictly as in RFC 9112.
 
-http.client takes the connection's end for the headers' end, and a sign for a part of a length.
-Errors do not quote what is malformed: it may be a part of a secret.
+http.client is too lenient: it accepts headers that a closed connection truncates, and lengths with
+a sign. Errors don't quote malformed text, which may contain part of a secret.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ _FOLDED_LINE = re.compile(r"[ \t]([^\r\n\0]*)\r?\n")  # section 5.2
 
 
 class BadResponse(http.client.HTTPException):
-    """A response is malformed, incomplete or of no use to us.
+    """A response is malformed, incomplete, or unsupported.
 
     Args:
         reason: what is wrong.
-        broken: it is well-formed, and exceeds our limits.
+        broken: the response is well-formed, but exceeds a limit or has an unsupported encoding.
         permanent: a retry would get the same response.
     """
 
@@ -41,7 +41,7 @@ class BadResponse(http.client.HTTPException):
 
 
 class RawSource(io.RawIOBase):
-    """A file over a function that waits for up to so many bytes, and returns none at the end."""
+    """A file that reads from a function, which takes a maximum size and returns b"" at the end."""
 
     def __init__(self, receive: Callable[[int], bytes]) -> None:
         self._receive = receive
@@ -56,7 +56,7 @@ class RawSource(io.RawIOBase):
 
 
 def read_line(source: io.BufferedReader[Any]) -> bytes:
-    """Read a line, with its end."""
+    """Read a line, including its line ending."""
     line = source.readline(_MAX_LINE)
     if not line.endswith(b"\n"):
         raise BadResponse("the connection closed within a response, or a line is too long")
@@ -64,7 +64,7 @@ def read_line(source: io.BufferedReader[Any]) -> bytes:
 
 
 def read_fields(source: io.BufferedReader[Any]) -> list[tuple[str, str]]:
-    """Read headers or trailers, with the empty line at their end."""
+    """Read headers or trailers, including the empty line after them."""
     fields: list[tuple[str, str]] = []
     for _ in range(_MAX_LINES):
         line = read_line(source).decode("latin-1")
@@ -83,7 +83,7 @@ def read_fields(source: io.BufferedReader[Any]) -> list[tuple[str, str]]:
 
 
 def _body_length(headers: Mapping[str, str]) -> Optional[int]:
-    """Return the length that headers announce (RFC 9112, section 6.3), None if they do not."""
+    """Return the length of a body from its headers, or None (RFC 9112, section 6.3)."""
     if headers.get("transfer-encoding", "chunked").lower() != "chunked":
         raise BadResponse("unknown Transfer-Encoding")
     length = headers.get("content-length")
@@ -103,7 +103,7 @@ def _read_exactly(source: io.BufferedReader[Any], size: int) -> bytes:
 
 
 def _read_chunks(source: io.BufferedReader[Any], limit: int) -> bytes:
-    """Return the data of a body in chunks (RFC 9112, section 7.1), or more bytes than `limit`."""
+    """Read a chunked body (RFC 9112, section 7.1); stop after more than `limit` bytes."""
     body = bytearray()
     while len(body) <= limit:
         found = _CHUNK_LINE.fullmatch(read_line(source))
@@ -124,8 +124,8 @@ def read_body(
 ) -> tuple[bytes, bool]:
     """Return the body of a response, and whether it was read to its end.
 
-    Redirects are not read, and only the beginning of an error. `framed` says whether a success must
-    tell where it ends, `in_chunks` whether chunks are still to be taken apart.
+    Redirects are not read, and only the beginning of an error is. If `framed`, a 200 must have a
+    Content-Length or chunks. If `in_chunks`, the source still contains the chunk headers.
     """
     if status < 200 or status == 204 or 300 <= status <= 399:
         return b"", status in (204, 304) or headers.get("content-length") == "0"

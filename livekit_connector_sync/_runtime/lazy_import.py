@@ -43,10 +43,10 @@ def import_lazily(name: str) -> Any:
 
 
 class LazyModule:
-    """Stands for a module that only annotations name, until something looks them up.
+    """Stands for a module that only annotations use; imports it when an attribute is read.
 
-    Annotations are text until `typing.get_type_hints` reads their names, so that importing this
-    package doesn't import what they name.
+    Annotations are text until `typing.get_type_hints` evaluates them. Therefore, importing this
+    package doesn't import the modules of its annotations.
 
     Args:
         name: the module's full name.
@@ -56,7 +56,7 @@ class LazyModule:
         self._name = name
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):  # tools that look at every global of a module ask for these
+        if name.startswith("__"):  # tools that inspect every global of a module read these
             raise AttributeError(name)
         return getattr(import_lazily(self._name), name)
 

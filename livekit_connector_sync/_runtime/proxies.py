@@ -1,4 +1,4 @@
-"""What proxy settings mean, as pure functions; nothing here connects."""
+"""Checks and interprets proxy settings, as pure functions; nothing here connects."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from urllib.parse import SplitResult, unquote, urlsplit
 __all__ = ["address_of", "check_keys", "hide_password", "is_exempt"]
 
 _MIN_PASSWORD = 4  # characters; replacing a shorter one would garble ordinary text
-# As requests looks them up: the host in lower case, without a port and without brackets.
+# The keys that requests looks up: the host is in lower case, without port and brackets.
 _KEY = re.compile(r"(https?|all)(://([^\sA-Z/?#@:\[]+|[0-9a-f]*:[0-9a-f]*:[0-9a-f:.%]*))?")
 
 
 def check_keys(proxies: Any) -> None:
-    """Raise ValueError if `proxies` is not a mapping by what requests looks for."""
+    """Raise ValueError if `proxies` is not a mapping, or has a key that requests ignores."""
     if not isinstance(proxies, Mapping):
         raise ValueError('proxies must be a mapping, such as {"https": "http://proxy:3128"}')
     for key in proxies:
@@ -30,9 +30,9 @@ def check_keys(proxies: Any) -> None:
 
 
 def is_exempt(url: str, no_proxy: str) -> bool:
-    """Return whether NO_PROXY names an IPv6 address in brackets, or the network of one.
+    """Return whether NO_PROXY contains the URL's IPv6 address in brackets, or its network.
 
-    requests understands neither.
+    requests doesn't support either.
     """
     found = re.match(r"https?://\[([0-9a-f:.]+)", url)
     if found is None:
@@ -54,7 +54,7 @@ def address_of(url: str) -> str:
 
 
 def hide_password(text: str, proxy: Optional[str] = None) -> str:
-    """Return a text without the password of a proxy, which may echo its request."""
+    """Redact a proxy's password in a text, because a proxy may echo its request."""
     parts = _split(proxy or "")
     user, password = unquote(parts.username or ""), unquote(parts.password or "")
     basic = base64.b64encode(f"{user}:{password}".encode("latin-1", "replace")).decode()

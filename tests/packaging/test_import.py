@@ -68,7 +68,7 @@ def test_import_leaves_slow_libraries_for_the_first_call(library: str) -> None:
     assert library not in watch("import livekit_connector_sync")["loaded"]
 
 
-def test_import_leaves_metas_api_to_those_who_use_it() -> None:
+def test_import_does_not_load_the_client_for_metas_api() -> None:
     loaded = watch("import livekit_connector_sync")["loaded"]
     assert not [name for name in loaded if name.startswith("livekit_connector_sync.whatsapp")]
 

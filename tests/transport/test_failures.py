@@ -132,7 +132,7 @@ def test_http_to_a_server_with_tls(serve: Serve, dial: Dial, users: bool, respon
 
 
 @pytest.mark.parametrize("end", [CLOSE, RESET])
-def test_a_server_that_says_nothing_may_want_tls(serve: Serve, dial: Dial, end: Any) -> None:
+def test_a_silent_server_may_need_tls(serve: Serve, dial: Dial, end: Any) -> None:
     server = serve([end], OK, [end], [OK[:9], CLOSE])
     stub = dial(server.url)
     errors = []
@@ -159,7 +159,7 @@ def test_http_to_a_real_server_with_tls(
 
 
 @pytest.mark.parametrize(("errno", "attempts"), [(socket.EAI_NONAME, 1), (socket.EAI_AGAIN, 3)])
-def test_a_name_that_does_not_exist_and_a_name_server_that_is_silent(
+def test_an_unknown_host_and_an_unresponsive_name_server(
     dial: Dial,
     session: Optional[requests.Session],
     monkeypatch: pytest.MonkeyPatch,
@@ -176,7 +176,7 @@ def test_a_name_that_does_not_exist_and_a_name_server_that_is_silent(
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_a_refused_connection_is_passing(
+def test_a_refused_connection_is_a_temporary_failure(
     dial: Dial, session: Optional[requests.Session], free_port: int, scheme: str
 ) -> None:
     error = failed(dial, f"{scheme}://127.0.0.1:{free_port}", 3, session=session)
@@ -229,7 +229,7 @@ def test_a_proxy_that_opens_no_tunnel(
     assert f"proxy 127.0.0.1:{proxy.port}: Tunnel connection failed: {status}" in error.message
 
 
-def test_a_malformed_host_is_not_tried_again(dial: Dial) -> None:
+def test_a_malformed_host_is_not_retried(dial: Dial) -> None:
     error = failed(dial, f"http://{'a' * 64}.example", 1)
     assert "a" * 64 in error.message
 

@@ -159,7 +159,9 @@ def test_a_rejected_call() -> None:
         (999, 404, lk.NotFound),
     ],
 )
-def test_an_error_of_graph_is_typed_and_crosses_processes(code, status, error_class) -> None:
+def test_an_error_of_graph_is_typed_and_keeps_its_attributes_in_pickles(
+    code, status, error_class
+) -> None:
     response = refusal(code, status, error_subcode=33, error_data={"details": "more of it"})
     with ScriptedServer(response) as server, client_of(server, retry=None) as client:
         with pytest.raises(error_class) as info:
@@ -176,7 +178,7 @@ def test_an_error_of_graph_is_typed_and_crosses_processes(code, status, error_cl
         assert meta_error(each) == expected
 
 
-def test_metas_own_word_on_a_retry_wins() -> None:
+def test_metas_statement_about_a_retry_takes_precedence() -> None:
     response = refusal(2, 500, is_transient=False)
     with ScriptedServer(response) as server, client_of(server, retry=None) as client:
         with pytest.raises(lk.Unavailable) as info:
@@ -203,7 +205,7 @@ def test_metas_own_word_on_a_retry_wins() -> None:
         CLOSE,
     ],
 )
-def test_could_not_ask_is_an_error_and_never_no_permission(response) -> None:
+def test_a_failed_check_raises_and_is_never_no_permission(response) -> None:
     with ScriptedServer(response) as server, client_of(server, retry=None) as client:
         with pytest.raises(lk.TwirpError):
             client.call_permission(NUMBER)
@@ -231,7 +233,7 @@ def test_a_redirect_is_not_followed() -> None:
 
 
 @pytest.mark.parametrize("failure", [refusal(2, 500), http(b"busy", 503), CLOSE])
-def test_guarantee_1_what_may_have_been_sent_is_not_repeated(failure) -> None:
+def test_guarantee_1_a_request_that_might_have_been_sent_is_not_retried(failure) -> None:
     with ScriptedServer(failure, SENT) as server, client_of(server) as client:
         with pytest.raises(lk.Unavailable) as info:
             client.request_call_permission(NUMBER, "May we call?")
@@ -240,7 +242,7 @@ def test_guarantee_1_what_may_have_been_sent_is_not_repeated(failure) -> None:
     assert not info.value.safe_to_retry
 
 
-def test_guarantee_1_a_refused_message_is_left_to_the_caller() -> None:
+def test_guarantee_1_a_rejected_message_is_not_retried() -> None:
     busy = reply({"error": {"code": 130429, "message": "slow"}}, 429, ("Retry-After: 0",))
     with ScriptedServer(busy, SENT) as server, client_of(server) as client:
         with pytest.raises(lk.ResourceExhausted) as info:
@@ -260,7 +262,7 @@ def test_the_check_is_retried(failure, caplog) -> None:
     assert not [line for line in retries if NUMBER in line or TOKEN in line]
 
 
-def test_a_limit_is_not_retried_unless_meta_says_when() -> None:
+def test_a_rate_limit_is_retried_only_if_meta_says_when() -> None:
     with ScriptedServer(refusal(613, 429)) as server, client_of(server) as client:
         with pytest.raises(lk.ResourceExhausted) as info:
             client.call_permission(NUMBER)
