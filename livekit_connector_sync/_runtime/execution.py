@@ -26,7 +26,7 @@ from .method import MethodInfo, Request, Response
 from .redaction import Scrubber
 from .regions import DISCOVERY_TIMEOUT, Endpoint, Route, parse_max_age, parse_regions
 from .retry import Failure, RetryPolicy, RetryThrottle, may_retry, retry_delay
-from .transport import Answer, Transport, TransportError
+from .transport import HttpResponse, Transport, TransportError
 
 __all__ = ["Execution"]
 
@@ -120,7 +120,7 @@ class Execution(Generic[Request, Response]):
         url = self._route.url + twirp.path(self._method)
         started = time.monotonic()
         try:
-            answer = self._transport.send(
+            response = self._transport.send(
                 "POST",
                 url,
                 twirp.request_headers(token, self._metadata),
@@ -131,8 +131,8 @@ class Execution(Generic[Request, Response]):
         except TransportError as exc:
             self._log_attempt(url, exc.reason, started)
             return self._transport_failure(exc, deadline)
-        self._log_attempt(url, str(answer.status), started)
-        return self._result_of(answer, cached)
+        self._log_attempt(url, str(response.status), started)
+        return self._result_of(response, cached)
 
     def _attempt_deadlines(self) -> tuple[Deadline, Deadline]:
         """Return when an attempt must be over, and when its connection must be established.
@@ -146,19 +146,22 @@ class Execution(Generic[Request, Response]):
         return (half if repeatable and self._route.has_next_region else self._deadline), half
 
     def _result_of(
-        self, answer: Answer, cached_token: bool
+        self, response: HttpResponse, cached_token: bool
     ) -> Union[tuple[Response, Headers], Failure]:
-        if answer.status == 200:
+        if response.status == 200:
             try:
-                response = twirp.parse_response(
-                    self._method, answer.headers.get("content-type", ""), answer.body
+                message = twirp.parse_response(
+                    self._method, response.headers.get("content-type", ""), response.body
                 )
             except ValueError as exc:
-                page = {"body": twirp.decode(answer.body)} if b"<html" in answer.body else {}
+                page = {"body": twirp.decode(response.body)} if b"<html" in response.body else {}
                 return Failure(StatusCode.INTERNAL, message=str(exc), metadata=page, status=200)
-            return response, tuple(answer.headers.items())
+            return message, tuple(response.headers.items())
         failure = twirp.parse_failure(
-            answer.status, answer.headers, answer.body, datetime.now(timezone.utc)
+            response.status,
+            response.headers,
+            response.body,
+            datetime.now(timezone.utc),
         )
         if failure.code is StatusCode.UNAUTHENTICATED and cached_token and not self._token_renewed:
             self._token_renewed = True
@@ -251,15 +254,17 @@ class Execution(Generic[Request, Response]):
         deadline = self._deadline.at_most(DISCOVERY_TIMEOUT)
         url = f"{self._endpoint.origin}/settings/regions"
         try:
-            answer = self._transport.send(
+            response = self._transport.send(
                 "GET", url, {**headers, "Accept": "application/json"}, None, deadline, deadline
             )
         except TransportError as exc:
             raise ValueError(f"no regions from {url}: {exc.reason}") from None
-        if answer.status != 200:
-            raise ValueError(f"no regions from {url}: HTTP {answer.status}")
-        regions = parse_regions(answer.body, self._endpoint.domain or "", self._endpoint.allow_http)
-        return regions, parse_max_age(answer.headers.get("cache-control"))
+        if response.status != 200:
+            raise ValueError(f"no regions from {url}: HTTP {response.status}")
+        regions = parse_regions(
+            response.body, self._endpoint.domain or "", self._endpoint.allow_http
+        )
+        return regions, parse_max_age(response.headers.get("cache-control"))
 
     def _error(self, failure: Failure) -> TwirpError:
         scrub = self._scrubber.scrub

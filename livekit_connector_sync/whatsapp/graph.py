@@ -21,7 +21,7 @@ from .._runtime import twirp
 from .._runtime.deadline import Deadline
 from .._runtime.redaction import PERSONAL, HoldsSecret, Scrubber
 from .._runtime.retry import Failure, RetryPolicy, may_retry, retry_delay
-from .._runtime.transport import Answer, Transport, TransportError
+from .._runtime.transport import HttpResponse, Transport, TransportError
 from ..errors import StatusCode, TwirpError, printable
 from .meta_errors import GRAPH_ERROR, MetaError, parse_document, status_code_of, to_json
 
@@ -207,7 +207,7 @@ def _may_retry(request: GraphRequest, failure: Failure) -> bool:
 
 
 def _result_of(
-    answer: Answer, parse: Callable[[dict[str, Any]], Result]
+    answer: HttpResponse, parse: Callable[[dict[str, Any]], Result]
 ) -> Union[tuple[Result], Failure]:
     """Return what a response means; the result is in a tuple, as it may be of any type."""
     try:
@@ -227,7 +227,7 @@ def _result_of(
     return Failure(StatusCode.INTERNAL, message=text, metadata=metadata, status=200)
 
 
-def _failure_of(answer: Answer, error: Optional[MetaError]) -> Failure:
+def _failure_of(answer: HttpResponse, error: Optional[MetaError]) -> Failure:
     status = answer.status
     failure = twirp.parse_failure(status, answer.headers, answer.body, datetime.now(timezone.utc))
     if 300 <= status <= 399:

@@ -376,7 +376,7 @@ def test_no_call_is_placed_while_the_store_is_down_and_a_retry_is_safe() -> None
 def test_a_call_that_may_have_been_placed_is_not_retried(
     app: Celery, switchboard: Switchboard
 ) -> None:
-    switchboard.emulator.drop_region(0)  # every connection is closed without an answer
+    switchboard.emulator.drop_region(0)  # every connection is closed without a response
     task = tasks.dial_whatsapp_call._get_current_object()
     task.push_request(id="1", called_directly=False, kwargs={}, is_eager=True)
     with pytest.raises(lk.Unavailable) as lost:  # and not Retry

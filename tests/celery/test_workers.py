@@ -175,7 +175,7 @@ def test_an_accept_is_retried_until_it_expires(site: Site, switchboard: Switchbo
     call = emulator.inbound_call()
     sdp = {"type": call.sdp.type, "sdp": call.sdp.sdp}
     worker = site.start_worker("threads")
-    emulator.drop_region(0)  # every connection is closed without an answer
+    emulator.drop_region(0)  # every connection is closed without a response
     task = accept_whatsapp_call.delay(whatsapp_call_id=call.id, sdp=sdp, room_name="support")
     wait_until(lambda: "Retry in" in worker.log, "the task to come back")
     emulator.restore_region(0)
@@ -367,7 +367,7 @@ def test_flow_E_a_twilio_session_is_created_once(site: Site, switchboard: Switch
         again.get(PATIENCE)
     assert len(switchboard.emulator.calls) == 1
 
-    switchboard.emulator.drop_region(0)  # closes the connection without an answer
+    switchboard.emulator.drop_region(0)  # closes the connection without a response
     lost = connect_twilio_call.delay(**fields)
     with pytest.raises(lk.Unavailable) as info:
         lost.get(PATIENCE)

@@ -44,7 +44,7 @@ def free_port() -> int:
         return port
 
 
-def answers(port: int) -> bool:
+def accepts_connections(port: int) -> bool:
     try:
         socket.create_connection(("127.0.0.1", port), 1).close()
     except OSError:
@@ -101,7 +101,7 @@ def server(project: Path, site_url: str, emulator: ConnectorEmulator) -> Iterato
     with open(project / "log", "wb") as log:
         process = subprocess.Popen(command, cwd=project, stdout=log, stderr=log)
     try:
-        wait(lambda: answers(int(port)) or process.poll() is not None)
+        wait(lambda: accepts_connections(int(port)) or process.poll() is not None)
         yield
     finally:
         process.terminate()

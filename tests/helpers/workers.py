@@ -41,7 +41,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def answers(port: int) -> bool:
+def accepts_connections(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
@@ -65,7 +65,7 @@ def redis_server(folder: Path) -> Iterator[str]:
     with open(folder / "redis.log", "wb") as log:
         process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
         try:
-            wait_until(lambda: answers(port), "redis-server")
+            wait_until(lambda: accepts_connections(port), "redis-server")
             yield f"redis://127.0.0.1:{port}/0"
         finally:
             stop(process)

@@ -43,8 +43,8 @@ def call(server: ScriptedServer, rpc: str, request=None, **options):
 
 # Each fault, and whether the service itself said that it did nothing.
 AMBIGUOUS = {
-    "closed without an answer": CLOSE,
-    "reset without an answer": RESET,
+    "closed without a response": CLOSE,
+    "reset without a response": RESET,
     "cut in the status line": [b"HTTP/1.1 2", CLOSE],
     "cut in the headers": [b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n", CLOSE],
     "cut in the body": [
@@ -184,12 +184,12 @@ LATE = [
 ]
 
 
-@pytest.mark.parametrize(("rpc", "answer"), LATE)
+@pytest.mark.parametrize(("rpc", "reply"), LATE)
 @pytest.mark.parametrize("fault", [CLOSE, REFUSED["unavailable by the service"]])
-def test_guarantee_1_already_done_is_a_success_for_a_retry(rpc, answer, fault) -> None:
-    with ScriptedServer(fault, answer) as server:
+def test_guarantee_1_already_done_is_a_success_for_a_retry(rpc, reply, fault) -> None:
+    with ScriptedServer(fault, reply) as server:
         assert call(server, rpc)[0] == RESPONSES[rpc]
-    with ScriptedServer(answer) as server, pytest.raises(lk.TwirpError):
+    with ScriptedServer(reply) as server, pytest.raises(lk.TwirpError):
         call(server, rpc)
     assert len(server.requests) == 1
 
@@ -206,9 +206,9 @@ class FailingOnce(HTTPAdapter):
         return super().send(*args, **kwargs)
 
 
-@pytest.mark.parametrize(("rpc", "answer"), LATE)
-def test_guarantee_3_already_done_is_an_error_if_no_earlier_attempt_was_sent(rpc, answer) -> None:
-    with requests.Session() as session, ScriptedServer(answer) as server:
+@pytest.mark.parametrize(("rpc", "reply"), LATE)
+def test_guarantee_3_already_done_is_an_error_if_no_earlier_attempt_was_sent(rpc, reply) -> None:
+    with requests.Session() as session, ScriptedServer(reply) as server:
         session.mount("http://", FailingOnce())
         with pytest.raises(lk.TwirpError) as caught:
             call(server, rpc, session=session)
@@ -236,18 +236,18 @@ def test_already_done_is_an_error_for_an_accept_without_a_room_name() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rpc", "answer"), [("ConnectWhatsAppCall", GONE), ("AcceptWhatsAppCall", OVER)]
+    ("rpc", "reply"), [("ConnectWhatsAppCall", GONE), ("AcceptWhatsAppCall", OVER)]
 )
-def test_other_errors_of_a_retry_are_raised(rpc, answer) -> None:
-    with ScriptedServer(CLOSE, answer) as server, pytest.raises(lk.TwirpError) as caught:
+def test_other_errors_of_a_retry_are_raised(rpc, reply) -> None:
+    with ScriptedServer(CLOSE, reply) as server, pytest.raises(lk.TwirpError) as caught:
         call(server, rpc)
     assert caught.value.attempts == 2
 
 
 @pytest.mark.parametrize("rpc", REQUESTS)
-@pytest.mark.parametrize("answer", [twirp_error(401, "unauthenticated"), http(b"expired", 401)])
-def test_guarantee_1_a_stale_token_is_renewed_once(rpc, answer) -> None:
-    with ScriptedServer(ok(RESPONSES[rpc]), answer, ok(RESPONSES[rpc])) as server:
+@pytest.mark.parametrize("reply", [twirp_error(401, "unauthenticated"), http(b"expired", 401)])
+def test_guarantee_1_a_stale_token_is_renewed_once(rpc, reply) -> None:
+    with ScriptedServer(ok(RESPONSES[rpc]), reply, ok(RESPONSES[rpc])) as server:
         now = [time.time() - 60]
         credentials = lk.ApiKeyCredentials("key", "s" * 32, clock=lambda: now[0])
         with lk.Channel(server.url, credentials, retry=FAST) as channel:

@@ -39,7 +39,7 @@ def everything_of(error: BaseException) -> str:
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "reply",
     [
         lambda body, token: http(b"you sent " + body + token, 502),
         lambda body, token: http(json.dumps({"body": body.decode("latin-1")}).encode(), 400),
@@ -56,7 +56,7 @@ def everything_of(error: BaseException) -> str:
 )
 @pytest.mark.parametrize("request_message", [DIAL, ACCEPT])
 def test_guarantee_4_secrets_that_a_server_echoes_are_redacted(
-    caplog, answer, request_message
+    caplog, reply, request_message
 ) -> None:
     caplog.set_level(logging.DEBUG, "livekit_connector_sync")
     rpc = type(request_message).__name__.replace("Request", "")
@@ -68,7 +68,7 @@ def test_guarantee_4_secrets_that_a_server_echoes_are_redacted(
         with pytest.raises(lk.TwirpError):
             method(request_message)
         token = server.requests[0].header("Authorization").split()[1].encode()
-        server.script[-1] = answer(server.requests[0].body, token)
+        server.script[-1] = reply(server.requests[0].body, token)
         with pytest.raises(lk.TwirpError) as caught:
             method(request_message)
     shown = everything_of(caught.value) + caplog.text
@@ -87,7 +87,7 @@ def fields_of(message) -> dict[str, object]:
 
 
 @pytest.mark.parametrize(
-    ("answer", "fields"),
+    ("reply", "fields"),
     [
         (twirp_error(400, "invalid_argument"), {}),
         (None, {"whatsapp_cloud_api_version": ""}),
@@ -96,10 +96,10 @@ def fields_of(message) -> dict[str, object]:
     ],
     ids=["refused by the server", "refused by us", "wrong type", "wrong type of a secret"],
 )
-def test_guarantee_4_our_frames_do_not_show_a_keywords_secret(answer, fields) -> None:
+def test_guarantee_4_our_frames_do_not_show_a_keywords_secret(reply, fields) -> None:
     sdp = {"type": "offer", "sdp": "v=0 the-sdp"}
     with (
-        ScriptedServer(answer or ok(DIALLED)) as server,
+        ScriptedServer(reply or ok(DIALLED)) as server,
         lk.ConnectorClient(server.url, "key", SECRET) as client,
         pytest.raises((lk.InvalidArgument, TypeError)) as caught,
     ):
@@ -177,9 +177,9 @@ def test_guarantee_4_a_single_line_of_a_secret_is_redacted() -> None:
     request = lk.AcceptWhatsAppCallRequest()
     request.CopyFrom(ACCEPT)
     request.sdp.sdp = "v=0\r\na=ice-pwd:the-password\r\n"
-    answer = twirp_error(400, "invalid_argument", "bad line a=ice-pwd:the-password")
+    reply = twirp_error(400, "invalid_argument", "bad line a=ice-pwd:the-password")
     with (
-        ScriptedServer(answer) as server,
+        ScriptedServer(reply) as server,
         lk.ConnectorClient(server.url, "key", SECRET) as client,
         pytest.raises(lk.InvalidArgument) as caught,
     ):
@@ -266,7 +266,7 @@ def test_guarantee_4_every_token_of_a_call_is_redacted() -> None:
 
 
 def scrubbed(text: str, **fields: object) -> str:
-    """Return the message of the error with which a server answers an Accept."""
+    """Return the message of the error with which a server responds to an Accept."""
     request = lk.AcceptWhatsAppCallRequest()
     request.CopyFrom(ACCEPT)
     request.MergeFrom(lk.AcceptWhatsAppCallRequest(**fields))
@@ -301,9 +301,9 @@ def test_guarantee_4_personal_data_in_nested_messages_and_maps_is_redacted_in_lo
     request.CopyFrom(DIAL)
     request.participant_attributes["plan"] = "gold-customer"
     request.agents.add(agent_name="a", metadata="likes-tea")
-    answer = twirp_error(503, "unavailable", "no gold-customer who likes-tea")
+    reply = twirp_error(503, "unavailable", "no gold-customer who likes-tea")
     with (
-        ScriptedServer(answer) as server,
+        ScriptedServer(reply) as server,
         lk.ConnectorClient(
             server.url, "key", SECRET, retry=lk.RetryPolicy(initial_backoff=0)
         ) as it,

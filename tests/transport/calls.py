@@ -1,4 +1,4 @@
-"""The call that the tests of the transport make, and what a whole answer to it is."""
+"""The call that the tests of the transport make, and a complete response to it."""
 
 from __future__ import annotations
 

@@ -17,17 +17,17 @@ class Proxy(ScriptedServer):
     """Forwards requests, or rejects them.
 
     Args:
-        refusal: the answer to every request; by default it forwards.
+        refusal: the reply to every request; by default it forwards.
         tls: a server side TLS context, for a proxy that is spoken to over TLS.
     """
 
     def __init__(
         self, refusal: Optional[bytes] = None, tls: Optional[ssl.SSLContext] = None
     ) -> None:
-        super().__init__(self._answer, tls=tls)
+        super().__init__(self._respond, tls=tls)
         self._refusal = refusal
 
-    def _answer(self, request: Request) -> list[Step]:
+    def _respond(self, request: Request) -> list[Step]:
         if self._refusal is not None:
             return [self._refusal]
         if request.method == "CONNECT":

@@ -31,12 +31,12 @@ def session(request: pytest.FixtureRequest) -> Iterator[Optional[requests.Sessio
 
 
 def echo(request: Request) -> bytes:
-    """Answer a call with the room that it asked for."""
+    """Respond to a call with the requested room."""
     room = lk.DialWhatsAppCallRequest.FromString(request.body).room_name
     return http(lk.DialWhatsAppCallResponse(room_name=room).SerializeToString())
 
 
-def answered(stub: lk.ConnectorStub, room: str) -> bool:
+def is_echoed(stub: lk.ConnectorStub, room: str) -> bool:
     return stub.DialWhatsAppCall(lk.DialWhatsAppCallRequest(room_name=room)).room_name == room
 
 
@@ -51,7 +51,7 @@ def test_guarantee_6_64_threads(serve: Serve, dial: Dial) -> None:
 
     def calls(number: int) -> int:
         start.wait()
-        return sum(answered(stub, f"room-{number}-{call}") for call in range(5))
+        return sum(is_echoed(stub, f"room-{number}-{call}") for call in range(5))
 
     with ThreadPoolExecutor(64) as pool:
         assert sum(pool.map(calls, range(64))) == 64 * 5
@@ -83,7 +83,7 @@ def test_guarantee_6_threads_over_a_users_session(serve: Serve, dial: Dial) -> N
 
         def calls(number: int) -> int:
             start.wait()
-            return sum(answered(stub, f"room-{number}-{call}") for call in range(10))
+            return sum(is_echoed(stub, f"room-{number}-{call}") for call in range(10))
 
         assert sum(pool.map(calls, range(16))) == 160
 
@@ -98,24 +98,24 @@ def test_guarantee_6_fork(serve: Serve, dial: Dial, session: Optional[requests.S
 
     server = serve(held)
     stub = dial(server.url, session=session)
-    assert answered(stub, "before")
+    assert is_echoed(stub, "before")
     with ThreadPoolExecutor(4) as pool:
-        flying = [pool.submit(answered, stub, "held") for _ in range(4)]
+        flying = [pool.submit(is_echoed, stub, "held") for _ in range(4)]
         while len(server.requests) < 5:
             time.sleep(0.005)
         child = os.fork()
         if child == 0:
             status = 1
             try:
-                fine = all(answered(stub, f"child-{n}") for n in range(3))
+                fine = all(is_echoed(stub, f"child-{n}") for n in range(3))
                 status = 0 if fine else 2
             finally:
                 os._exit(status)
-        assert all(answered(stub, f"parent-{n}") for n in range(3))
+        assert all(is_echoed(stub, f"parent-{n}") for n in range(3))
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
         release.set()
         assert all(future.result(10) for future in flying)
-    assert answered(stub, "after")
+    assert is_echoed(stub, "after")
     rooms: dict[str, set[int]] = {}
     for request in server.requests:
         room = lk.DialWhatsAppCallRequest.FromString(request.body).room_name
@@ -169,7 +169,7 @@ def test_guarantee_6_forks_while_threads_call(
     def calls(number: int) -> bool:
         count = 0
         while not over.is_set():
-            assert answered(stub, f"{number}-{count}")
+            assert is_echoed(stub, f"{number}-{count}")
             count += 1
         return True
 
@@ -181,7 +181,7 @@ def test_guarantee_6_forks_while_threads_call(
             if child == 0:
                 status = 1
                 try:
-                    status = 0 if answered(stub, f"child-{turn}") else 2
+                    status = 0 if is_echoed(stub, f"child-{turn}") else 2
                 finally:
                     os._exit(status)
             statuses.append(child)

@@ -85,7 +85,7 @@ def session(request: pytest.FixtureRequest) -> Iterator[Optional[requests.Sessio
         pytest.param(
             [Drip(b"HTTP/1.1 100 Continue\r\n\r\n" * 100, size=25)],
             "waiting for the response headers",
-            id="dripping-interim-answers",
+            id="dripping-interim-responses",
         ),
     ],
 )
@@ -95,7 +95,7 @@ def test_guarantee_2_slow_responses(
     server = serve(steps)
     error = refused(dial(server.url, session=session), timeout=SHORT)
     if "100 Continue" in repr(steps) and not isinstance(error, lk.DeadlineExceeded):
-        assert isinstance(error, lk.Unavailable)  # more interim answers than anybody sends
+        assert isinstance(error, lk.Unavailable)  # more interim responses than anybody sends
     else:
         assert isinstance(error, lk.DeadlineExceeded)
         assert isinstance(error, TimeoutError)

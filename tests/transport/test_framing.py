@@ -37,12 +37,12 @@ def session(request: pytest.FixtureRequest) -> Iterator[Optional[requests.Sessio
 
 
 @pytest.mark.parametrize("end", [CLOSE, RESET])
-@pytest.mark.parametrize("answer", [OK, chunked(BODY), EMPTY], ids=["length", "chunked", "empty"])
+@pytest.mark.parametrize("reply", [OK, chunked(BODY), EMPTY], ids=["length", "chunked", "empty"])
 def test_guarantee_3_a_response_truncated_at_any_byte_is_an_error(
-    serve: Serve, dial: Dial, session: Optional[requests.Session], answer: bytes, end: Any
+    serve: Serve, dial: Dial, session: Optional[requests.Session], reply: bytes, end: Any
 ) -> None:
-    cuts = range(len(answer))
-    server = serve(*([answer[:cut], end] for cut in cuts))
+    cuts = range(len(reply))
+    server = serve(*([reply[:cut], end] for cut in cuts))
     stub = dial(server.url, session=session)
     for cut in cuts:
         error = refused(stub)
@@ -122,18 +122,18 @@ BADLY_FRAMED = {
     "NUL within a header": raw(LENGTH, "X: \0y"),
     "too many headers": raw(LENGTH, *(f"X-{n}: y" for n in range(200))),
     "too long a header": raw(LENGTH, "X: " + "y" * 70_000),
-    "endless interim answers": b"HTTP/1.1 100 Continue\r\n\r\n" * 5000,
+    "endless interim responses": b"HTTP/1.1 100 Continue\r\n\r\n" * 5000,
     "endless early hints": b"HTTP/1.1 103 Early Hints\r\n\r\n" * 5000,
-    "only an interim answer": b"HTTP/1.1 103 Early Hints\r\n\r\n",
+    "only an interim response": b"HTTP/1.1 103 Early Hints\r\n\r\n",
     "nothing": b"",
 }
 
 
-@pytest.mark.parametrize("answer", BADLY_FRAMED.values(), ids=BADLY_FRAMED.keys())
+@pytest.mark.parametrize("reply", BADLY_FRAMED.values(), ids=BADLY_FRAMED.keys())
 def test_guarantee_3_broken_framing(
-    serve: Serve, dial: Dial, session: Optional[requests.Session], answer: bytes
+    serve: Serve, dial: Dial, session: Optional[requests.Session], reply: bytes
 ) -> None:
-    server = serve([answer, CLOSE])
+    server = serve([reply, CLOSE])
     error = refused(dial(server.url, session=session))
     assert isinstance(error, lk.Unavailable)
     assert error.maybe_sent
@@ -143,7 +143,7 @@ def test_guarantee_3_broken_framing(
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "reply",
     [
         raw("Content-Length: -1"),
         raw("Content-Length: all"),
@@ -154,8 +154,8 @@ def test_guarantee_3_broken_framing(
         raw(LENGTH, "Broken"),
     ],
 )
-def test_broken_framing_is_reported_immediately(serve: Serve, dial: Dial, answer: bytes) -> None:
-    error = refused(dial(serve([answer, STALL]).url), timeout=0.6)
+def test_broken_framing_is_reported_immediately(serve: Serve, dial: Dial, reply: bytes) -> None:
+    error = refused(dial(serve([reply, STALL]).url), timeout=0.6)
     assert not isinstance(error, lk.DeadlineExceeded)
 
 
@@ -180,16 +180,16 @@ WELL_FRAMED = {
 }
 
 
-@pytest.mark.parametrize("answer", WELL_FRAMED.values(), ids=WELL_FRAMED.keys())
+@pytest.mark.parametrize("reply", WELL_FRAMED.values(), ids=WELL_FRAMED.keys())
 def test_complete_responses(
-    serve: Serve, dial: Dial, session: Optional[requests.Session], answer: bytes
+    serve: Serve, dial: Dial, session: Optional[requests.Session], reply: bytes
 ) -> None:
-    server = serve(answer)
+    server = serve(reply)
     stub = dial(server.url, session=session)
     works(stub)
     works(stub)
     assert len(server.requests) == 2
-    assert server.connections == (2 if b"HTTP/1.0" in answer else 1)
+    assert server.connections == (2 if b"HTTP/1.0" in reply else 1)
 
 
 @pytest.mark.parametrize(("interim", "taken"), [(7, True), (8, False)])
@@ -219,8 +219,8 @@ def test_a_response_with_two_lengths_ends_its_connection(
     "more",
     [
         pytest.param(b"x", id="a byte"),
-        pytest.param(http(b"\x0a\x05wrong"), id="an answer"),
-        pytest.param(http(b"\x0a\x05wrong")[:20], id="a part of an answer"),
+        pytest.param(http(b"\x0a\x05wrong"), id="a reply"),
+        pytest.param(http(b"\x0a\x05wrong")[:20], id="a part of a reply"),
         pytest.param(b"x" * 20_000, id="more than a buffer"),
     ],
 )

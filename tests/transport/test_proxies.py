@@ -152,7 +152,7 @@ def test_a_proxy_over_tls(
 
 
 @pytest.mark.parametrize(
-    ("answer", "error_class"),
+    ("reply", "error_class"),
     [
         (http(b"moved", "302 X", headers=["Location: /x"]), lk.Internal),
         (http(b"zip", "503 X", headers=["Content-Encoding: gzip"]), lk.Unavailable),
@@ -165,10 +165,10 @@ def test_malformed_responses_in_tls_over_a_proxys_tls(
     dial: Dial,
     server_tls: ssl.SSLContext,
     ca_bundle: str,
-    answer: Any,
+    reply: Any,
     error_class: Any,
 ) -> None:
-    server = serve(answer, tls=server_tls)
+    server = serve(reply, tls=server_tls)
     with Proxy(tls=server_tls) as proxy:
         stub = dial(server.url, verify=ca_bundle, proxies={"https": proxy.url})
         error = refused(stub, timeout=0.7)
@@ -295,8 +295,8 @@ ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 @pytest.mark.parametrize(
     "steps",
     [
-        pytest.param([STALL], id="no answer"),
-        pytest.param([Drip(http(bytes(100)))], id="dripping answer"),
+        pytest.param([STALL], id="no reply"),
+        pytest.param([Drip(http(bytes(100)))], id="dripping reply"),
         pytest.param([Drip(ESTABLISHED, interval=0.006), STALL], id="no handshake"),
     ],
 )

@@ -125,7 +125,7 @@ def test_a_reused_connection_that_dies_after_the_request(
         pytest.param([CLOSE], id="closed"),
         pytest.param([RESET], id="reset"),
         pytest.param([http(b"", "408 Request Timeout"), CLOSE], id="408"),
-        pytest.param([http(b"\x0a\x05wrong")], id="an answer to nothing"),
+        pytest.param([http(b"\x0a\x05wrong")], id="a reply to nothing"),
     ],
 )
 @pytest.mark.parametrize("tls", [False, True])
@@ -147,19 +147,19 @@ def test_a_connection_that_ended_while_idle_is_not_used(
     assert [request.connection for request in server.requests] == [0, 1]
 
 
-@pytest.mark.parametrize("answer", [OK, http(b"x" * 10, "500 X"), http(b"", "204 X", framed=False)])
+@pytest.mark.parametrize("reply", [OK, http(b"x" * 10, "500 X"), http(b"", "204 X", framed=False)])
 def test_connections_are_reused(
-    serve: Serve, dial: Dial, session: Optional[requests.Session], answer: bytes
+    serve: Serve, dial: Dial, session: Optional[requests.Session], reply: bytes
 ) -> None:
-    server = serve(answer, answer, OK)
+    server = serve(reply, reply, OK)
     stub = dial(server.url, session=session)
     for _ in range(2):
-        if answer is OK:
+        if reply is OK:
             works(stub)
         else:
             refused(stub)
     works(stub)
-    assert server.connections == 1 or b"204" in answer
+    assert server.connections == 1 or b"204" in reply
 
 
 def test_a_connection_with_connection_close_is_not_reused(
@@ -176,7 +176,7 @@ def test_an_early_response_to_a_large_request(serve: Serve, dial: Dial) -> None:
     greeting = [http(b"too large", "413 Payload Too Large", "text/plain"), CLOSE]
     large = lk.DialWhatsAppCallRequest(participant_metadata="x" * 20_000_000)
     error = refused(dial(serve(OK, greeting=greeting).url), large)
-    # The answer may be lost, as the system drops it when the other end resets the connection.
+    # The response may be lost: the system drops it if the other end resets the connection.
     assert type(error) in (lk.Unknown, lk.Unavailable)
     assert error.maybe_sent
 

@@ -157,14 +157,14 @@ def test_hooks_that_raise_for_status(
     works(stub)
 
 
-@pytest.mark.parametrize("answer", [OK, OK.replace(b"200", b"503")])
+@pytest.mark.parametrize("reply", [OK, OK.replace(b"200", b"503")])
 def test_hooks_that_read_the_response(
-    serve: Serve, dial: Dial, session: requests.Session, answer: bytes
+    serve: Serve, dial: Dial, session: requests.Session, reply: bytes
 ) -> None:
     seen = []
     session.hooks["response"].append(lambda response, **_: seen.append(response.content))
-    stub = dial(serve(answer).url, session=session)
-    if answer is OK:
+    stub = dial(serve(reply).url, session=session)
+    if reply is OK:
         works(stub)
     else:
         assert type(refused(stub)) is lk.Unavailable
@@ -192,7 +192,7 @@ BROKEN_CHUNKS = {
 
 
 class Reading(HTTPAdapter):
-    """Reads answers in its `send`, to log them perhaps."""
+    """Reads responses in its `send`, for example to log them."""
 
     def send(self, *args: Any, **kwargs: Any) -> requests.Response:
         response = super().send(*args, **kwargs)

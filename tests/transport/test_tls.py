@@ -270,7 +270,7 @@ def test_bad_paths_elsewhere_fail_the_call(
 def test_bytes_after_the_response_in_the_tls_buffers(
     serve: Serve, dial: Dial, server_tls: ssl.SSLContext, ca_bundle: str
 ) -> None:
-    """One TLS record holds the answer, and another that is not asked for behind 8 KiB of it."""
+    """One TLS record holds the response and, after 8 KiB, an unrequested second one."""
     message = lk.DialWhatsAppCallResponse(room_name="r")
     head = f"HTTP/1.1 200 OK\r\nContent-Type: {OCTETS}\r\nContent-Length: 3\r\nX: ".encode()
     first = head + b"y" * (8192 - len(head) - 7) + b"\r\n\r\n" + message.SerializeToString()

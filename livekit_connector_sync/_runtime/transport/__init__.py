@@ -21,12 +21,12 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 
 from ..deadline import Deadline
 from ..lazy_import import import_lazily
-from .exchange import CONNECTING, Answer, Exchange, State, TransportError
+from .exchange import CONNECTING, Exchange, HttpResponse, State, TransportError
 
 if TYPE_CHECKING:
     import requests
 
-__all__ = ["Answer", "Transport", "TransportError"]
+__all__ = ["HttpResponse", "Transport", "TransportError"]
 
 
 class Transport:
@@ -73,7 +73,7 @@ class Transport:
         body: Optional[bytes],
         deadline: Deadline,
         connect_deadline: Deadline,
-    ) -> Answer:
+    ) -> HttpResponse:
         """Send a request and return its complete response; raise TransportError.
 
         The connection must be established by `connect_deadline`, the whole be over by `deadline`.
@@ -84,8 +84,8 @@ class Transport:
         except (ImportError, OSError) as exc:  # no file descriptors left, for example
             failure = TransportError(f"requests cannot be imported: {exc}", CONNECTING, False)
         else:
-            answer: Answer = send(self._state, exchange)
-            return answer
+            response: HttpResponse = send(self._state, exchange)
+            return response
         raise failure
 
 

@@ -19,7 +19,7 @@ from urllib3.util import parse_url
 from ..._version import __version__
 from ..proxies import check_keys, hide_password, is_exempt
 from .adapter import Adapter, own_session, session_view
-from .exchange import Answer, Exchange, NotSent, State
+from .exchange import Exchange, HttpResponse, NotSent, State
 from .failures import not_sent
 from .sending import FAILURES, run, run_in_thread
 from .tls import check_files, tls_context
@@ -80,7 +80,7 @@ def _check_proxy(what: str, url: Any) -> None:
     raise ValueError(f'{what} is not the URL of a proxy: write it as "http://proxy.example:3128"')
 
 
-def send(state: State, exchange: Exchange) -> Answer:
+def send(state: State, exchange: Exchange) -> HttpResponse:
     """Send a request and return its complete response, or raise TransportError."""
     url, given = exchange.url, state.session
     try:
@@ -104,11 +104,11 @@ def send(state: State, exchange: Exchange) -> Answer:
         # gives TLS its whole timeout again whenever a byte arrives.
         monkey: Any = sys.modules.get("gevent.monkey")
         alone = not ours or proxy or (monkey is not None and monkey.is_module_patched("socket"))
-        answer = run_in_thread(call, exchange) if alone else call()
-        if proxy and answer.status != 200:  # maybe the proxy's own
-            body = hide_password(answer.body.decode("latin-1"), proxy).encode("latin-1")
-            answer = replace(answer, body=body)
-        return answer
+        response = run_in_thread(call, exchange) if alone else call()
+        if proxy and response.status != 200:  # maybe the proxy's own
+            body = hide_password(response.body.decode("latin-1"), proxy).encode("latin-1")
+            response = replace(response, body=body)
+        return response
     raise failure
 
 

@@ -51,7 +51,7 @@ class State:
 
 
 @dataclass(frozen=True)
-class Answer:
+class HttpResponse:
     """A complete HTTP response, or the beginning of a body that is too long (errors only)."""
 
     status: int
@@ -78,8 +78,8 @@ class Exchange:
     sent: bool = False  # a byte of the request may have left
     tracked: bool = False  # a connection of ours carries it, so `phase` and `sent` are known
     abandoned: bool = False  # the caller has returned: send nothing from now on
-    answer: Optional[Answer] = None
-    raw: Any = None  # the urllib3 response that we made of `answer`
+    response: Optional[HttpResponse] = None
+    raw: Any = None  # the urllib3 response that we made of `response`
 
     def time_left(self) -> Optional[float]:
         """Return the seconds left of the phase, None for no limit; raise TimeoutError at 0."""

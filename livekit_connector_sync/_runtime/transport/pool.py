@@ -154,7 +154,7 @@ class Connection(HTTPConnection):
                     sock.setsockopt(*option)
                 if self.source_address:
                     sock.bind(self.source_address)
-                # An address that does not answer must leave time for the next one.
+                # An address that does not respond must leave time for the next one.
                 sock.settimeout(left / 2 if left and number < len(found) else left)
                 sock.connect(address)
                 return sock
@@ -265,9 +265,9 @@ class Pool(HTTPConnectionPool):
         finally:
             if conn is not None:
                 self._give_back(conn, kept)
-        answer: Any = exchange.answer
+        response: Any = exchange.response
         exchange.raw = urllib3.HTTPResponse(
-            body=io.BytesIO(answer.body),
+            body=io.BytesIO(response.body),
             headers=reader.fields,
             status=reader.status,
             version=reader.version,
@@ -276,7 +276,7 @@ class Pool(HTTPConnectionPool):
             decode_content=False,
             enforce_content_length=False,  # of an error's body the beginning may do
             # requests reads cookies from here, and nothing else.
-            original_response=reader if "set-cookie" in answer.headers else None,
+            original_response=reader if "set-cookie" in response.headers else None,
             request_method=method,
         )
         return exchange.raw

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..framing import BadResponse, RawSource, read_body, read_fields, read_line
 from ..proxies import address_of
-from .exchange import BODY, HEADERS, Answer, Exchange
+from .exchange import BODY, HEADERS, Exchange, HttpResponse
 
 _MAX_INTERIM = 8  # 1xx responses before the final one
 
@@ -57,7 +57,7 @@ class Reader:
         body, whole = read_body(source, self.status, headers, framed=True, in_chunks=True)
         if self.status == 400 and _WANTS_TLS.search(body):
             raise _speaks_tls(exchange)
-        exchange.answer = Answer(self.status, headers, body)
+        exchange.response = HttpResponse(self.status, headers, body)
         connection = headers.get("connection", "").lower()
         stays = "close" not in connection if self.version == 11 else "keep-alive" in connection
         # With two lengths, somebody on the way may have read the other one.

@@ -15,7 +15,7 @@ from urllib3.exceptions import HTTPError
 
 from ..framing import RawSource, read_body
 from ..threads import NoThread, StillRunning, call_in_thread
-from .exchange import BODY, CONNECTING, Answer, Exchange, TransportError, current
+from .exchange import BODY, CONNECTING, Exchange, HttpResponse, TransportError, current
 from .failures import ADAPTER, failure_of, not_sent
 
 # What may end an exchange without being a mistake in a program.
@@ -27,7 +27,7 @@ def run(
     request: requests.PreparedRequest,
     settings: Mapping[str, Any],
     exchange: Exchange,
-) -> Answer:
+) -> HttpResponse:
     """Send a request and read its whole response, in this thread; raise TransportError."""
     outer = sys.exc_info()[1]  # what the caller is handling has nothing to do with us
     connect, left = exchange.connect_deadline.remaining(), exchange.deadline.remaining()
@@ -43,8 +43,8 @@ def run(
             if exc.response is None:
                 raise
             response = exc.response
-        if response.raw is exchange.raw and exchange.answer is not None:
-            return exchange.answer
+        if response.raw is exchange.raw and exchange.response is not None:
+            return exchange.response
         with response:
             return _read_foreign(response, exchange)
     except FAILURES as exc:
@@ -57,7 +57,7 @@ def run(
     raise failure
 
 
-def _read_foreign(response: requests.Response, exchange: Exchange) -> Answer:
+def _read_foreign(response: requests.Response, exchange: Exchange) -> HttpResponse:
     """Read a response that came through a foreign adapter, or that a tool made up."""
     exchange.phase = BODY
     raw = response.raw
@@ -74,14 +74,14 @@ def _read_foreign(response: requests.Response, exchange: Exchange) -> Answer:
     framed = getattr(raw, "version", None) in (10, 11)
     source = io.BufferedReader(RawSource(receive))
     body, _ = read_body(source, response.status_code, headers, framed=framed, in_chunks=False)
-    return Answer(response.status_code, headers, body)
+    return HttpResponse(response.status_code, headers, body)
 
 
-def run_in_thread(call: Callable[[], Answer], exchange: Exchange) -> Answer:
+def run_in_thread(call: Callable[[], HttpResponse], exchange: Exchange) -> HttpResponse:
     """Run an exchange in a thread, which is left behind at the deadline; raise TransportError."""
     in_context = functools.partial(contextvars.copy_context().run, call)
     try:
-        return cast(Answer, call_in_thread(in_context, exchange.deadline.remaining()))
+        return cast(HttpResponse, call_in_thread(in_context, exchange.deadline.remaining()))
     except StillRunning:
         exchange.abandoned = True  # before the look at `sent`
         maybe_sent = exchange.sent or not exchange.tracked

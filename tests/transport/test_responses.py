@@ -1,4 +1,4 @@
-"""What an answer means: a message, a Twirp error, or an error from something in between."""
+"""What a response means: a message, a Twirp error, or an error from something in between."""
 
 from __future__ import annotations
 
@@ -242,11 +242,11 @@ NO_MESSAGES = {
 }
 
 
-@pytest.mark.parametrize("answer", NO_MESSAGES.values(), ids=NO_MESSAGES.keys())
+@pytest.mark.parametrize("reply", NO_MESSAGES.values(), ids=NO_MESSAGES.keys())
 def test_guarantee_3_a_200_without_a_valid_message(
-    serve: Serve, dial: Dial, session: Optional[requests.Session], answer: bytes
+    serve: Serve, dial: Dial, session: Optional[requests.Session], reply: bytes
 ) -> None:
-    error = refused(dial(serve(answer).url, session=session))
+    error = refused(dial(serve(reply).url, session=session))
     assert type(error) is lk.Internal
     assert error.maybe_sent
 
@@ -337,13 +337,13 @@ ECHOES: dict[str, Callable[[str], bytes]] = {
 
 
 @pytest.mark.parametrize("which", range(3), ids=["key of Meta", "token", "header"])
-@pytest.mark.parametrize("answer", ECHOES.values(), ids=ECHOES.keys())
+@pytest.mark.parametrize("make_reply", ECHOES.values(), ids=ECHOES.keys())
 def test_guarantee_4_echoed_secrets_are_not_shown(
     serve: Serve,
     dial: Dial,
     session: Optional[requests.Session],
     caplog: pytest.LogCaptureFixture,
-    answer: Callable[[str], bytes],
+    make_reply: Callable[[str], bytes],
     which: int,
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -351,7 +351,7 @@ def test_guarantee_4_echoed_secrets_are_not_shown(
 
     def reply(request: Request) -> Any:
         seen[:] = echo(request)
-        return [answer(seen[which]), CLOSE]
+        return [make_reply(seen[which]), CLOSE]
 
     server = serve(reply)
     stub = dial(server.url, session=session, retry=lk.RetryPolicy(max_attempts=2))
