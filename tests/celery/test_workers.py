@@ -319,8 +319,8 @@ def test_two_workers_place_every_queued_dial_once(
 
 
 def test_a_worker_that_dies_under_load(site: Site, switchboard: Switchboard) -> None:
-    # After one second Redis delivers again what a worker holds, dead or not; kombu looks when a
-    # worker starts, and takes 10 at a time.
+    # After one second, kombu redelivers a worker's tasks, even if the worker is alive. It checks
+    # when a worker starts, and takes 10 tasks at a time.
     site.configure(
         broker_transport_options={"visibility_timeout": 1},
         worker_prefetch_multiplier=1,
@@ -344,9 +344,9 @@ def test_a_worker_that_dies_under_load(site: Site, switchboard: Switchboard) -> 
         if task.failed():
             assert type(task.result) is UnknownOutcome
         outcomes[task.state] += 1
-    # kombu loses the message that it has taken from Redis, and not yet noted, when it is killed.
+    # If kombu is killed between taking a message from Redis and recording it, the message is lost.
     assert outcomes["PENDING"] <= 1
-    assert len(switchboard.dials) == len(switchboard.emulator.calls)  # so none was refused
+    assert len(switchboard.dials) == len(switchboard.emulator.calls)  # so none was rejected
     placed = numbers_of(switchboard)
     assert set(placed.values()) == {1}
     # Only the dials that were running when the worker died have an unknown outcome.

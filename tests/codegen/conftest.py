@@ -18,7 +18,7 @@ GENERATED = REPO / "livekit_connector_sync" / "_gen"
 
 sys.path.append(
     str(REPO)
-)  # codegen is no part of what is installed; last, so that it hides nothing
+)  # codegen is not installed; append it, so that it doesn't hide other modules
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 

@@ -175,8 +175,8 @@ class Site:
                 worker.process.terminate()
         for worker in self.workers:
             stop(worker.process)
-        # Results unsubscribe when they are collected, and would connect anew for it. They have to
-        # go first, then what Celery leaves open.
+        # Garbage-collected results unsubscribe, and would open a new connection to do so. Collect
+        # them first, and then close the connections that Celery leaves open.
         gc.collect()
         self.app.backend.result_consumer.stop()
         self.app.backend.client.connection_pool.disconnect()

@@ -22,7 +22,7 @@ django.setup()
 
 def public(name):
     parts = name.split(".")[1:]
-    # pytest calls its fixtures by itself; manage.py calls commands.
+    # Users don't call pytest's fixtures and manage.py's commands.
     named = not any(part.startswith("_") for part in parts)
     return named and not {"pytest_plugin", "commands"} & {*parts}
 

@@ -1,8 +1,8 @@
 """Calls that fail while they hold a secret, and the crash reports about them.
 
-The program prints JSON: by scene, what each reporter sent. It runs by itself since Sentry patches
-other libraries for good. The secret is in the environment only, so that no frame of a scene holds
-it: `secret()` hands it to ours.
+The program prints JSON: the reports of each reporter, by scene. It runs in a separate process,
+because Sentry patches other libraries permanently. The secret is only in the environment, so that
+no frame of a scene holds it: `secret()` passes it to the package.
 """
 
 from __future__ import annotations

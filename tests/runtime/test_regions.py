@@ -138,10 +138,10 @@ def test_guarantee_1_a_dropped_connection_is_not_retried_if_that_could_place_a_c
 def test_a_pinned_project_is_served_in_a_region_that_allows_it(server, make_stub, timeout) -> None:
     url, key, secret = server
     token = lk.AccessToken(key, secret).with_grants(lk.VideoGrants(room_create=True)).to_jwt()
-    answer = requests.get(
+    response = requests.get(
         f"{url}/settings/regions", headers={"Authorization": f"Bearer {token}"}, timeout=5
     )
-    name = answer.json()["regions"][2]["region"]
+    name = response.json()["regions"][2]["region"]
     stub = make_stub(timeout=timeout)
     _, call = stub.DialWhatsAppCall.with_call(DIAL, metadata=mock(pinnedRegions=[name]))
     assert region_of(call) == 2
@@ -284,11 +284,11 @@ def test_regions_are_tried_once() -> None:
 
 def test_a_region_list_is_cached_for_its_max_age_and_used_stale_if_a_refresh_fails() -> None:
     cache = RegionCache()
-    answers = iter([(["b"], 60.0), (["c"], 60.0)])
+    responses = iter([(["b"], 60.0), (["c"], 60.0)])
 
     def discover() -> tuple[list[str], float]:
         try:
-            return next(answers)
+            return next(responses)
         except StopIteration:
             raise ValueError("unreachable") from None
 
@@ -314,11 +314,11 @@ def test_a_region_list_without_max_age_is_not_cached() -> None:
 
 def test_concurrent_callers_request_a_region_list_once() -> None:
     cache = RegionCache()
-    asked, answer = [], threading.Event()
+    asked, respond = [], threading.Event()
 
     def discover() -> tuple[list[str], float]:
         asked.append(1)
-        answer.wait(5)
+        respond.wait(5)
         return ["b"], 0.0
 
     found: list[list[str]] = []
@@ -331,7 +331,7 @@ def test_concurrent_callers_request_a_region_list_once() -> None:
     while len(asked) == 0:
         pass
     # All threads wait for the running request, or will when they start.
-    threading.Timer(0.2, answer.set).start()
+    threading.Timer(0.2, respond.set).start()
     for thread in threads:
         thread.join()
     assert found == [["b"]] * 8

@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-# What the text around the snippets brings, as in tests/docs; and what a project brings.
+# The names that the text around the snippets, or a project, defines; see tests/docs.
 WEBHOOK = 'call_id = sdp = ""'
 CONTEXT = {
     "README.md": WEBHOOK,
@@ -22,7 +22,7 @@ CONTEXT = {
     "observability.md": f"import livekit_connector_sync as lk; {WEBHOOK}",
     "mysite/settings.py": "INSTALLED_APPS: list[str] = []",
 }
-# Django and Celery have no types of their own: what checkers guess of them is not held against us.
+# Django and Celery are untyped, so ignore what checkers infer about them.
 PYRIGHT = """{
     "pythonVersion": "3.9",
     "useLibraryCodeForTypes": false,
