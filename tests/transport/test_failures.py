@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import ssl
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Callable, Optional
 
 import pytest
@@ -232,6 +234,29 @@ def test_a_proxy_that_opens_no_tunnel(
 def test_a_malformed_host_is_not_tried_again(dial: Dial) -> None:
     error = failed(dial, f"http://{'a' * 64}.example", 1)
     assert "a" * 64 in error.message
+
+
+@pytest.mark.parametrize(("number", "attempts"), [(errno.ENOENT, 1), (errno.EMFILE, 3)])
+def test_a_missing_bundle_and_a_lack_of_file_descriptors(
+    dial: Dial,
+    session: Optional[requests.Session],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    free_port: int,
+    number: int,
+    attempts: int,
+) -> None:
+    bundle = tmp_path / "bundle.pem"
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
+    if number == errno.EMFILE:
+        bundle.touch()
+
+        def load(*_: object, **__: object) -> None:
+            raise OSError(number, "too many open files")
+
+        monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", load)
+    error = failed(dial, f"https://127.0.0.1:{free_port}", attempts, session=session)
+    assert not error.maybe_sent
 
 
 def echo(request: Any) -> bytes:
