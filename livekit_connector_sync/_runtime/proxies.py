@@ -60,8 +60,10 @@ def hide_password(text: str, proxy: Optional[str]) -> str:
     parts = _split(proxy or "")
     user, password = unquote(parts.username or ""), unquote(parts.password or "")
     basic = base64.b64encode(f"{user}:{password}".encode("latin-1", "replace")).decode()
+    if parts.username:
+        text = text.replace(basic, "<secret>")
     if len(password) >= _MIN_PASSWORD:
-        text = text.replace(basic, "<secret>").replace(password, "<secret>")
+        text = text.replace(password, "<secret>")
     return re.sub(r"//[^/\s]*@", "//", text)
 
 
