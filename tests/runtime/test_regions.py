@@ -218,6 +218,11 @@ def test_guarantee_4_secrets_are_sent_only_to_https_hosts_under_the_callers_doma
     assert parse_regions(regions_json(url), CLOUD) == []
 
 
+def test_guarantee_4_no_secret_goes_to_a_host_that_only_ends_like_the_callers_domain() -> None:
+    body = regions_json("https://notexample.com", "https://a.example.com", "https://example.com")
+    assert parse_regions(body, "example.com") == ["https://a.example.com", "https://example.com"]
+
+
 def test_regions_are_ordered_origins_without_duplicates() -> None:
     body = regions_json(
         "wss://B.livekit.cloud/x?y", "https://a.livekit.cloud", "https://b.livekit.cloud"
@@ -266,6 +271,9 @@ def test_max_age(header, seconds) -> None:
         ("livekit.cloud", None),
         ("127.0.0.1", None),
         ("calls.example.com", "example.com"),
+        ("example.com", "example.com"),
+        ("notexample.com", None),
+        ("example.com.evil.com", None),
     ],
 )
 def test_failover_applies_to_cloud_hosts_and_the_policys_hosts(host, domain) -> None:
