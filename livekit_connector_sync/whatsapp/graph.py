@@ -239,7 +239,7 @@ def _failure_of(answer: Answer, error: Optional[MetaError]) -> Failure:
     return replace(
         failure,
         code=code,
-        refused=code in (StatusCode.RESOURCE_EXHAUSTED, StatusCode.UNAUTHENTICATED),
+        did_nothing=code in (StatusCode.RESOURCE_EXHAUSTED, StatusCode.UNAUTHENTICATED),
         final=False,
         message=_message_of(error),
         metadata={GRAPH_ERROR: to_json(error)},
