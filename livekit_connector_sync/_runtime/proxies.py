@@ -23,8 +23,10 @@ def check_keys(proxies: Any) -> None:
         raise ValueError('proxies must be a mapping, such as {"https": "http://proxy:3128"}')
     for key in proxies:
         if not isinstance(key, str) or not _KEY.fullmatch(key):
+            # The text leaves out a URL, which may hold a password.
+            shown = "a URL" if "@" in str(key) else repr(key)
             raise ValueError(
-                f"proxies has the key {hide_password(repr(key))}, which requests ignores: write "
+                f"proxies has {shown} as a key, which requests ignores: write "
                 '"http", "https", "all", or one of them with a host, such as "https://x.example"'
             )
 
@@ -53,13 +55,15 @@ def address_of(url: str) -> str:
     return host if parts.port is not None else f"{host}:{default}"
 
 
-def hide_password(text: str, proxy: Optional[str] = None) -> str:
+def hide_password(text: str, proxy: Optional[str]) -> str:
     """Redact a proxy's password in a text, because a proxy may echo its request."""
     parts = _split(proxy or "")
     user, password = unquote(parts.username or ""), unquote(parts.password or "")
     basic = base64.b64encode(f"{user}:{password}".encode("latin-1", "replace")).decode()
+    if parts.username:
+        text = text.replace(basic, "<secret>")
     if len(password) >= _MIN_PASSWORD:
-        text = text.replace(basic, "<secret>").replace(password, "<secret>")
+        text = text.replace(password, "<secret>")
     return re.sub(r"//[^/\s]*@", "//", text)
 
 

@@ -58,6 +58,17 @@ def test_guarantee_2_a_call_that_cannot_be_retried_gets_the_whole_timeout(reques
     assert len(server.requests) == 1
 
 
+@pytest.mark.parametrize("rpc", ["DialWhatsAppCall", "DisconnectWhatsAppCall"])
+def test_guarantee_2_connecting_leaves_half_of_the_time_to_the_next_attempt(rpc, deaf_port) -> None:
+    policy = lk.RetryPolicy(max_attempts=3, initial_backoff=0)
+    with (
+        lk.Channel(f"http://127.0.0.1:{deaf_port}", KEY, retry=policy) as channel,
+        pytest.raises(lk.DeadlineExceeded, match="while connecting, in attempt 3") as caught,
+    ):
+        getattr(lk.ConnectorStub(channel), rpc)(REQUESTS[rpc], timeout=0.4)
+    assert not caught.value.maybe_sent
+
+
 @pytest.mark.parametrize("rpc", REQUESTS)
 @pytest.mark.parametrize(("status", "code"), [(429, "resource_exhausted"), (503, "unavailable")])
 def test_guarantee_1_a_call_with_a_sip_status_is_never_retried(rpc, status, code) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -17,7 +18,9 @@ from helpers.requests_of import ACCEPT, CONNECT, DIAL, DISCONNECT, TWILIO
 
 import livekit_connector_sync as lk
 from livekit_connector_sync._runtime.regions import (
+    Endpoint,
     RegionCache,
+    Route,
     find_untried,
     parse_max_age,
     parse_regions,
@@ -218,11 +221,21 @@ def test_guarantee_4_secrets_are_sent_only_to_https_hosts_under_the_callers_doma
     assert parse_regions(regions_json(url), CLOUD) == []
 
 
+def test_guarantee_4_no_secret_goes_to_a_host_that_only_ends_like_the_callers_domain() -> None:
+    body = regions_json("https://notexample.com", "https://a.example.com", "https://example.com")
+    assert parse_regions(body, "example.com") == ["https://a.example.com", "https://example.com"]
+
+
 def test_regions_are_ordered_origins_without_duplicates() -> None:
     body = regions_json(
         "wss://B.livekit.cloud/x?y", "https://a.livekit.cloud", "https://b.livekit.cloud"
     )
     assert parse_regions(body, CLOUD) == ["https://b.livekit.cloud", "https://a.livekit.cloud"]
+
+
+def test_a_long_list_of_regions_is_cut() -> None:
+    body = regions_json(*(f"https://r{number}.livekit.cloud" for number in range(100)))
+    assert len(parse_regions(body, CLOUD)) == 32
 
 
 @pytest.mark.parametrize(
@@ -266,6 +279,9 @@ def test_max_age(header, seconds) -> None:
         ("livekit.cloud", None),
         ("127.0.0.1", None),
         ("calls.example.com", "example.com"),
+        ("example.com", "example.com"),
+        ("notexample.com", None),
+        ("example.com.evil.com", None),
     ],
 )
 def test_failover_applies_to_cloud_hosts_and_the_policys_hosts(host, domain) -> None:
@@ -310,6 +326,47 @@ def test_a_region_list_without_max_age_is_not_cached() -> None:
     cache.regions(KEY, discover, timeout=1)
     cache.regions(KEY, discover, timeout=1)
     assert len(asked) == 2
+
+
+def test_a_list_is_asked_for_again_when_it_has_expired() -> None:
+    cache = RegionCache()
+    answers = iter([(["b"], 0.02), (["c"], 60.0)])
+    assert cache.regions(KEY, lambda: next(answers), timeout=1) == ["b"]
+    time.sleep(0.03)
+    assert cache.regions(KEY, lambda: next(answers), timeout=1) == ["c"]
+
+
+def test_a_project_that_may_not_use_a_region_gets_a_new_list() -> None:
+    home = "https://pinned.livekit.cloud"
+    answers = iter([(["https://b.livekit.cloud"], 60.0), (["https://c.livekit.cloud"], 60.0)])
+    first, second = (
+        Route(Endpoint(home, CLOUD, False), None, lambda: next(answers)) for _ in range(2)
+    )
+    assert first.advance(pinned=False, wait=1)
+    assert first.url == "https://b.livekit.cloud"
+    assert second.advance(pinned=True, wait=1)
+    assert second.url == "https://c.livekit.cloud"
+
+
+def test_a_caller_waits_only_so_long_for_anothers_discovery() -> None:
+    cache = RegionCache()
+    asked, over = threading.Event(), threading.Event()
+
+    def discover() -> tuple[list[str], float]:
+        asked.set()
+        over.wait(5)
+        return ["b"], 0.0
+
+    thread = threading.Thread(target=cache.regions, args=(KEY, discover), kwargs={"timeout": 5})
+    thread.start()
+    try:
+        assert asked.wait(5)
+        started = time.monotonic()
+        assert cache.regions(KEY, discover, timeout=0.02) == []
+        assert time.monotonic() - started < 2
+    finally:
+        over.set()
+        thread.join()
 
 
 def test_concurrent_callers_request_a_region_list_once() -> None:

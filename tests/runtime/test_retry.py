@@ -332,6 +332,17 @@ def test_failing_calls_stop_a_channels_retries_until_calls_succeed() -> None:
 # --- the decisions ----------------------------------------------------------------------------
 
 
+def test_retries_stop_while_the_bucket_is_half_full_or_less() -> None:
+    throttle = RetryThrottle()
+    for _ in range(49):
+        throttle.record_failure()
+    assert not throttle.throttled
+    throttle.record_failure()
+    assert throttle.throttled
+    throttle.record_success(0)
+    assert not throttle.throttled
+
+
 def test_a_failing_region_does_not_stop_retries_if_another_one_serves() -> None:
     throttle = RetryThrottle()
     for _ in range(1_000):

@@ -246,6 +246,26 @@ def test_guarantee_2_discovery_counts_as_backoff(
     assert 50 < waits[0] < 59.8
 
 
+def test_guarantee_2_discovery_ends_with_the_call(
+    serve: Serve, dial: Dial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("livekit_connector_sync._runtime.regions._MIN_TIMEOUT", 0.1)
+    down = http(status="503 X", content_type="text/plain")
+    server = serve(lambda request: [STALL] if request.method == "GET" else down)
+    stub = dial(
+        server.url,
+        failover=lk.FailoverPolicy(hosts=["127.0.0.1"], allow_http=True),
+        retry=lk.RetryPolicy(initial_backoff=0),
+    )
+    request = lk.DisconnectWhatsAppCallRequest(whatsapp_call_id="1")
+    started = time.monotonic()
+    with pytest.raises(lk.Unavailable) as caught:  # the failure that the call ends with
+        stub.DisconnectWhatsAppCall(request, timeout=SHORT)
+    assert time.monotonic() - started < SHORT + GRACE
+    assert caught.value.status == 503
+    assert [request.method for request in server.requests] == ["POST", "GET"]
+
+
 def test_guarantee_2_backoff(serve: Serve, dial: Dial) -> None:
     server = serve(http(status="503 X"))
     policy = lk.RetryPolicy(max_attempts=100, initial_backoff=0.1, jitter=False)

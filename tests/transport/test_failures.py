@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import ssl
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Callable, Optional
 
 import pytest
@@ -234,6 +236,29 @@ def test_a_malformed_host_is_not_retried(dial: Dial) -> None:
     assert "a" * 64 in error.message
 
 
+@pytest.mark.parametrize(("number", "attempts"), [(errno.ENOENT, 1), (errno.EMFILE, 3)])
+def test_a_missing_bundle_and_a_lack_of_file_descriptors(
+    dial: Dial,
+    session: Optional[requests.Session],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    free_port: int,
+    number: int,
+    attempts: int,
+) -> None:
+    bundle = tmp_path / "bundle.pem"
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
+    if number == errno.EMFILE:
+        bundle.touch()
+
+        def load(*_: object, **__: object) -> None:
+            raise OSError(number, "too many open files")
+
+        monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", load)
+    error = failed(dial, f"https://127.0.0.1:{free_port}", attempts, session=session)
+    assert not error.maybe_sent
+
+
 def echo(request: Any) -> bytes:
     """Refuse a request, and quote it in the status line and the body."""
     credentials = request.header("Proxy-Authorization")
@@ -242,17 +267,19 @@ def echo(request: Any) -> bytes:
     return http(page, f"403 No {credentials} hunter2", "text/html")
 
 
+@pytest.mark.parametrize("user", ["me:hunter2", "me:pw", "a-token-of-the-user:"])
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_guarantee_4_a_proxy_that_echoes_its_request(
     serve: Serve,
     dial: Dial,
     session: Optional[requests.Session],
     scheme: str,
+    user: str,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level("DEBUG", "livekit_connector_sync")
     proxy = serve(echo)
-    url = proxy.url.replace("//", "//me:hunter2@")
+    url = proxy.url.replace("//", f"//{user}@")
     stub = dial(f"{scheme}://x.example", session=session, proxies={scheme: url}, retry=RETRY)
     with pytest.raises(lk.TwirpError) as caught:
         stub.DisconnectWhatsAppCall(DISCONNECT)
@@ -260,5 +287,5 @@ def test_guarantee_4_a_proxy_that_echoes_its_request(
     assert sent
     told = [str(caught.value), repr(caught.value.metadata), caplog.text]
     assert "<secret>" in "".join(told)
-    for secret in (sent.split()[1], "hunter2", "Bearer ey"):
+    for secret in (sent.split()[1], "Bearer ey", *["hunter2"] * ("hunter2" in user)):
         assert secret not in "".join(told)

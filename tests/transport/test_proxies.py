@@ -280,7 +280,12 @@ def test_what_requests_takes_for_the_key_of_a_proxy(dial: Dial, key: str) -> Non
     [
         *("HTTP_PROXY", "https_proxy", "HTTPS", "https:", "https://", "all://", "no_proxy", "", 7),
         *("socks5", "wss", "x.example", "http://X.example", "http://x.example:80", "http://[::1]"),
-        *("http://x.example/", "https://me:hunter2@proxy:3128", "ftp://x.example"),
+        *(
+            "http://x.example/",
+            "https://me:hunter2@proxy:3128",
+            "me:hunter2@proxy:3128",
+            "ftp://x.example",
+        ),
     ],
 )
 def test_what_requests_ignores_is_not_the_key_of_a_proxy(dial: Dial, key: Any) -> None:

@@ -30,7 +30,11 @@ class TransportError(Exception):
 
 
 class NotSent(OSError):
-    """There is no connection to send a request on."""
+    """There is no connection to send a request on; if `permanent`, there will not be one."""
+
+    def __init__(self, reason: str, permanent: bool = True) -> None:
+        super().__init__(reason)
+        self.permanent = permanent
 
 
 class RepeatedRequest(ValueError):

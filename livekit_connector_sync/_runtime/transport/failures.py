@@ -26,7 +26,7 @@ _NO_NAME = (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME))
 
 def not_sent(exc: BaseException) -> TransportError:
     """Return the failure for an exception that came before anything was sent."""
-    permanent = isinstance(exc, ValueError)
+    permanent = _is_permanent(exc, maybe_sent=False)
     return TransportError(_words(exc), CONNECTING, maybe_sent=False, permanent=permanent)
 
 
@@ -79,6 +79,8 @@ def _is_permanent(cause: BaseException, maybe_sent: bool) -> bool:
         return True
     if isinstance(cause, _BAD_CERTIFICATE):
         return True
+    if isinstance(cause, NotSent):
+        return cause.permanent
     if isinstance(cause, ssl.SSLError):
         return cause.reason in _NOT_TLS + _OTHER_TLS
     if isinstance(cause, socket.gaierror):

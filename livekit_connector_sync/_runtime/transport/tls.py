@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
 import ssl
@@ -28,11 +29,17 @@ def tls_context(verify: Any, cert: Any) -> ssl.SSLContext:
     try:
         context = _context(verify, None)
     except (OSError, ValueError) as exc:
-        raise NotSent(f"verify={verify!r} (or REQUESTS_CA_BUNDLE) is unusable: {exc}") from None
+        raise _unusable(f"verify={verify!r} (or REQUESTS_CA_BUNDLE) is unusable", exc) from None
     try:
         return context if cert is None else _context(verify, cert)
     except (OSError, ValueError, TypeError) as exc:
-        raise NotSent(f"cert={cert!r} is not a usable client certificate: {exc}") from None
+        raise _unusable(f"cert={cert!r} is not a usable client certificate", exc) from None
+
+
+def _unusable(what: str, exc: Exception) -> NotSent:
+    # If no file descriptor is free, nothing is wrong with the file.
+    passing = getattr(exc, "errno", None) in (errno.EMFILE, errno.ENFILE)
+    return NotSent(f"{what}: {exc}", permanent=not passing)
 
 
 def _context(verify: Any, cert: Any) -> ssl.SSLContext:
