@@ -20,7 +20,7 @@ PYTEST := $(BIN)/pytest --no-header --numprocesses $(WORKERS) --dist loadfile
 ENVIRONMENTS := .venv/.dev .venv-codegen/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo example test test-marked test-all lint types codegen-env codegen check-codegen \
+.PHONY: help demo example test test-marked test-all live lint types codegen-env codegen check-codegen \
 	protos check-upstream bench matrix build format clean
 
 help:  ## Print the targets
@@ -33,7 +33,7 @@ test:  ## Run the tests
 	@$(MAKE) -sq $(ENVIRONMENTS) || echo "Creating the environments .venv and .venv-codegen (about a minute)..."
 	@$(MAKE) -sj2 $(ENVIRONMENTS)
 	@echo "Running the tests in $(WORKERS) processes (about a minute)..."
-	@CODEGEN_PYTHON=$(CODEGEN_PYTHON) $(PYTEST) -m "not ($(MARKED))"
+	@CODEGEN_PYTHON=$(CODEGEN_PYTHON) $(PYTEST) -m "not (live or $(MARKED))"
 
 example: .venv/.dev  ## Run the example site with the emulator (needs redis-server)
 	@$(BIN)/python examples/site/run.py
@@ -42,6 +42,10 @@ test-marked: .venv/.tools  ## Run the tests that need redis-server, chromium or 
 	@$(PYTEST) -m "$(MARKED)"
 
 test-all: test test-marked  ## Run all tests
+
+live: .venv/.dev  ## Compare the emulator with the project of LIVEKIT_URL (dials nobody)
+	@: $${LIVEKIT_URL:?set it, LIVEKIT_API_KEY, and LIVEKIT_API_SECRET}
+	@$(BIN)/pytest --no-header -m live tests/live
 
 lint: .venv/.dev  ## Check style, format and spelling
 	@$(BIN)/ruff check --quiet .

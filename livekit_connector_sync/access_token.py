@@ -32,6 +32,13 @@ __all__ = [
 _DEFAULT_TTL = timedelta(hours=6)
 _DEFAULT_LEEWAY = timedelta(minutes=1)
 
+# Of the grants that are not a bool.
+_GRANT_TYPES: dict[str, tuple[type, str]] = {
+    "room": (str, "a str"),
+    "destination_room": (str, "a str"),
+    "can_publish_sources": (list, 'a list, such as ["camera", "microphone"]'),
+}
+
 GrantsType = TypeVar("GrantsType")
 Value = TypeVar("Value")
 
@@ -200,6 +207,10 @@ class AccessToken(HoldsSecret):
         """Set the grants for rooms."""
         example = 'VideoGrants, such as VideoGrants(room_join=True, room="my-room")'
         self.claims.video = _check_type("grants", grants, VideoGrants, example)
+        for name, value in vars(grants).items():
+            wanted, words = _GRANT_TYPES.get(name, (bool, "a bool"))
+            if value is not None:
+                _check_type(f"{name} of VideoGrants", value, wanted, words)
         return self
 
     def with_sip_grants(self, grants: SIPGrants) -> AccessToken:
@@ -255,6 +266,7 @@ class TokenVerifier(HoldsSecret):
 
     Raises:
         ValueError: the key or the secret is missing or malformed.
+        TypeError: the leeway is not a timedelta.
     """
 
     @hide_locals
@@ -266,7 +278,8 @@ class TokenVerifier(HoldsSecret):
         leeway: timedelta = _DEFAULT_LEEWAY,
     ) -> None:
         self.api_key, self._api_secret = _find_credentials("TokenVerifier", api_key, api_secret)
-        self._leeway = leeway
+        example = "a timedelta, such as timedelta(minutes=1)"
+        self._leeway = _check_type("leeway", leeway, timedelta, example)
 
     @hide_locals
     def verify(self, token: str) -> Claims:
@@ -282,6 +295,10 @@ class TokenVerifier(HoldsSecret):
         verifier = signer()
         import jwt  # which the line above has imported safely
 
+        if not isinstance(token, (str, bytes)):
+            raise jwt.DecodeError(f"token must be a str, not {type(token).__name__}")
+        if token[:7].lower() in ("bearer ", b"bearer "):
+            raise jwt.DecodeError('token begins with "Bearer ": pass what follows it')
         verifier.decode(token, self._api_secret, algorithms=[ALGORITHM])
         # The line above verified the signature, without a warning about short secrets.
         raw = jwt.decode(

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Callable, NamedTuple, Optional
 from google.protobuf import json_format
 from google.protobuf.message import DecodeError, Message
 
+from ._runtime.credentials import check_key
+from ._runtime.messages import name_type
 from ._runtime.method import MethodInfo
 from .access_token import TokenVerifier
 from .errors import (
@@ -186,6 +188,8 @@ class TokenAuthorizer:
     """
 
     def __init__(self, api_key: str, api_secret: str) -> None:
+        check_key("api_key", api_key)  # TokenVerifier would read the environment instead
+        check_key("api_secret", api_secret)
         self._verifier = TokenVerifier(api_key, api_secret)
         # Clients reuse a token for many calls. A cached token is valid until it expires.
         self._verified: dict[str, tuple[Mapping[str, Any], int]] = {}
@@ -244,6 +248,10 @@ class TwirpApplication:
         *servicers: instances of generated Servicer classes.
         authorize: authorizes each request before its RPC runs; None to accept every request.
         max_body: the maximum size of a request's body in bytes.
+
+    Raises:
+        TypeError: a servicer is not an instance of one, or `authorize` is not a function.
+        ValueError: `max_body` is not a positive number.
     """
 
     def __init__(
@@ -252,6 +260,19 @@ class TwirpApplication:
         authorize: Optional[Authorize] = None,
         max_body: int = MAX_BODY,
     ) -> None:
+        for servicer in servicers:
+            if not isinstance(servicer, Servicer):
+                raise TypeError(
+                    "servicers must be instances of generated servicers, such as a subclass of "
+                    f"ConnectorServicer, not {name_type(servicer)}"
+                )
+        if authorize is not None and (isinstance(authorize, type) or not callable(authorize)):
+            raise TypeError(
+                "authorize must be a function, such as TokenAuthorizer(api_key, api_secret), not "
+                f"{name_type(authorize)}"
+            )
+        if not isinstance(max_body, int) or max_body < 1:
+            raise ValueError(f"max_body must be a number of bytes from 1, not {max_body!r}")
         self._routes = {
             f"/twirp/{method.full_name}": (servicer, method)
             for servicer in servicers
@@ -335,7 +356,8 @@ class TwirpApplication:
         context = ServicerContext(method.full_name, headers, claims)
         response = getattr(servicer, method.name)(request, context)
         if type(response) is not method.response_type:
-            raise TypeError(f"{method.name} returned {type(response).__name__}")
+            wanted = method.response_type.__name__
+            raise TypeError(f"{method.name} must return a {wanted}, not {name_type(response)}")
         message: Message = response
         return message
 

@@ -25,16 +25,22 @@ from ._runtime.call import (
     check_channel,
 )
 from ._runtime.channel import Channel, check_retry
-from ._runtime.credentials import ApiKeyCredentials, Credentials, TokenCredentials, check_key
+from ._runtime.credentials import (
+    ApiKeyCredentials,
+    Credentials,
+    TokenCredentials,
+    check_key,
+    check_token,
+)
 from ._runtime.deadline import UNSET, Timeout, Unset, check_timeout
 from ._runtime.lazy_import import LazyModule
-from ._runtime.messages import as_message, build
+from ._runtime.messages import as_message, build, name_type
 from ._runtime.method import Grant, MethodInfo, Request, Response
 from ._runtime.proto_enum import ProtoEnum
 from ._runtime.redaction import hide_locals, mark_sensitive
 from ._runtime.regions import FailoverPolicy
 from ._runtime.retry import RetryPolicy
-from ._runtime.validation import check_request
+from ._runtime.validation import check_request, check_url
 from .errors import Unimplemented
 
 if TYPE_CHECKING:
@@ -109,9 +115,13 @@ class Servicer:
 def _check_options(init: Init) -> Init:
     """Make a constructor name an unknown keyword, the class that was called, and a likely name."""
     names = inspect.signature(init).parameters
+    positional = sum(each.kind is each.POSITIONAL_OR_KEYWORD for each in names.values()) - 1
 
     @functools.wraps(init)
     def checked(self: object, *args: Any, **kwargs: Any) -> None:
+        if len(args) > positional:
+            taken = ", ".join(list(names)[1 : positional + 1])
+            raise TypeError(f"{type(self).__name__} takes {taken}; pass the rest by name")
         for name in kwargs:
             if name not in names:
                 import difflib  # at the first mistake: it is slow to import
@@ -180,6 +190,7 @@ class ServiceClient:
         proxies: Optional[Mapping[str, str]] = None,
         validate: bool = True,
     ) -> None:
+        _check_validate(validate)
         url, credentials = from_environment(url, api_key, api_secret, token)
         self._own_channel: Optional[Channel] = Channel(
             url,
@@ -210,6 +221,7 @@ class ServiceClient:
             TypeError: channel is not a channel.
         """
         check_channel(channel)
+        _check_validate(validate)
         client = cls.__new__(cls)
         client._channel = channel
         client._own_channel = None
@@ -291,7 +303,9 @@ class ServiceClient:
         if self._validate:
             check_request(method, message)
         if not isinstance(extra_headers, (Mapping, type(None))):
-            raise TypeError("extra_headers must be a mapping of names to values")
+            raise TypeError(
+                f"extra_headers must be a mapping of names to texts, not {name_type(extra_headers)}"
+            )
         send: Any = self._channel.unary_unary(method)
         if self._returns_call:
             send = send.with_call  # and `with_call` says what it returns
@@ -326,6 +340,11 @@ def _request_of(
     return build(method.request_type, given)
 
 
+def _check_validate(validate: object) -> None:
+    if not isinstance(validate, bool):
+        raise ValueError(f"validate must be True or False, not {validate!r}")
+
+
 @hide_locals
 def from_environment(
     url: Optional[str], api_key: Optional[str], api_secret: Optional[str], token: Optional[str]
@@ -335,9 +354,12 @@ def from_environment(
     Raises:
         ValueError: something is missing, or contradicts the rest; the text names it.
     """
-    url = url or os.environ.get("LIVEKIT_URL")
+    if callable(getattr(url, "unary_unary", None)):
+        raise ValueError("url must be a str; to use a channel, call from_channel(channel)")
+    name, url = ("url", url) if url else ("LIVEKIT_URL", os.environ.get("LIVEKIT_URL"))
     if not url:
         raise ValueError("url is missing: pass it, or set LIVEKIT_URL")
+    check_url(name, url)
     explicit = bool(api_key or api_secret or token)
     if not explicit:
         token = os.environ.get("LIVEKIT_TOKEN")
@@ -347,6 +369,8 @@ def from_environment(
     if token:
         if api_key or api_secret:
             raise ValueError("pass a token, or api_key and api_secret, not both")
+        if not explicit:
+            check_token("LIVEKIT_TOKEN", token)
         return url, TokenCredentials(token)
     if not api_key and not api_secret:
         raise ValueError(

@@ -17,7 +17,9 @@ from urllib.parse import urlencode
 
 from ._gen import ConnectorServicer, SessionDescription
 from ._runtime.call import Call, ClientCallDetails, UnaryUnaryMultiCallable
+from ._runtime.channel import check_retry
 from ._runtime.deadline import Unset, check_timeout
+from ._runtime.messages import as_message, name_type
 from ._runtime.method import MethodInfo, Request, Response
 from ._runtime.redaction import hide_locals
 from ._runtime.twirp import join_metadata
@@ -25,6 +27,7 @@ from .emulator import Call as EmulatedCall
 from .emulator import livekit, meta, twilio
 from .emulator.lifecycle import Direction, Event, Progress, Provider, State
 from .service import Servicer
+from .webhooks.arguments import check_text, read_secrets
 
 __all__ = [
     "FakeChannel",
@@ -65,6 +68,7 @@ class FakeChannel:
 
     Raises:
         ValueError: `answers` names an unknown RPC.
+        TypeError: `answers` is not a mapping, or holds a class.
     """
 
     def __init__(
@@ -73,15 +77,23 @@ class FakeChannel:
         *,
         servicer: type[Servicer] = ConnectorServicer,
     ) -> None:
+        if not isinstance(answers, (Mapping, type(None))):
+            raise TypeError(f"answers must be a mapping by RPC, not {name_type(answers)}")
+        if not (isinstance(servicer, type) and issubclass(servicer, Servicer)):
+            raise TypeError(
+                f"servicer must be a class such as ConnectorServicer, not {name_type(servicer)}"
+            )
         self.requests: list[FakeRequest] = []
-        self._answers = {
-            _plain(name): list(answer) if isinstance(answer, Sequence) else answer
-            for name, answer in (answers or {}).items()
-        }
         names = [method.name for method in servicer.METHODS]
-        for name in answers or ():
+        self._answers: dict[str, Any] = {}
+        for name, answer in (answers or {}).items():
             if _plain(name) not in map(_plain, names):
                 raise ValueError(f"answers names no RPC {name!r}: there are {', '.join(names)}")
+            each = list(answer) if isinstance(answer, Sequence) else answer
+            for one in each if isinstance(each, list) else [each]:
+                if isinstance(one, type):
+                    raise TypeError(f"answers[{name!r}] must be an instance, not {name_type(one)}")
+            self._answers[_plain(name)] = each
 
     def unary_unary(
         self, method: MethodInfo[Request, Response]
@@ -98,6 +110,8 @@ class FakeChannel:
         join_metadata(details.metadata)
         if not isinstance(details.timeout, Unset):
             check_timeout(details.timeout)
+        if not isinstance(details.retry, Unset):
+            check_retry(details.retry)
         self.requests.append(FakeRequest(method.full_name, request, details))
         answer = self._answers.get(_plain(method.name))
         if isinstance(answer, list):
@@ -119,7 +133,7 @@ class FakeChannel:
 
 def _plain(rpc: str) -> str:
     """Return an RPC's name in a form that the stub's and the client's spelling share."""
-    return rpc.replace("_", "").lower()
+    return str(rpc).replace("_", "").lower()
 
 
 @dataclass(frozen=True)
@@ -194,8 +208,12 @@ def meta_webhook(
         omit_direction: leave the direction out of "connect", as in Meta's first sample.
 
     Raises:
-        ValueError: the event or the direction is unknown.
+        ValueError: the event or the direction is unknown, or the secret is empty.
+        TypeError: an argument has the wrong type.
     """
+    read_secrets("app_secret", app_secret)
+    if direction not in tuple(Direction):
+        raise ValueError(f"direction must be inbound or outbound, not {direction!r}")
     side = Direction.OUTBOUND if event in _STATUSES else Direction(direction)
     inbound = side is Direction.INBOUND
     events = {
@@ -204,15 +222,17 @@ def meta_webhook(
         **_STATUSES,
     }
     if event not in events:
-        raise ValueError(f"Meta has no calls webhook {event!r}: use one of {', '.join(events)}")
+        raise ValueError(f"event is not a calls webhook of Meta: use one of {', '.join(events)}")
     happened = events[event]
-    at = time.time() if timestamp is None else timestamp
+    at = _read_time(timestamp)
     ended_by = happened if happened in (Event.HANG_UP, Event.REJECT) else None
     state = State.ENDED if ended_by else State.RINGING
     call = EmulatedCall(
         whatsapp_call_id,
         Progress(Provider.WHATSAPP, side, state, picked_up=picked_up, ended_by=ended_by),
-        sdp=sdp or meta.make_sdp("offer" if inbound else "answer"),
+        sdp=as_message(SessionDescription, sdp, "sdp")
+        if sdp
+        else meta.make_sdp("offer" if inbound else "answer"),
         phone_number_id=phone_number_id,
         user_number=user_number,
         user_name=user_name,
@@ -224,6 +244,12 @@ def meta_webhook(
     )
     body = next(iter(config.webhooks(call, happened, at))).body
     return SignedRequest(url, config.make_headers(body), body)
+
+
+def _read_time(timestamp: Optional[float]) -> float:
+    if timestamp is not None and not isinstance(timestamp, (int, float)):
+        raise TypeError(f"timestamp must be seconds since 1970, not {name_type(timestamp)}")
+    return time.time() if timestamp is None else timestamp
 
 
 @hide_locals
@@ -245,7 +271,15 @@ def twilio_webhook(
         from_phone_number: the caller, with a leading "+".
         to_phone_number: the number called, with a leading "+".
         form: more parameters, or other values for the usual ones.
+
+    Raises:
+        ValueError: the auth token is empty.
+        TypeError: an argument has the wrong type.
     """
+    read_secrets("auth_token", auth_token)
+    check_text("url", url)
+    if not isinstance(form, (Mapping, type(None))):
+        raise TypeError(f"form must be a mapping of parameters, not {name_type(form)}")
     fields = twilio.voice_form(call_sid, from_phone_number, to_phone_number)
     fields.update(form or {})
     body = urlencode(fields).encode("ascii")
@@ -277,8 +311,17 @@ def livekit_webhook(
         fields: more fields of the event, such as "track".
         event_id: the event's id, with which apps deduplicate webhooks.
         timestamp: seconds since 1970; by default now.
+
+    Raises:
+        ValueError: the key or the secret is empty.
+        TypeError: an argument has the wrong type.
     """
-    at = time.time() if timestamp is None else timestamp
+    read_secrets("api_key", api_key)
+    read_secrets("api_secret", api_secret)
+    for name, given in (("room", room), ("participant", participant), ("fields", fields)):
+        if not isinstance(given, (Mapping, type(None))):
+            raise TypeError(f"{name} must be a mapping of JSON names, not {name_type(given)}")
+    at = _read_time(timestamp)
     document: dict[str, Any] = {"event": event, "id": event_id, "createdAt": str(int(at))}
     if room is not None:
         document["room"] = dict(room)

@@ -52,6 +52,8 @@ _DIAL_WHATSAPP_CALL = MethodInfo(
         "whatsapp_cloud_api_version",
     ),
     formats=(
+        ("whatsapp_phone_number_id", "phone_number_id"),
+        ("whatsapp_api_key", "api_key"),
         ("whatsapp_to_phone_number", "phone_number"),
         ("whatsapp_cloud_api_version", "cloud_api_version"),
         ("whatsapp_biz_opaque_callback_data", "callback_data"),
@@ -72,6 +74,7 @@ _DISCONNECT_WHATSAPP_CALL = MethodInfo(
     repeat_done=("not_found", "failed_precondition"),
     required=("whatsapp_call_id",),
     required_unless=(("whatsapp_api_key", "disconnect_reason", "USER_INITIATED"),),
+    formats=(("whatsapp_api_key", "api_key"),),
 )
 _CONNECT_WHATSAPP_CALL = MethodInfo(
     service="livekit.Connector",
@@ -101,6 +104,8 @@ _ACCEPT_WHATSAPP_CALL = MethodInfo(
         "sdp",
     ),
     formats=(
+        ("whatsapp_phone_number_id", "phone_number_id"),
+        ("whatsapp_api_key", "api_key"),
         ("whatsapp_cloud_api_version", "cloud_api_version"),
         ("whatsapp_biz_opaque_callback_data", "callback_data"),
         ("room_name", "name"),

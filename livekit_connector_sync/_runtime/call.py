@@ -5,13 +5,13 @@ This module doesn't use HTTP: a callable passes its call to the channel that cre
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Callable, Generic, Optional, Protocol, Union
 
 from ..errors import StatusCode
 from .deadline import UNSET, Timeout, Unset
-from .messages import as_message
+from .messages import as_message, name_type
 from .method import MethodInfo, Request, Response
 from .redaction import hide_locals
 from .retry import RetryPolicy
@@ -150,6 +150,11 @@ class UnaryUnaryMultiCallable(Generic[Request, Response]):
         The arguments and errors are the same as for `__call__`.
         """
         request = as_message(self.method.request_type, request)
+        if not isinstance(metadata, (Iterable, type(None))) or isinstance(metadata, (str, Mapping)):
+            raise TypeError(
+                f"metadata must be (name, value) pairs, not {name_type(metadata)}: "
+                'metadata=(("x-trace", "1"),)'
+            )
         details = ClientCallDetails(self.method.full_name, timeout, tuple(metadata or ()), retry)
         return self._invoke(self.method, request, details)
 

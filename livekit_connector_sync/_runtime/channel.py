@@ -16,7 +16,7 @@ from .deadline import UNSET, Timeout, Unset, check_timeout, choose_timeout
 from .execution import Execution
 from .forking import reset_after_fork
 from .lazy_import import LazyModule
-from .messages import as_message
+from .messages import as_message, name_type
 from .method import MethodInfo, Request, Response
 from .redaction import hide_locals
 from .regions import Endpoint, FailoverPolicy, choose_policy
@@ -84,7 +84,7 @@ class Channel:
         self._endpoint = Endpoint(self.url, domain, policy is not None and policy.allow_http)
         if not isinstance(interceptors, Iterable):
             raise ValueError(
-                f"interceptors must be a list or tuple of them, not {_name_type(interceptors)}"
+                f"interceptors must be a list or tuple of them, not {name_type(interceptors)}"
             )
         self._interceptors = tuple(
             _require("each of interceptors", each, "intercept_unary_unary", "an interceptor")
@@ -169,20 +169,15 @@ class Channel:
 def _require(what: str, value: Any, attribute: str, wanted: str) -> Any:
     """Return a value; raise ValueError if it lacks the attribute, or is a class."""
     if isinstance(value, type) or not hasattr(value, attribute):
-        raise ValueError(f"{what} must be {wanted}, not {_name_type(value)}")
+        raise ValueError(f"{what} must be {wanted}, not {name_type(value)}")
     return value
 
 
 def check_retry(retry: Any) -> Optional[RetryPolicy]:
     """Check a retry policy, or None for a single attempt; raise ValueError for other values."""
     if retry is not None and not isinstance(retry, RetryPolicy):
-        raise ValueError(f"retry must be a RetryPolicy, or None, not {_name_type(retry)}")
+        raise ValueError(f"retry must be a RetryPolicy, or None, not {name_type(retry)}")
     return retry
-
-
-def _name_type(value: Any) -> str:
-    """Return the name of a value's type; the value itself may be a secret."""
-    return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
 
 
 def _intercept(
@@ -195,6 +190,6 @@ def _intercept(
     if not isinstance(result, tuple) or len(result) != 2:
         raise TypeError(
             f"{type(interceptor).__name__}.intercept_unary_unary must return (response, call), as"
-            f" continuation() does, not {_name_type(result)}; the call itself may have been made"
+            f" continuation() does, not {name_type(result)}; the call itself may have been made"
         )
     return result

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Callable, Optional, Protocol
 
 from .jws import sign
+from .messages import name_type
 from .redaction import HoldsSecret, hide_locals
 from .validation import CLOUD_DOMAINS
 
@@ -37,8 +39,22 @@ def check_key(name: str, value: object) -> None:
         raise ValueError(f"{name} begins or ends with white space: strip() it")
     if value.lower().startswith("bearer "):
         raise ValueError(f'{name} begins with "Bearer ": pass the bare key, or a token as token')
+    if re.fullmatch(r"""['"].*['"]|[<$].*[>}]|your[-_].*""", value, re.DOTALL):
+        raise ValueError(f"{name} is a placeholder or in quotes: write the bare value")
     if "://" in value or value.endswith(CLOUD_DOMAINS):
         raise ValueError(f"{name} is a URL: the order is url, api_key, api_secret")
+
+
+def check_token(name: str, token: object) -> None:
+    """Raise ValueError if a token cannot be one, without showing it."""
+    remedy = "pass the string that to_jwt() returned"
+    if not isinstance(token, str):
+        raise ValueError(f"{name} is not a JWT: {remedy}, not {name_type(token)}")
+    if token.lower().startswith("bearer "):
+        raise ValueError(f'{name} must not begin with "Bearer "')
+    if token.split() != [token] or not token.isascii():
+        spaced = token.strip() != token
+        raise ValueError(f"{name} is not a JWT: {'strip() the white space' if spaced else remedy}")
 
 
 class Credentials(Protocol):
@@ -79,10 +95,14 @@ class ApiKeyCredentials(HoldsSecret):
     ) -> None:
         check_key("api_key", api_key)
         check_key("api_secret", api_secret)
+        if re.fullmatch("API[A-Za-z0-9]{8,20}", api_secret) and not api_key.startswith("API"):
+            raise ValueError("api_secret looks like an API key: were the two arguments swapped?")
         if not isinstance(ttl, timedelta):
             raise TypeError(f"ttl must be a timedelta, not {type(ttl).__name__}")
         if ttl <= timedelta(0):
             raise ValueError(f"ttl must be positive, not {ttl}")
+        if clock is not None and not callable(clock):
+            raise TypeError(f"clock must be a function such as time.time, not {name_type(clock)}")
         self.api_key = api_key
         self._api_secret = api_secret
         self._ttl = ttl.total_seconds()
@@ -132,10 +152,7 @@ class TokenCredentials(HoldsSecret):
 
     @hide_locals
     def __init__(self, token: str) -> None:
-        if isinstance(token, str) and token.lower().startswith("bearer "):
-            raise ValueError('token must not begin with "Bearer "')
-        if not isinstance(token, str) or token.split() != [token] or not token.isascii():
-            raise ValueError("token is not a JWT: pass the string that to_jwt() returned")
+        check_token("token", token)
         self._token = token
 
     def __repr__(self) -> str:

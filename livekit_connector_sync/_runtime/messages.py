@@ -167,6 +167,9 @@ def _check_scalar(field: Any, value: Any, path: str) -> Any:
             raise TypeError(f"{path} must be a {field.enum_type.name} constant, not {other}")
         if isinstance(value, bool) or not isinstance(value, int):
             raise _wrong_type(path, f"a {field.enum_type.name} constant or its name", value)
+        if value not in field.enum_type.values_by_number:
+            names = ", ".join(known)
+            raise ValueError(f"{path}: {field.enum_type.name} has no {value}; use one of {names}")
         return int(value)
     expected = _PYTHON_TYPES.get(field.cpp_type)
     if expected is not None:
@@ -214,4 +217,9 @@ def _local_name(descriptor: Any) -> str:
 
 
 def _wrong_type(path: str, wanted: str, value: Any) -> TypeError:
-    return TypeError(f"{path} must be {wanted}, not {type(value).__name__}")
+    return TypeError(f"{path} must be {wanted}, not {name_type(value)}")
+
+
+def name_type(value: object) -> str:
+    """Return the name of a value's type; the value itself may be a secret."""
+    return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__

@@ -18,6 +18,7 @@ from typing import Optional, Union
 from urllib.parse import urlsplit
 
 from .forking import reset_after_fork
+from .messages import name_type
 from .validation import CLOUD_DOMAINS
 
 __all__ = [
@@ -39,6 +40,8 @@ _MAX_REGIONS = 32
 # Reject ambiguous hosts, which URL parsers read in different ways: secrets are sent there.
 _AUTHORITY = re.compile(r"([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]+)?", re.IGNORECASE | re.ASCII)
 
+_DOMAIN = re.compile(r"(\*\.)?[a-z0-9._-]*[a-z0-9._]|[0-9a-f:]+", re.IGNORECASE | re.ASCII)
+
 
 @dataclass(frozen=True)
 class FailoverPolicy:
@@ -50,16 +53,25 @@ class FailoverPolicy:
         allow_http: use regions without TLS; for tests on loopback.
 
     Raises:
-        ValueError: `hosts` is a single string.
+        ValueError: `hosts` is not a tuple of domains, or `allow_http` not a bool.
     """
 
     hosts: Iterable[str] = ()
     allow_http: bool = False
 
     def __post_init__(self) -> None:
-        if isinstance(self.hosts, str):
-            raise ValueError(f"hosts must be a tuple of domains: ({self.hosts!r},)")
-        object.__setattr__(self, "hosts", tuple(self.hosts))
+        hosts = () if isinstance(self.hosts, str) else self.hosts
+        if hosts is not self.hosts or not isinstance(hosts, Iterable):
+            raise ValueError('hosts must be a tuple of domains, such as ("*.example.com",)')
+        object.__setattr__(self, "hosts", tuple(hosts))
+        for host in self.hosts:
+            if not isinstance(host, str) or not _DOMAIN.fullmatch(host):
+                raise ValueError(
+                    'each of hosts must be a domain such as "example.com" or "*.example.com", '
+                    f"without scheme and port, not {host!r}"
+                )
+        if not isinstance(self.allow_http, bool):
+            raise ValueError(f"allow_http must be True or False, not {self.allow_http!r}")
 
     def domain_of(self, host: str) -> Optional[str]:
         """Return the domain that a host is under; None if the host has no failover."""
@@ -78,7 +90,9 @@ def choose_policy(failover: Union[bool, FailoverPolicy]) -> Optional[FailoverPol
     if isinstance(failover, FailoverPolicy):
         return failover
     if not isinstance(failover, bool):
-        raise ValueError(f"failover must be True, False or a FailoverPolicy, not {failover!r}")
+        raise ValueError(
+            f"failover must be True, False or a FailoverPolicy, not {name_type(failover)}"
+        )
     return FailoverPolicy() if failover else None
 
 

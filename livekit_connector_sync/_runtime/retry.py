@@ -59,17 +59,28 @@ class RetryPolicy:
     """Whether to retry calls that could then be placed twice."""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.max_attempts, int) or self.max_attempts < 1:
-            raise ValueError(f"max_attempts must be an integer from 1, not {self.max_attempts!r}")
+        self._check("max_attempts", type(self.max_attempts) is int, "an integer from 1", 1)
         for name in ("initial_backoff", "max_backoff"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"{name} must be 0 or more seconds, not {getattr(self, name)!r}")
-        if not self.backoff_multiplier >= 1:
-            raise ValueError(f"backoff_multiplier must be from 1, not {self.backoff_multiplier!r}")
-        if isinstance(self.retryable_status_codes, str):
-            raise ValueError("retryable_status_codes must be a set of codes, not a single string")
-        codes = frozenset(StatusCode(code) for code in self.retryable_status_codes)
+            self._check(name, _is_number(getattr(self, name)), "0 or more seconds", 0)
+        self._check("backoff_multiplier", _is_number(self.backoff_multiplier), "from 1", 1)
+        for name in ("jitter", "retry_ambiguous"):
+            self._check(name, isinstance(getattr(self, name), bool), "True or False", False)
+        codes = self.retryable_status_codes
+        if isinstance(codes, str) or not isinstance(codes, Iterable):
+            raise ValueError(
+                "retryable_status_codes must be a set of codes, such as "
+                f"{{StatusCode.UNAVAILABLE}}, not a single {type(codes).__name__}"
+            )
+        try:
+            codes = frozenset(map(StatusCode, codes))
+        except ValueError as exc:
+            raise ValueError(f"retryable_status_codes: {exc}: use StatusCode's") from None
         object.__setattr__(self, "retryable_status_codes", codes)
+
+    def _check(self, name: str, has_type: bool, wanted: str, minimum: float) -> None:
+        value = getattr(self, name)
+        if not has_type or not value >= minimum:
+            raise ValueError(f"{name} must be {wanted}, not {value!r}")
 
     def backoff(self, attempt: int, random: float) -> float:
         """Return the seconds to wait after an attempt.
@@ -83,6 +94,10 @@ class RetryPolicy:
         except OverflowError:
             grown = self.max_backoff
         return min(grown, self.max_backoff) * (random if self.jitter else 1.0)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,20 @@ from google.protobuf.message import Message
 from ..errors import InvalidArgument
 from .method import MethodInfo
 
-__all__ = ["FORMATS", "check_request", "normalize_url"]
+__all__ = ["FORMATS", "check_request", "check_url", "normalize_url"]
 
 
 CLOUD_DOMAINS = (".livekit.cloud", ".livekit.run")
 _EXAMPLE = '"https://my-project.livekit.cloud"'
+
+
+def check_url(name: str, url: object) -> None:
+    """Raise ValueError if a server's URL is malformed, as `normalize_url` does, with its name."""
+    if not isinstance(url, str):
+        raise ValueError(f"{name} must be a str such as {_EXAMPLE}, not {type(url).__name__}")
+    fault = _fault_of_url(url.strip())
+    if fault is not None:
+        raise ValueError(f"{name} must look like {_EXAMPLE}: {fault}")
 
 
 def normalize_url(url: str) -> str:
@@ -28,13 +37,8 @@ def normalize_url(url: str) -> str:
         ValueError: the URL is malformed. The text says how, without quoting the URL, which may
             contain a secret.
     """
-    if not isinstance(url, str):
-        raise ValueError(f"url must be a str such as {_EXAMPLE}, not {type(url).__name__}")
-    url = url.strip()
-    fault = _fault_of_url(url)
-    if fault is not None:
-        raise ValueError(f"url must look like {_EXAMPLE}: {fault}")
-    parts = urlsplit(url)
+    check_url("url", url)
+    parts = urlsplit(url.strip())
     host = parts.hostname or ""
     scheme = {"ws": "http", "wss": "https"}.get(parts.scheme, parts.scheme)
     if scheme == "http" and host.endswith(CLOUD_DOMAINS):
@@ -53,6 +57,8 @@ def _fault_of_url(url: str) -> Optional[str]:
         return "replace the placeholder with the name of your project"
     if re.search(r"[\s\\\x00-\x1f\x7f-\x9f]", url):
         return "it contains white space, a control character, or a backslash"
+    if url[:1] in ("'", '"'):
+        return "it is in quotes; remove them"
     if "://" not in url and re.fullmatch(r"[A-Za-z0-9_-]+", url):
         return "it looks like a key; the order is url, api_key, api_secret"
     if "://" not in url:
@@ -60,9 +66,13 @@ def _fault_of_url(url: str) -> Optional[str]:
     try:
         parts = urlsplit(url)
         if parts.hostname and parts.port != 0 and parts.scheme in ("http", "https", "ws", "wss"):
-            if parts.hostname != "cloud.livekit.io":
-                return None
-            return "this is the dashboard; copy the project URL from the project's settings"
+            if parts.hostname == "cloud.livekit.io":
+                return "this is the dashboard; copy the project URL from the project's settings"
+            if parts.hostname.endswith(".sip.livekit.cloud"):
+                return "this is the project's SIP host; leave out .sip"
+            if re.search("/twirp(/|$)", parts.path):
+                return "leave out /twirp and what follows it; the client adds it"
+            return None
     except ValueError:  # from `hostname` or `port`
         pass
     return "its scheme, host, or port is malformed"
@@ -75,6 +85,18 @@ def _cloud_api_version(text: str) -> Optional[str]:
     if re.fullmatch(r"[0-9]+\.[0-9]+", bare):
         return f'write "{bare}", without the leading "v"'
     return 'write a version such as "23.0"'
+
+
+def _api_key(text: str) -> Optional[str]:
+    if text.lower().startswith("bearer "):
+        return 'write the bare token, without "Bearer "'
+    return "it contains white space" if text.split() != [text] else None
+
+
+def _phone_number_id(text: str) -> Optional[str]:
+    if not text.startswith("+") and text.split() == [text]:
+        return None
+    return "write Meta's id of the business number, not the number itself"
 
 
 def _phone_number(text: str) -> Optional[str]:
@@ -121,11 +143,13 @@ _MAX_RINGING = 300  # seconds; Meta gives up earlier, and a larger number is pro
 
 FORMATS: dict[str, Callable[[Any], Optional[str]]] = {
     "agents": _agents,
+    "api_key": _api_key,
     "callback_data": _at_most(512),
     "cloud_api_version": _cloud_api_version,
     "country": _country,
     "name": _at_most(256),
     "phone_number": _phone_number,
+    "phone_number_id": _phone_number_id,
     "ringing_timeout": _ringing_timeout,
 }
 """The formats for the overlay's `formats`. Each returns what to write instead, or None if valid.

@@ -71,8 +71,8 @@ class Connector(gen.ConnectorServicer):
         self, request: gen.AcceptWhatsAppCallRequest, context: ServicerContext
     ) -> gen.AcceptWhatsAppCallResponse:
         """Bridge an inbound call into a room."""
+        _check_sdp(request.sdp, "offer")  # LiveKit checks it first, and asks Meta last
         check_request(_METHODS[context.method], request)
-        _check_sdp(request.sdp, "offer")
         limit = _seconds(request.ringing_timeout) or self.timeouts.join
         call = self.registry.get(request.whatsapp_call_id)
         self.registry.apply(

@@ -162,7 +162,7 @@ def verify(body: Body, authorization: Optional[str], keys: Mapping[str, str]) ->
     """
     if not isinstance(keys, Mapping):
         raise TypeError(f"keys must be {{api_key: api_secret}}, not {type(keys).__name__}")
-    read_secrets("keys", keys.values())
+    read_secrets("keys' secrets" if keys else "keys", keys.values())
     content = read_body(body)
     check_text(f"the {SIGNATURE_HEADER} header", authorization, optional=True)
     token = re.sub(r"^bearer(\s+|$)", "", (authorization or "").strip(), flags=re.IGNORECASE)

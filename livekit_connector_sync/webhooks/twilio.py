@@ -173,8 +173,15 @@ def compute_signature(
         parameters: the form's parameters, each with its value or with all its values.
         auth_token: the account's auth token, or the secret of a shared key.
         algorithm: HMAC_SHA1, or HMAC_SHA256 for a shared key.
+
+    Raises:
+        ValueError: the algorithm is unknown.
+        TypeError: an argument has the wrong type.
     """
     check_text("auth_token", auth_token)
+    check_text("url", url)
+    if algorithm not in _HASHES:
+        raise ValueError(f"algorithm must be {' or '.join(_HASHES)}, not {algorithm!r}")
     form = sorted(_read_form(parameters).items())
     signed = url + "".join(name + value for name, values in form for value in sorted(set(values)))
     digest = hmac.new(auth_token.encode(), signed.encode("utf-8", "replace"), _HASHES[algorithm])

@@ -73,7 +73,12 @@ def reject(*, busy: bool = False) -> str:
 
     Args:
         busy: True plays a busy tone. False tells the caller that the number is not in service.
+
+    Raises:
+        TypeError: busy is not a bool.
     """
+    if not isinstance(busy, bool):
+        raise TypeError(f"busy must be a bool, not {type(busy).__name__}")
     return _response(f'<Reject reason="{"busy" if busy else "rejected"}"/>')
 
 

@@ -165,6 +165,8 @@ def test_the_facts_of_each_rpc() -> None:
     }
     of_whatsapp = {
         **shared,
+        "whatsapp_phone_number_id": "phone_number_id",
+        "whatsapp_api_key": "api_key",
         "whatsapp_cloud_api_version": "cloud_api_version",
         "whatsapp_biz_opaque_callback_data": "callback_data",
         "ringing_timeout": "ringing_timeout",

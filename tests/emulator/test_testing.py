@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import parse_qsl
 
@@ -23,6 +24,7 @@ from livekit_connector_sync.testing import (
     twilio_webhook,
 )
 
+SECRET = "s3cret-of-the-project-with-32-characters"
 DISCONNECT = {"whatsapp_call_id": "wacid.1", "whatsapp_api_key": "graph-secret"}
 
 
@@ -66,8 +68,38 @@ def test_fake_channel_responds_empty_by_default_and_rejects_wrong_responses() ->
 
 
 @pytest.mark.parametrize(
+    ("make", "remedy"),
+    [
+        (lambda: FakeChannel([lk.DialWhatsAppCallResponse()]), "answers must be a mapping by RPC"),
+        (lambda: FakeChannel({"dial_whatsapp_call": lk.NotFound}), "not the class NotFound"),
+        (lambda: FakeChannel(servicer=lk.ConnectorStub), "servicer must be a class such as"),
+        (lambda: meta_webhook(SECRET, "connect"), "event is not a calls webhook"),
+        (lambda: meta_webhook("connect", None), "app_secret must be a str"),
+        (lambda: meta_webhook("connect", SECRET, direction="in"), "direction must be inbound or"),
+        (lambda: meta_webhook("connect", SECRET, sdp="v=0"), "sdp must be a SessionDescription"),
+        (lambda: meta_webhook("connect", SECRET, timestamp="now"), "timestamp must be seconds"),
+        (lambda: twilio_webhook(SECRET, form="a=b"), "form must be a mapping of parameters"),
+        (lambda: twilio_webhook(""), "auth_token must not be empty"),
+        (lambda: livekit_webhook("room_started", "key", ""), "api_secret must not be empty"),
+        (
+            lambda: livekit_webhook("room_started", "key", SECRET, room="desk"),
+            "room must be a mapping",
+        ),
+    ],
+)
+def test_a_wrong_argument_of_a_helper_is_named(make: Callable[[], object], remedy: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=remedy) as caught:
+        make()
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize(
     ("options", "named"),
-    [({"timeout": -5}, "timeout"), ({"extra_headers": {"Authorization": "x"}}, "Authorization")],
+    [
+        ({"timeout": -5}, "timeout"),
+        ({"retry": 3}, "retry"),
+        ({"extra_headers": {"Authorization": "x"}}, "Authorization"),
+    ],
 )
 def test_fake_channel_checks_options_as_a_channel_does(options: dict, named: str) -> None:
     channel = FakeChannel()

@@ -27,6 +27,9 @@ def fields_with(**changes):
         ({NUMBER: "\u0661" * 9}, NUMBER, "digits only"),
         ({NUMBER: "US.13491208655302741918"}, NUMBER, "business-scoped user id"),
         ({NUMBER: "US.ENT.11815799212886844830"}, NUMBER, "business-scoped user id"),
+        ({"whatsapp_phone_number_id": "+1 555"}, "whatsapp_phone_number_id", "Meta's id of the"),
+        ({"whatsapp_api_key": "Bearer k"}, "whatsapp_api_key", 'without "Bearer "'),
+        ({"whatsapp_api_key": "k "}, "whatsapp_api_key", "white space"),
         ({"ringing_timeout": 30_000}, "ringing_timeout", "30000 seconds is too long, at most 300"),
         (
             {"whatsapp_biz_opaque_callback_data": "x" * 513},

@@ -106,6 +106,11 @@ def test_a_parsed_form_keeps_repeated_parameters(form: Callable[[Any], Any]) -> 
     assert call.raw["Digits"] == ("2", "1")
 
 
+def test_compute_signature_names_the_algorithms() -> None:
+    with pytest.raises(ValueError, match="algorithm must be HMAC_SHA1 or HMAC_SHA256, not 'md5'"):
+        twilio.compute_signature(TWILIO.url, {}, SECRET, "md5")
+
+
 def test_compute_signature_takes_one_value_or_several() -> None:
     several = twilio.compute_signature(TWILIO.url, {"a": ["xy"]}, SECRET)
     assert twilio.compute_signature(TWILIO.url, {"a": "xy"}, SECRET) == several

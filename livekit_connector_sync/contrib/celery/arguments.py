@@ -22,7 +22,7 @@ _METHODS = {method.name.lower(): method for method in ConnectorServicer.METHODS}
 
 def find_method(rpc: str) -> MethodInfo[Any, Any]:
     """Return an RPC by the name of the client's method, such as "dial_whatsapp_call"."""
-    method = _METHODS.get(rpc.replace("_", ""))
+    method = _METHODS.get(str(rpc).replace("_", ""))
     if method is None:
         raise ValueError(f"the Connector has no RPC {rpc!r}")
     return method
