@@ -180,6 +180,11 @@ def test_aliases_are_independent_and_only_the_default_reads_the_environment(
         ({"LIVEKIT_CONNECTOR_URI": "x"}, "'URI': did you mean 'URL'"),
         ({"LIVEKIT_CONNECTOR": {"WHATSAPP_PHONE_NUMBER_ID": 17}}, "PHONE_NUMBER_ID .* string"),
         ({"LIVEKIT_CONNECTOR": {"META_APP_SECRET": b"x"}}, "META_APP_SECRET .* string"),
+        ({"LIVEKIT_CONNECTOR": {"META_APP_SECRET": [b"x"]}}, "META_APP_SECRET .* list of strings"),
+        (
+            {"LIVEKIT_CONNECTOR": {"WHATSAPP_API_KEY": ["x"]}},
+            "WHATSAPP_API_KEY .* string, not list",
+        ),
         ({"LIVEKIT_CONNECTOR": {"AGENTS": "one"}}, "AGENTS .* list"),
         ({"LIVEKIT_CONNECTOR": {"AGENTS": [1]}}, "AGENTS .* list"),
         ({"LIVEKIT_CONNECTOR": {"INTERCEPTORS": "a.b"}}, "INTERCEPTORS .* list"),
@@ -242,6 +247,16 @@ def test_white_space_around_a_secret_is_rejected(
         configure(LIVEKIT_CONNECTOR=OPTIONS)
         with pytest.raises(ImproperlyConfigured, match=f"{option} .* white space"):
             get_settings()
+
+
+@pytest.mark.parametrize("option", ["META_APP_SECRET", "META_VERIFY_TOKEN", "TWILIO_AUTH_TOKEN"])
+def test_a_secret_may_be_several_without_white_space(option: str, configure: Configure) -> None:
+    configure(LIVEKIT_CONNECTOR={**OPTIONS, option: ["old", "", None, "new"]})
+    assert getattr(get_settings(), option.lower()) == ("old", "new")
+    configure(LIVEKIT_CONNECTOR={**OPTIONS, option: ("old", "hush ")})
+    with pytest.raises(ImproperlyConfigured, match=f"{option} .* white space") as caught:
+        get_settings()
+    assert "hush" not in str(caught.value)
 
 
 def test_white_space_around_a_webhook_key_is_rejected(configure: Configure) -> None:
