@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from helpers.django_site import OPTIONS
+from helpers.servers import Server, run_server
 from twilio.request_validator import RequestValidator
 
 from livekit_connector_sync.testing import meta_webhook
@@ -32,66 +28,11 @@ ODD_QUERIES = ["?a=%7c&b=%2B+x%20y&a=&=", "?a=%ff"]
 ODD_PATHS = ["/tenants/a|b%7cc%2Fd%20(e)~/status", "/tenants/%C3%a9//{x}/status?a=b|c"]
 
 
-class Server:
-    """A server that runs, and its log."""
-
-    def __init__(self, name: str, port: int, log: Path) -> None:
-        self.name = name
-        self._port = port
-        self._log = log
-
-    @property
-    def log(self) -> str:
-        return self._log.read_text("utf-8", "replace")
-
-    def post(self, target: str, headers: Mapping[str, str], body: bytes, pieces: int = 0) -> int:
-        """Send exactly these bytes, in chunks if `pieces` is a number; return the status."""
-        lines = {"Host": "internal", "Connection": "close", **headers}
-        lines.update({"Transfer-Encoding": "chunked"} if pieces else {"Content-Length": len(body)})
-        head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
-        if pieces:
-            step = -(-len(body) // pieces)
-            parts = [body[at : at + step] for at in range(0, len(body), step)]
-            body = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (*parts, b""))
-        request = f"POST {target} HTTP/1.1\r\n{head}\r\n".encode("latin-1") + body
-        with socket.create_connection(("127.0.0.1", self._port), 20) as connection:
-            connection.sendall(request)
-            with connection.makefile("rb") as response:
-                return int(response.readline().split()[1])
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
-
-
 @pytest.fixture(scope="module", params=COMMANDS)
 def server(request: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder, port = tmp_path_factory.mktemp(request.param), free_port()
-    command = [sys.executable, *(word.format(port) for word in COMMANDS[request.param])]
-    environment = {
-        **{name: value for name, value in os.environ.items() if "DJANGO" not in name},
-        "PYTHONPATH": str(HERE.parent),
-        "XDG_RUNTIME_DIR": str(folder),  # for gunicorn's control socket
-    }
-    with open(folder / "log", "wb") as log:
-        process = subprocess.Popen(command, cwd=HERE, env=environment, stdout=log, stderr=log)
-    running = Server(request.param, port, folder / "log")
-    try:
-        end = time.monotonic() + 30
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
-                break
-            except OSError:
-                assert process.poll() is None, running.log
-                assert time.monotonic() < end, running.log
-                time.sleep(0.05)
+    folder = tmp_path_factory.mktemp(request.param)
+    with run_server(request.param, COMMANDS[request.param], HERE, folder) as running:
         yield running
-    finally:
-        process.terminate()
-        process.wait(20)
 
 
 def twilio_headers(target: str, form: Mapping[str, str]) -> dict[str, str]:
