@@ -70,6 +70,8 @@ class Settings(HoldsSecret):
     """Meta's access token. Environment: WHATSAPP_API_KEY."""
     whatsapp_cloud_api_version: str = ""
     """Version of the Cloud API, such as "23.0". Environment: WHATSAPP_CLOUD_API_VERSION."""
+    graph_url: Optional[str] = None
+    """The server of Meta's API, without the version: for tests, the emulator."""
 
     # Each of these three may be several texts, to accept an old and a new one.
     meta_app_secret: Optional[Secrets] = None

@@ -14,7 +14,12 @@ import requests
 from django.core.exceptions import ImproperlyConfigured
 
 from livekit_connector_sync import UNSET, Channel, ConnectorClient, UnaryUnaryClientInterceptor
-from livekit_connector_sync.contrib.django import get_client, get_settings
+from livekit_connector_sync.contrib.django import (
+    clients,
+    get_calling_client,
+    get_client,
+    get_settings,
+)
 from livekit_connector_sync.emulator import ConnectorEmulator
 
 Configure = Callable[..., None]
@@ -126,6 +131,53 @@ def test_a_session_and_interceptors_from_the_settings(
         )
         assert emulator.requests[0].headers["x-team"] == "support"
     assert Counting.calls == ["livekit.Connector/ConnectTwilioCall"] * 2
+
+
+def test_an_alias_has_a_client_of_metas_api(use: Any, configure: Configure) -> None:
+    number = {
+        "WHATSAPP_PHONE_NUMBER_ID": "106540352242922",
+        "WHATSAPP_API_KEY": "graph-token",
+        "WHATSAPP_CLOUD_API_VERSION": "23.0",
+    }
+    with ConnectorEmulator() as emulator:
+        sales = {**number, "GRAPH_URL": emulator.url, "RETRY": None, "TIMEOUT": 5}
+        configure(LIVEKIT_CONNECTOR={"default": {**OPTIONS, **number}, "sales": sales})
+        client = get_calling_client("sales")
+        assert client is get_calling_client("sales")
+        assert client is not get_calling_client()
+        assert get_client() is not get_calling_client()
+        assert not client.call_permission("15551234567").can_start_call
+        emulator.grant_call_permission("15551234567")
+        assert client.call_permission("15551234567").can_start_call
+    assert get_calling_client().url == "https://graph.facebook.com/v23.0/106540352242922"
+    clients.close()
+    with pytest.raises(ValueError, match="closed"):
+        client.call_permission("15551234567")
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"WHATSAPP_API_KEY": ""}, "WHATSAPP_API_KEY is missing"),
+        ({"WHATSAPP_PHONE_NUMBER_ID": ""}, "WHATSAPP_PHONE_NUMBER_ID is missing"),
+        ({"WHATSAPP_CLOUD_API_VERSION": "v23.0"}, "api_version is malformed"),
+        ({"GRAPH_URL": "graph.example"}, "url must look like"),
+        ({"TIMEOUT": "10"}, "timeout .* number"),
+        ({"RETRY": 3}, "retry must be a RetryPolicy"),
+    ],
+)
+def test_a_wrong_option_of_metas_api_is_named_with_its_alias(
+    options: dict[str, Any], named: str, configure: Configure
+) -> None:
+    number = {
+        "WHATSAPP_PHONE_NUMBER_ID": "106540352242922",
+        "WHATSAPP_API_KEY": "hush",
+        "WHATSAPP_CLOUD_API_VERSION": "23.0",
+    }
+    configure(LIVEKIT_CONNECTOR={"sales": {**number, **options}})
+    with pytest.raises(ImproperlyConfigured, match=f"alias 'sales': .*{named}") as caught:
+        get_calling_client("sales")
+    assert "hush" not in str(caught.value)
 
 
 @pytest.mark.parametrize("option", ["SESSION", "INTERCEPTORS"])

@@ -86,9 +86,7 @@ def test_a_missing_field_is_rejected_before_sending(client, server, missing) -> 
         ("whatsapp_to_phone_number", "1-555-123", "digits only"),
     ],
 )
-def test_a_malformed_field_is_rejected_with_a_remedy(
-    client, server, field, value, remedy
-) -> None:
+def test_a_malformed_field_is_rejected_with_a_remedy(client, server, field, value, remedy) -> None:
     with pytest.raises(lk.InvalidArgument, match=remedy) as caught:
         client.dial_whatsapp_call(**{**FIELDS, field: value})
     assert caught.value.metadata == {"argument": field}

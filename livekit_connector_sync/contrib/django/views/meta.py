@@ -71,6 +71,7 @@ class MetaWebhookView(WebhookView):
             meta.verify(body, get_header(request, meta.SIGNATURE_HEADER), secret)
         return [(event, self.alias_of(event)) for event in meta.parse(body)]
 
+    @hide_locals
     def alias_of(self, event: meta.Event) -> str:
         """Return the alias with an event's number, among those with the same Meta app."""
         own = get_settings(self.alias)

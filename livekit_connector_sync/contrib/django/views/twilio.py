@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any, Optional
 
+from django.core.exceptions import ImproperlyConfigured
 from django.http import Http404, HttpRequest, HttpResponse
 
 from .... import ConnectTwilioCallRequest, RoomAgentDispatch
@@ -54,8 +55,13 @@ class TwilioView(WebhookView):
         base_url = self.webhook_url or get_settings(self.alias).webhook_url
         if not base_url:
             base_url = f"{request.scheme}://{request.get_host()}"
-        # Django's own URL of a request is normalized, and the signature is not.
-        return twilio.build_url(base_url, getattr(request, "scope", None) or request.META)
+        try:
+            # Django's own URL of a request is normalized, and the signature is not.
+            return twilio.build_url(base_url, getattr(request, "scope", None) or request.META)
+        except ValueError as exc:
+            raise ImproperlyConfigured(
+                f"LIVEKIT_CONNECTOR: WEBHOOK_URL of alias {self.alias!r} is wrong: {exc}"
+            ) from exc
 
     def refuse(self, error: WebhookError) -> HttpResponse:
         """Return the response to a request that `receive` rejected."""
