@@ -1,4 +1,4 @@
-"""One client per process and alias, created on first use."""
+"""One client per process, alias, and API, created on first use."""
 
 from __future__ import annotations
 
@@ -6,14 +6,18 @@ import inspect
 import pkgutil
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar, Union
 
 from .. import ConnectorClient
+from .._runtime.deadline import Unset
 from .._runtime.forking import reset_after_fork
 from .._runtime.redaction import hide_locals
+from ..whatsapp import CallingClient
 from .settings import CLIENT_OPTIONS, DEFAULT_ALIAS, Settings
 
-__all__ = ["Clients", "make_client"]
+__all__ = ["Clients", "make_calling_client", "make_client"]
+
+Client = TypeVar("Client", bound=Union[ConnectorClient, CallingClient])
 
 
 class Clients:
@@ -26,16 +30,24 @@ class Clients:
     def __init__(self, load: Callable[[], Mapping[str, Settings]]) -> None:
         self._load = load
         self._settings: Mapping[str, Settings] = {}
-        self._clients: dict[str, ConnectorClient] = {}
+        self._clients: dict[Any, Any] = {}
         self._lock = threading.RLock()
         reset_after_fork(self)
 
     def get(self, alias: str = DEFAULT_ALIAS) -> ConnectorClient:
         """Return an alias's shared client; raise ValueError if its settings are wrong."""
+        return self._get(alias, make_client)
+
+    def get_calling_client(self, alias: str = DEFAULT_ALIAS) -> CallingClient:
+        """Return the shared client of Meta's API; raise ValueError if the settings are wrong."""
+        return self._get(alias, make_calling_client)
+
+    def _get(self, alias: str, make: Callable[[Settings], Client]) -> Client:
         with self._lock:
-            client = self._clients.get(alias)
-            if client is None:
-                client = self._clients[alias] = make_client(self.settings(alias))
+            client: Client
+            if (alias, make) not in self._clients:
+                self._clients[alias, make] = make(self.settings(alias))
+            client = self._clients[alias, make]
             return client
 
     def settings(self, alias: str = DEFAULT_ALIAS) -> Settings:
@@ -88,6 +100,32 @@ def make_client(settings: Settings) -> ConnectorClient:
             _make("INTERCEPTORS", each, inspect.isclass) for each in settings.interceptors
         ]
         return ConnectorClient(**options)
+    except (ValueError, TypeError) as exc:
+        raise ValueError(f"alias {settings.alias!r}: {exc}") from exc
+
+
+@hide_locals
+def make_calling_client(settings: Settings) -> CallingClient:
+    """Return a new client of Meta's API, for the number of an alias. The caller closes it.
+
+    Raises:
+        ValueError: an option is missing or wrong; the message names the alias.
+    """
+    options: dict[str, Any] = {"retry": settings.retry}
+    if not isinstance(settings.timeout, Unset):
+        options["timeout"] = settings.timeout
+    if settings.graph_url:
+        options["url"] = settings.graph_url
+    try:
+        for name in ("phone_number_id", "api_key", "cloud_api_version"):
+            if not getattr(settings, f"whatsapp_{name}"):
+                raise ValueError(f"WHATSAPP_{name.upper()} is missing")
+        return CallingClient(
+            settings.whatsapp_phone_number_id,
+            settings.whatsapp_api_key,
+            api_version=settings.whatsapp_cloud_api_version,
+            **options,
+        )
     except (ValueError, TypeError) as exc:
         raise ValueError(f"alias {settings.alias!r}: {exc}") from exc
 

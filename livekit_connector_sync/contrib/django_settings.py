@@ -12,10 +12,11 @@ from django.core.signals import setting_changed
 
 from .. import ConnectorClient
 from .._runtime.redaction import hide_locals
+from ..whatsapp import CallingClient
 from .clients import Clients
 from .settings import DEFAULT_ALIAS, Settings, load
 
-__all__ = ["clients", "get_client", "get_settings", "load_settings"]
+__all__ = ["clients", "get_calling_client", "get_client", "get_settings", "load_settings"]
 
 _NAME = "LIVEKIT_CONNECTOR"
 _PREFIX = f"{_NAME}_"
@@ -60,6 +61,18 @@ def get_client(alias: str = DEFAULT_ALIAS) -> ConnectorClient:
     """
     try:
         return clients.get(alias)
+    except ValueError as exc:
+        raise ImproperlyConfigured(f"{_NAME}: {exc}") from exc
+
+
+def get_calling_client(alias: str = DEFAULT_ALIAS) -> CallingClient:
+    """Return this process's shared client of Meta's API, for call permissions. Don't close it.
+
+    It uses the alias's WHATSAPP_PHONE_NUMBER_ID, WHATSAPP_API_KEY, WHATSAPP_CLOUD_API_VERSION,
+    TIMEOUT, and RETRY. Takes and raises the same as `get_client`.
+    """
+    try:
+        return clients.get_calling_client(alias)
     except ValueError as exc:
         raise ImproperlyConfigured(f"{_NAME}: {exc}") from exc
 

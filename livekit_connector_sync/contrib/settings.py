@@ -25,6 +25,7 @@ from .._runtime.lazy_import import LazyModule
 from .._runtime.redaction import HoldsSecret, hide_locals
 from .._runtime.regions import FailoverPolicy
 from .._runtime.retry import RetryPolicy
+from ..webhooks.arguments import Secrets
 
 if TYPE_CHECKING:
     import requests
@@ -69,18 +70,21 @@ class Settings(HoldsSecret):
     """Meta's access token. Environment: WHATSAPP_API_KEY."""
     whatsapp_cloud_api_version: str = ""
     """Version of the Cloud API, such as "23.0". Environment: WHATSAPP_CLOUD_API_VERSION."""
+    graph_url: Optional[str] = None
+    """The server of Meta's API, without the version: for tests, the emulator."""
 
-    meta_app_secret: Optional[str] = None
+    # Each of these three may be several texts, to accept an old and a new one.
+    meta_app_secret: Optional[Secrets] = None
     """The Meta app's secret, which signs its webhooks. Environment: META_APP_SECRET."""
-    meta_verify_token: Optional[str] = None
+    meta_verify_token: Optional[Secrets] = None
     """The verify token of Meta's GET handshake. Environment: META_VERIFY_TOKEN."""
-    twilio_auth_token: Optional[str] = None
+    twilio_auth_token: Optional[Secrets] = None
     """The account's primary auth token, which signs webhooks. Environment: TWILIO_AUTH_TOKEN."""
     livekit_webhook_keys: Mapping[str, str] = field(default_factory=dict)
     """More secrets that may sign LiveKit's webhooks, by API key; api_secret is accepted too."""
     webhook_url: Optional[str] = None
-    """The site's public origin, such as "https://calls.example.com". Twilio signs it; by default,
-    the views use the scheme and host of the request."""
+    """The site's public URL, such as "https://calls.example.com", with the path prefix that a proxy
+    removes, if any. Twilio signs it; by default, the views use the request's scheme and host."""
     agents: tuple[str, ...] = ()
     """Names of the agents that the Twilio view dispatches to every call's room."""
     allow_unverified_webhooks: bool = False
@@ -111,13 +115,8 @@ _ENVIRONMENT = {
 }
 _KEYS = {"API_KEY", "API_SECRET"}
 # The secrets that are not options of the client, which checks only its own.
-_SECRETS = (
-    "WHATSAPP_API_KEY",
-    "META_APP_SECRET",
-    "META_VERIFY_TOKEN",
-    "TWILIO_AUTH_TOKEN",
-    "LIVEKIT_WEBHOOK_KEYS",
-)
+_WEBHOOK_SECRETS = ("META_APP_SECRET", "META_VERIFY_TOKEN", "TWILIO_AUTH_TOKEN")
+_SECRETS = ("WHATSAPP_API_KEY", *_WEBHOOK_SECRETS, "LIVEKIT_WEBHOOK_KEYS")
 
 
 @hide_locals
@@ -164,7 +163,9 @@ def _merge(given: Mapping[str, Any], fallback: Mapping[str, Any]) -> dict[str, A
 def _drop_empty(options: Mapping[str, Any]) -> dict[str, Any]:
     """Drop None and empty texts, which count as not given; TIMEOUT and RETRY may be None."""
     return {
-        name: value
+        name: [text for text in value if text not in (None, "")]
+        if name in _WEBHOOK_SECRETS and isinstance(value, (tuple, list))
+        else value
         for name, value in options.items()
         if value != "" and (value is not None or name in ("TIMEOUT", "RETRY"))
     }
@@ -190,8 +191,7 @@ def _make_settings(alias: str, options: Mapping[str, Any]) -> Settings:
             raise ValueError(
                 f"{name} of alias {alias!r} must be {wanted}, not {type(value).__name__}"
             )
-        texts = [*value, *value.values()] if isinstance(value, Mapping) else [value]
-        if name in _SECRETS and any(text != text.strip() for text in texts):
+        if name in _SECRETS and any(text != text.strip() for text in _list_texts(value)):
             raise ValueError(
                 f"{name} of alias {alias!r} begins or ends with white space: remove it"
             )
@@ -208,9 +208,19 @@ def _expect_type(name: str, value: Any) -> Optional[str]:
         texts = isinstance(value, (tuple, list)) and _are_texts(value)
         return None if texts else "a list of strings"
     if name == "LIVEKIT_WEBHOOK_KEYS":
-        texts = isinstance(value, Mapping) and _are_texts([*value, *value.values()])
+        texts = isinstance(value, Mapping) and _are_texts(_list_texts(value))
         return None if texts else "a dict of strings"
+    if name in _WEBHOOK_SECRETS:
+        texts = isinstance(value, (str, tuple, list)) and _are_texts(_list_texts(value))
+        return None if texts else "a string or a list of strings"
     return None if name.lower() in CLIENT_OPTIONS or isinstance(value, str) else "a string"
+
+
+def _list_texts(value: Any) -> list[Any]:
+    """Return the texts that an option holds: one, several, or the keys and values of a dict."""
+    if isinstance(value, Mapping):
+        return [*value, *value.values()]
+    return list(value) if isinstance(value, (tuple, list)) else [value]
 
 
 def _are_texts(values: Iterable[Any]) -> bool:

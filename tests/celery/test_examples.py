@@ -102,12 +102,76 @@ print(browser.post(f"/calls/{inbound.pk}/accept").status_code, inbound.can_accep
 """
 
 
-def test_the_site_without_a_broker_loses_nothing(tmp_path: Path) -> None:
+WITHOUT_A_WORKER = """
+import django
+django.setup()
+import json
+from django.core.management import call_command
+call_command("migrate", verbosity=0)
+from django.test import Client
+from calls import receivers, tasks
+from calls.models import Call
+from livekit_connector_sync.contrib.django.signals import whatsapp_call_offered
+from livekit_connector_sync.emulator.meta import signature
+from livekit_connector_sync.testing import meta_webhook
+from livekit_connector_sync.webhooks import meta
+
+browser = Client(HTTP_HOST="localhost")
+receivers.connect_whatsapp_call.apply_async = lambda **options: sent.append(options)
+sent = []
+
+def post(body):
+    browser.post("/webhooks/meta", body, content_type="application/json",
+                 HTTP_X_HUB_SIGNATURE_256=signature(body, "its secret"))
+
+def tell(name, at):
+    post(meta_webhook(name, "its secret", direction="outbound", whatsapp_call_id=call_id,
+                      timestamp=at).body)
+
+def connect(name, at):
+    tasks.connected(call.pk)
+
+for number, order in enumerate(ORDERS):
+    call_id = f"wacid.{number}"
+    call = Call.objects.create(inbound=False, number="1", state="queued", whatsapp_call_id=call_id)
+    states = []
+    for at, name in enumerate(order.split()):
+        (connect if name == "connected" else tell)(name, 1800000000 + at)
+        call.refresh_from_db()
+        states.append(call.state)
+    print(*states, call.seconds, len(sent))
+
+users = {"US.1": "ann.example", "US.2": ""}
+contacts = [{"user_id": each, "profile": {"username": name}} for each, name in users.items()]
+def update(event):
+    calls = [{"id": f"wacid.{each}", "event": event, "direction": "USER_INITIATED",
+              "from_user_id": each, "session": {"sdp_type": "offer", "sdp": "v=0"}}
+             for each in users]
+    value = {"metadata": {"phone_number_id": "1"}, "contacts": contacts, "calls": calls}
+    return json.dumps({"entry": [{"changes": [{"field": "calls", "value": value}]}]}).encode()
+post(update("connect"))
+page = browser.get("/").content.decode()
+print(*(text in page for text in ("@ann.example", "US.2")))
+call = Call.objects.get(user_id="US.1")
+print(call, call.can_accept)
+
+Call.objects.all().delete()
+body = update("connect").replace(b"wacid", b"dead")
+post(update("terminate").replace(b"wacid", b"dead"))
+post(body)
+for event in meta.parse(body):  # as if both webhooks were handled at the same time
+    whatsapp_call_offered.send(sender=None, event=event, alias="default")
+print(*Call.objects.values_list("state", "note"))
+"""
+
+
+def run_on_site(code: str, folder: Path) -> list[str]:
+    """Run code in the example site, without a broker; return the lines that it prints."""
     site = ROOT / "examples" / "site"
     options = {
         "DJANGO_SETTINGS_MODULE": "switchboard.settings",
         "PYTHONPATH": os.pathsep.join([str(site), str(ROOT)]),
-        "SITE_DATA": str(tmp_path),
+        "SITE_DATA": str(folder),
         "REDIS_URL": "redis://127.0.0.1:1/0",
         "SECRET_KEY": "x",
         "META_APP_SECRET": "its secret",
@@ -115,7 +179,7 @@ def test_the_site_without_a_broker_loses_nothing(tmp_path: Path) -> None:
         "LIVEKIT_URL": "http://127.0.0.1:1",
     }
     done = subprocess.run(
-        [sys.executable, "-c", WITHOUT_A_BROKER],
+        [sys.executable, "-c", code],
         cwd=site,
         env={**os.environ, **options},
         check=True,
@@ -123,9 +187,34 @@ def test_the_site_without_a_broker_loses_nothing(tmp_path: Path) -> None:
         stderr=subprocess.DEVNULL,
         text=True,
     )
-    assert done.stdout.splitlines() == [
+    return done.stdout.splitlines()
+
+
+def test_the_site_without_a_broker_loses_nothing(tmp_path: Path) -> None:
+    assert run_on_site(WITHOUT_A_BROKER, tmp_path) == [
         "503 ringing 503 ringing 503 ringing",
         "503 active True",
         "503 failed True",
         "503 True",
+    ]
+
+
+def test_the_site_tells_the_pickup_who_calls_and_what_is_over(tmp_path: Path) -> None:
+    orders = [
+        "connect connected ringing accepted",  # Meta's usual order
+        "ringing connect accepted connected",
+        "ringing accepted connect connected",
+        "connect connected ringing rejected",
+    ]
+    # A cache in memory, as no Redis runs; the site's own settings are otherwise untouched.
+    memory = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+    start = f"from switchboard import settings\nsettings.CACHES = {memory}\nORDERS = {orders}\n"
+    assert run_on_site(start + WITHOUT_A_WORKER, tmp_path) == [
+        "queued queued ringing active 0 1",
+        "ringing ringing connecting active 0 2",
+        "ringing connecting connecting active 0 3",
+        "queued queued ringing ringing 0 4",
+        "True True",
+        "from @ann.example: ringing True",
+        "('ended', 'no answer') ('ended', 'no answer')",
     ]

@@ -137,6 +137,10 @@ def test_flow_A_an_inbound_call_whose_webhook_is_delivered_twice(site: RunningSi
 
 def test_flow_B_a_webhook_that_arrives_before_the_response_to_the_dial(site: RunningSite) -> None:
     emulator, group = site.emulator, site.worker.pid
+    before = len(emulator.webhooks)
+
+    def news() -> list[Any]:
+        return list(emulator.webhooks)[before:]
 
     def stop_the_worker(request: Any) -> Callee:
         os.killpg(group, signal.SIGSTOP)  # it can't read the response until it continues
@@ -145,7 +149,7 @@ def test_flow_B_a_webhook_that_arrives_before_the_response_to_the_dial(site: Run
     emulator.dial_rule = stop_the_worker
     site.place()
     try:
-        site.shows("Connecting")
+        wait_until(lambda: any(b'"connect"' in each.body for each in news()), "the SDP answer")
         assert emulator.wait_for_webhooks()
     finally:
         os.killpg(group, signal.SIGCONT)

@@ -175,6 +175,9 @@ SCENES: dict[str, Callable[[], object]] = {
     "twilio, a stranger, reported": lambda: twilio("/reporting/twilio", GUESS),
     "livekit, a stranger, reported": lambda: livekit("/reporting/livekit", "devkey", GUESS),
     "livekit, an old key": lambda: livekit("/reporting/livekit", "old", GUESS),
+    "several secrets, a stranger": lambda: with_options(
+        lambda: meta("/reporting/meta", GUESS), META_APP_SECRET=["old", secret()]
+    ),
     "handshake, a stranger": lambda: get("/webhooks/meta?hub.mode=subscribe&hub.challenge=1"),
     "a receiver fails": fail_receiver,
     "an override of alias_of fails": lambda: meta("/failing/alias"),

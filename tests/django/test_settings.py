@@ -14,7 +14,12 @@ import requests
 from django.core.exceptions import ImproperlyConfigured
 
 from livekit_connector_sync import UNSET, Channel, ConnectorClient, UnaryUnaryClientInterceptor
-from livekit_connector_sync.contrib.django import get_client, get_settings
+from livekit_connector_sync.contrib.django import (
+    clients,
+    get_calling_client,
+    get_client,
+    get_settings,
+)
 from livekit_connector_sync.emulator import ConnectorEmulator
 
 Configure = Callable[..., None]
@@ -128,6 +133,53 @@ def test_a_session_and_interceptors_from_the_settings(
     assert Counting.calls == ["livekit.Connector/ConnectTwilioCall"] * 2
 
 
+def test_an_alias_has_a_client_of_metas_api(use: Any, configure: Configure) -> None:
+    number = {
+        "WHATSAPP_PHONE_NUMBER_ID": "106540352242922",
+        "WHATSAPP_API_KEY": "graph-token",
+        "WHATSAPP_CLOUD_API_VERSION": "23.0",
+    }
+    with ConnectorEmulator() as emulator:
+        sales = {**number, "GRAPH_URL": emulator.url, "RETRY": None, "TIMEOUT": 5}
+        configure(LIVEKIT_CONNECTOR={"default": {**OPTIONS, **number}, "sales": sales})
+        client = get_calling_client("sales")
+        assert client is get_calling_client("sales")
+        assert client is not get_calling_client()
+        assert get_client() is not get_calling_client()
+        assert not client.call_permission("15551234567").can_start_call
+        emulator.grant_call_permission("15551234567")
+        assert client.call_permission("15551234567").can_start_call
+    assert get_calling_client().url == "https://graph.facebook.com/v23.0/106540352242922"
+    clients.close()
+    with pytest.raises(ValueError, match="closed"):
+        client.call_permission("15551234567")
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"WHATSAPP_API_KEY": ""}, "WHATSAPP_API_KEY is missing"),
+        ({"WHATSAPP_PHONE_NUMBER_ID": ""}, "WHATSAPP_PHONE_NUMBER_ID is missing"),
+        ({"WHATSAPP_CLOUD_API_VERSION": "v23.0"}, "api_version is malformed"),
+        ({"GRAPH_URL": "graph.example"}, "url must look like"),
+        ({"TIMEOUT": "10"}, "timeout .* number"),
+        ({"RETRY": 3}, "retry must be a RetryPolicy"),
+    ],
+)
+def test_a_wrong_option_of_metas_api_is_named_with_its_alias(
+    options: dict[str, Any], named: str, configure: Configure
+) -> None:
+    number = {
+        "WHATSAPP_PHONE_NUMBER_ID": "106540352242922",
+        "WHATSAPP_API_KEY": "hush",
+        "WHATSAPP_CLOUD_API_VERSION": "23.0",
+    }
+    configure(LIVEKIT_CONNECTOR={"sales": {**number, **options}})
+    with pytest.raises(ImproperlyConfigured, match=f"alias 'sales': .*{named}") as caught:
+        get_calling_client("sales")
+    assert "hush" not in str(caught.value)
+
+
 @pytest.mark.parametrize("option", ["SESSION", "INTERCEPTORS"])
 def test_a_dotted_path_that_does_not_exist_is_named(option: str, configure: Configure) -> None:
     path = "no.such.thing"
@@ -180,6 +232,11 @@ def test_aliases_are_independent_and_only_the_default_reads_the_environment(
         ({"LIVEKIT_CONNECTOR_URI": "x"}, "'URI': did you mean 'URL'"),
         ({"LIVEKIT_CONNECTOR": {"WHATSAPP_PHONE_NUMBER_ID": 17}}, "PHONE_NUMBER_ID .* string"),
         ({"LIVEKIT_CONNECTOR": {"META_APP_SECRET": b"x"}}, "META_APP_SECRET .* string"),
+        ({"LIVEKIT_CONNECTOR": {"META_APP_SECRET": [b"x"]}}, "META_APP_SECRET .* list of strings"),
+        (
+            {"LIVEKIT_CONNECTOR": {"WHATSAPP_API_KEY": ["x"]}},
+            "WHATSAPP_API_KEY .* string, not list",
+        ),
         ({"LIVEKIT_CONNECTOR": {"AGENTS": "one"}}, "AGENTS .* list"),
         ({"LIVEKIT_CONNECTOR": {"AGENTS": [1]}}, "AGENTS .* list"),
         ({"LIVEKIT_CONNECTOR": {"INTERCEPTORS": "a.b"}}, "INTERCEPTORS .* list"),
@@ -242,6 +299,16 @@ def test_white_space_around_a_secret_is_rejected(
         configure(LIVEKIT_CONNECTOR=OPTIONS)
         with pytest.raises(ImproperlyConfigured, match=f"{option} .* white space"):
             get_settings()
+
+
+@pytest.mark.parametrize("option", ["META_APP_SECRET", "META_VERIFY_TOKEN", "TWILIO_AUTH_TOKEN"])
+def test_a_secret_may_be_several_without_white_space(option: str, configure: Configure) -> None:
+    configure(LIVEKIT_CONNECTOR={**OPTIONS, option: ["old", "", None, "new"]})
+    assert getattr(get_settings(), option.lower()) == ("old", "new")
+    configure(LIVEKIT_CONNECTOR={**OPTIONS, option: ("old", "hush ")})
+    with pytest.raises(ImproperlyConfigured, match=f"{option} .* white space") as caught:
+        get_settings()
+    assert "hush" not in str(caught.value)
 
 
 def test_white_space_around_a_webhook_key_is_rejected(configure: Configure) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from collections.abc import Callable
@@ -21,13 +22,14 @@ from twilio.twiml.voice_response import VoiceResponse
 
 from livekit_connector_sync import ConnectorClient, Unavailable
 from livekit_connector_sync.contrib.django import RetryLater, signals
-from livekit_connector_sync.contrib.django.decorators import twilio_view
+from livekit_connector_sync.contrib.django.decorators import meta_view, twilio_view
 from livekit_connector_sync.contrib.django.delivery import is_first_delivery
 from livekit_connector_sync.contrib.django.views import (
     LiveKitWebhookView,
     MetaWebhookView,
     TwilioVoiceView,
 )
+from livekit_connector_sync.emulator.meta import signature
 from livekit_connector_sync.testing import (
     SignedRequest,
     livekit_webhook,
@@ -57,7 +59,7 @@ def post(webhook: SignedRequest, url: str = META, **headers: Any) -> HttpRespons
         ("connect", "inbound", "whatsapp_call_offered"),
         ("connect", "outbound", "whatsapp_call_answered"),
         ("terminate", "inbound", "whatsapp_call_ended"),
-        ("accepted", "outbound", "whatsapp_call_status"),
+        ("ringing", "outbound", "whatsapp_call_status"),
     ],
 )
 def test_each_event_has_its_signal(name: str, direction: str, signal: str, received: Any) -> None:
@@ -69,6 +71,123 @@ def test_each_event_has_its_signal(name: str, direction: str, signal: str, recei
     assert values["sender"] is MetaWebhookView
     assert values["event"].whatsapp_call_id == "wacid.TEST"
     assert values["raw"]["id"] == "wacid.TEST"
+
+
+def test_a_pickup_has_a_signal_of_its_own(received: Any) -> None:
+    for name in ("connect", "ringing", "accepted"):
+        assert post(meta_webhook(name, SECRET, direction="outbound")).status_code == 200
+    assert received.names == [
+        "whatsapp_call_answered",
+        "whatsapp_call_status",
+        "whatsapp_call_accepted",
+        "whatsapp_call_status",
+    ]
+    assert received.of("whatsapp_call_accepted")[0]["event"].status == "ACCEPTED"
+
+
+def signed(document: dict[str, Any]) -> SignedRequest:
+    """Return a webhook of Meta's with a body of our own."""
+    body = json.dumps(document).encode()
+    headers = {"Content-Type": "application/json", meta.SIGNATURE_HEADER: signature(body, SECRET)}
+    return SignedRequest("", headers, body)
+
+
+def test_a_permission_reply_has_a_signal_of_its_own(received: Any) -> None:
+    reply = {"response": "accept", "expiration_timestamp": 1800000000}
+    message = {
+        "from": "15551234567",
+        "from_user_id": "US.1349",
+        "id": "wamid.1",
+        "interactive": {"type": "call_permission_reply", "call_permission_reply": reply},
+    }
+    value = {"metadata": {"phone_number_id": "1"}, "messages": [message]}
+    change = {"field": "messages", "value": value}
+    webhook = signed({"entry": [{"id": "1", "changes": [change]}]})
+    assert [post(webhook).status_code for _ in range(2)] == [200, 200]
+    ((name, values),) = received.all
+    assert name == "whatsapp_call_permission"
+    assert values["event"].accepted
+
+
+@pytest.mark.parametrize("direction", ["inbound", "outbound"])
+def test_guarantee_8_a_terminate_that_overtakes_its_connect_suppresses_it(
+    direction: str, received: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert post(meta_webhook("terminate", SECRET, direction=direction)).status_code == 200
+    assert post(meta_webhook("connect", SECRET, direction=direction)).status_code == 200
+    assert received.names == ["whatsapp_call_ended"]
+    assert "its call has ended" in caplog.text
+    other = meta_webhook("connect", SECRET, whatsapp_call_id="wacid.OTHER")
+    assert post(other).status_code == 200
+    assert received.names == ["whatsapp_call_ended", "whatsapp_call_offered"]
+
+
+def test_guarantee_8_the_end_is_remembered_while_its_webhook_is_asked_for_again(
+    connected: Any, received: Any
+) -> None:
+    def fail(**_: Any) -> None:
+        raise RetryLater("the broker is down")
+
+    connected(signals.whatsapp_call_ended, fail)
+    assert post(meta_webhook("terminate", SECRET)).status_code == 503
+    assert post(meta_webhook("connect", SECRET)).status_code == 200
+    assert received.names == ["whatsapp_call_ended"]
+
+
+def test_a_function_that_receives_metas_events(
+    received: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    failures: list[Optional[Exception]] = [None, RuntimeError("a bug"), RetryLater("later"), None]
+    seen: list[tuple[str, str]] = []
+
+    @meta_view(secret=["old", "new"], verify_token="mine")
+    def calls(request: Any, event: Any, tenant: str) -> None:
+        """Handle calls."""
+        seen.append((tenant, event.key))
+        problem = failures.pop(0)
+        if problem:
+            raise problem
+
+    assert (calls.__name__, calls.__doc__) == ("calls", "Handle calls.")
+    assert calls.csrf_exempt  # type: ignore[attr-defined]
+
+    def call(number: int, secret: str) -> int:
+        webhook = meta_webhook("connect", secret, whatsapp_call_id=f"wacid.{number}")
+        request = RequestFactory().post(
+            "/", webhook.body, content_type=webhook.content_type, **webhook.wsgi_environ
+        )
+        return calls(request, tenant="one").status_code
+
+    deliveries = [(1, "new"), (1, "new"), (2, "old"), (3, "old"), (3, "old"), (4, "wrong")]
+    statuses = [call(number, secret) for number, secret in deliveries]
+    assert statuses == [200, 200, 200, 503, 200, 403]
+    assert seen == [("one", f"wacid.{number}:connect") for number in (1, 2, 3, 3)]
+    assert received.names == ["whatsapp_call_offered"] * 4
+    assert "a bug" in caplog.text
+    query = {"hub.mode": "subscribe", "hub.challenge": "7", "hub.verify_token": "mine"}
+    assert calls(RequestFactory().get("/", query), tenant="one").content == b"7"
+
+    async def late(request: Any, event: Any) -> None:
+        pass
+
+    with pytest.raises(TypeError, match="async_to_sync"):
+        meta_view()(late)
+
+
+def test_secrets_may_be_rotated(configure: Callable[..., None], received: Any) -> None:
+    pair = {"META_APP_SECRET": ["old", "new"], "TWILIO_AUTH_TOKEN": ("old", "new")}
+    configure(LIVEKIT_CONNECTOR={**OPTIONS, **pair, "META_VERIFY_TOKEN": ["old", "new"]})
+    status = "/webhooks/twilio/status"
+    for number, secret in enumerate(("old", "new")):
+        query = {"hub.mode": "subscribe", "hub.challenge": "7", "hub.verify_token": secret}
+        assert Client().get(META, query).content == b"7"
+        webhook = meta_webhook("connect", secret, whatsapp_call_id=f"wacid.{number}")
+        assert post(webhook).status_code == 200
+        form = {"CallSid": f"CA{number}", "CallStatus": "completed"}
+        webhook = twilio_webhook(secret, url=f"http://testserver{status}", form=form)
+        assert post(webhook, status).status_code == 200
+    assert received.names == ["whatsapp_call_offered", "twilio_call_status"] * 2
+    assert post(meta_webhook("connect", "neither")).status_code == 403
 
 
 def test_a_duplicate_gets_a_200_and_sends_no_signal(received: Any) -> None:
@@ -92,8 +211,6 @@ def test_a_wrong_signature_gets_a_403(header: str, received: Any) -> None:
 def test_a_malformed_signed_body_is_not_retried(
     received: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from livekit_connector_sync.emulator.meta import signature
-
     webhook = SignedRequest(
         "",
         {"Content-Type": "application/json", "X-Hub-Signature-256": signature(b"{", SECRET)},
@@ -233,15 +350,24 @@ def test_an_update_goes_to_the_alias_of_its_number_in_the_same_app(
                 "META_APP_SECRET": "another app",
             },
             "of no app": {**OPTIONS, "WHATSAPP_PHONE_NUMBER_ID": "5", "META_APP_SECRET": None},
+            "rotated": {
+                **OPTIONS,
+                "WHATSAPP_PHONE_NUMBER_ID": "6",
+                "META_APP_SECRET": ["old", SECRET],
+            },
+            "other's": {**OPTIONS, "WHATSAPP_PHONE_NUMBER_ID": "7", "META_APP_SECRET": ["a", "b"]},
         }
     )
-    for number in ("1", "2", "3", "4", "5"):
+    for number in "1234567":
         webhook = meta_webhook(
             "connect", SECRET, phone_number_id=number, whatsapp_call_id=f"wacid.{number}"
         )
         assert post(webhook).status_code == 200
     aliases = [values["alias"] for _, values in received.all]
-    assert aliases == ["default", "sales", "default", "default", "of no app"]
+    assert aliases == [
+        *("default", "sales", "default", "default"),
+        *("of no app", "rotated", "default"),
+    ]
     webhook = meta_webhook("connect", "another app", phone_number_id="3")
     assert post(webhook).status_code == 403
     assert post(webhook, "/webhooks/other/meta").status_code == 200
@@ -256,6 +382,7 @@ def test_the_secret_of_a_view_selects_the_aliases_of_its_app(
     configure(LIVEKIT_CONNECTOR={"default": OPTIONS, "sales": sales})
     (event,) = meta.parse(meta_webhook("connect", "x", phone_number_id="2").body)
     assert MetaWebhookView(secret="its own").alias_of(event) == "sales"
+    assert MetaWebhookView(secret=["new", "its own"]).alias_of(event) == "sales"
     assert MetaWebhookView().alias_of(event) == "default"
 
 
@@ -514,6 +641,20 @@ def test_the_signature_is_verified_with_the_public_url_behind_a_proxy(
     assert post(webhook, url).status_code == 200
     ((name, values),) = received.all
     assert (name, values["event"].status) == ("twilio_call_status", "completed")
+    # A proxy that removes a prefix from the path.
+    prefixed = twilio_webhook(TOKEN, url=f"https://calls.example/crm{status}", form={"A": "b"})
+    assert post(prefixed, status).status_code == 403
+    configure(LIVEKIT_CONNECTOR={**OPTIONS, "WEBHOOK_URL": "https://calls.example/crm/"})
+    assert post(prefixed, status).status_code == 200
+
+
+def test_twilios_token_deduplicates_webhooks(received: Any) -> None:
+    url = "/webhooks/twilio/status"
+    webhook = twilio_webhook(TOKEN, url=f"http://testserver{url}", form={"CallStatus": "ringing"})
+    for token in ("one", "one", "two"):
+        headers = {"HTTP_I_TWILIO_IDEMPOTENCY_TOKEN": token}
+        assert post(webhook, url, **headers).status_code == 200
+    assert received.names == ["twilio_call_status"] * 2
 
 
 # -- LiveKit -------------------------------------------------------------------------------------
@@ -541,6 +682,16 @@ def test_livekits_token_selects_the_project(configure: Callable[..., None], rece
     assert received.names == ["livekit_event"] * 3
     assert post(livekit_webhook("room_finished", "devkey", "wrong"), url).status_code == 403
     assert post(livekit_webhook("room_finished", "nobody", "wrong"), url).status_code == 403
+
+
+def test_a_missing_token_of_livekit_hints_at_mod_wsgi(caplog: pytest.LogCaptureFixture) -> None:
+    webhook = livekit_webhook("room_finished", "devkey", OPTIONS["API_SECRET"])
+    del webhook.headers["Authorization"]
+    assert post(webhook, "/webhooks/livekit").status_code == 403
+    assert "WSGIPassAuthorization On" in caplog.text
+    caplog.clear()
+    assert post(livekit_webhook("room_finished", "devkey", "x"), "/webhooks/livekit").status_code
+    assert "WSGIPassAuthorization" not in caplog.text
 
 
 def test_nothing_secret_is_logged(caplog: pytest.LogCaptureFixture) -> None:

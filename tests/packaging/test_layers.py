@@ -45,7 +45,7 @@ LAYERS = {
         errors claims stores worker arguments task tasks ""
     """,
     "contrib.django": """
-        signals delivery "" views decorators urls checks apps tasks calllog management
+        signals delivery bodies "" views decorators urls checks apps tasks calllog management
     """,
     "contrib.django.views": """
         base meta twilio livekit ""

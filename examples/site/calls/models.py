@@ -29,7 +29,10 @@ class Call(models.Model):
     OVER = (State.ENDED, State.FAILED)
 
     inbound = models.BooleanField()
-    number = models.CharField(max_length=20)
+    # A user who has a username can hide the number. Meta always sends the id.
+    number = models.CharField(max_length=20, blank=True)
+    user_id = models.CharField(max_length=200, blank=True)
+    username = models.CharField(max_length=200, blank=True)
     name = models.CharField(max_length=200, blank=True)
     state = models.CharField(max_length=12, choices=State.choices)
     note = models.CharField(max_length=500, blank=True)
@@ -38,7 +41,8 @@ class Call(models.Model):
     whatsapp_call_id = models.CharField(max_length=200, unique=True, null=True)
     offer = models.TextField(blank=True)  # the session description of an inbound call
     placed_at = models.DateTimeField(default=timezone.now)
-    answered_at = models.DateTimeField(null=True)
+    is_connected = models.BooleanField(default=False)  # LiveKit has the callee's SDP answer
+    answered_at = models.DateTimeField(null=True)  # when the callee picked up
     ended_at = models.DateTimeField(null=True)
 
     class Meta:
@@ -47,7 +51,7 @@ class Call(models.Model):
         ordering = ("-placed_at", "-pk")
 
     def __str__(self) -> str:
-        return f"{'from' if self.inbound else 'to'} +{self.number}: {self.state}"
+        return f"{'from' if self.inbound else 'to'} {self.address}: {self.state}"
 
     @property
     def is_over(self) -> bool:
@@ -66,9 +70,11 @@ class Call(models.Model):
         return bool(self.whatsapp_call_id) and not ending and not self.can_accept
 
     @property
-    def pretty_number(self) -> str:
-        """The number in a readable form, such as "+1 555 123 4567"."""
+    def address(self) -> str:
+        """The number, such as "+1 555 123 4567", or else the username, or Meta's id of the user."""
         digits = self.number
+        if not digits:
+            return f"@{self.username}" if self.username else self.user_id
         if len(digits) == 11 and digits.startswith("1"):
             return f"+1 {digits[1:4]} {digits[4:7]} {digits[7:]}"
         return f"+{digits}"

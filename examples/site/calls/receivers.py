@@ -9,9 +9,8 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Union
 
-from django.db import IntegrityError
 from django.db.models import Q, QuerySet
 from django.dispatch import receiver
 from django.utils import timezone
@@ -51,37 +50,52 @@ def call_of(event: Any) -> QuerySet[Call]:
     return calls
 
 
+def note_inbound(event: Union[meta.CallConnect, meta.CallTerminate], **values: Any) -> None:
+    """Create the record of an inbound call, unless there is one."""
+    Call.objects.get_or_create(
+        whatsapp_call_id=event.whatsapp_call_id,
+        defaults={
+            "inbound": True,
+            "number": event.from_number,
+            "user_id": event.user_id,
+            "username": event.username,
+            "name": event.contact_name,
+            **values,
+        },
+    )
+
+
 @receiver(signals.whatsapp_call_offered)
 def offered(sender: object, event: meta.CallConnect, alias: str, **kwargs: Any) -> None:
     """Show an incoming call in the inbox."""
-    with contextlib.suppress(IntegrityError):  # a duplicate
-        Call.objects.create(
-            inbound=True,
-            number=event.from_number,
-            name=event.contact_name,
-            state=Call.State.RINGING,
-            whatsapp_call_id=event.whatsapp_call_id,
-            offer=json.dumps(described(event)),
-        )
+    note_inbound(event, state=Call.State.RINGING, offer=json.dumps(described(event)))
 
 
 @receiver(signals.whatsapp_call_answered)
 def answered(sender: object, event: meta.CallConnect, alias: str, **kwargs: Any) -> None:
-    """Connect an outbound call at once; until then, the user hears silence."""
-    calls = call_of(event)
-    with retry_later(), moved(calls, Call.State.CONNECTING) as did:
-        if did:
-            pk = calls.get().pk
+    """Connect an outbound call at once. The phone may still ring."""
+    call = call_of(event).exclude(state__in=(Call.State.ENDING, *Call.OVER)).first()
+    if call:
+        with retry_later():
             connect_whatsapp_call.apply_async(
                 kwargs={
                     "alias": alias,
                     "whatsapp_call_id": event.whatsapp_call_id,
                     "sdp": described(event),
                 },
-                link=tasks.connected.si(pk),
-                link_error=tasks.failed.s(pk),
+                link=tasks.connected.si(call.pk),
+                link_error=tasks.failed.s(call.pk),
                 ignore_result=True,
             )
+
+
+@receiver(signals.whatsapp_call_accepted)
+def picked_up(sender: object, event: meta.CallStatus, **kwargs: Any) -> None:
+    """Note when the user picked up: an agent may speak from now on."""
+    calls = call_of(event)
+    calls.filter(answered_at=None).update(answered_at=event.timestamp or timezone.now())
+    move(calls, Call.State.CONNECTING)
+    move(calls.filter(is_connected=True), Call.State.ACTIVE)
 
 
 @receiver(signals.whatsapp_call_status)
@@ -97,6 +111,9 @@ def progressed(sender: object, event: meta.CallStatus, **kwargs: Any) -> None:
 @receiver(signals.whatsapp_call_ended)
 def ended(sender: object, event: meta.CallTerminate, alias: str, **kwargs: Any) -> None:
     """Disconnect an ended call from LiveKit, unless we ended it."""
+    if event.direction is meta.Direction.INBOUND:
+        # If this webhook overtakes the offer, the record keeps the call from being offered.
+        note_inbound(event, state=Call.State.ENDED, note=NO_ANSWER, ended_at=timezone.now())
     calls = call_of(event)
     call = calls.first()
     note = why_ended(call) if call else ""

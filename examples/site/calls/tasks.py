@@ -23,8 +23,14 @@ def dialled(result: dict[str, str], pk: int) -> None:
 
 @shared_task(ignore_result=True)
 def connected(pk: int) -> None:
-    """Note that both sides can talk."""
-    move(Call.objects.filter(pk=pk), Call.State.ACTIVE, answered_at=timezone.now())
+    """Note that both sides can talk, once the callee has picked up.
+
+    Of an inbound call, we are the callee. For an outbound call, `receivers.picked_up` has the time.
+    """
+    calls = Call.objects.filter(pk=pk)
+    calls.update(is_connected=True)
+    calls.filter(inbound=True).update(answered_at=timezone.now())
+    move(calls.exclude(answered_at=None), Call.State.ACTIVE)
 
 
 @shared_task(ignore_result=True)

@@ -18,7 +18,7 @@ except ModuleNotFoundError as exc:
         "pip install 'livekit-connector-sync[django]'"
     ) from exc
 
-from ..django_settings import clients, get_client, get_settings
+from ..django_settings import clients, get_calling_client, get_client, get_settings
 from .delivery import RetryLater
 
-__all__ = ["RetryLater", "clients", "get_client", "get_settings"]
+__all__ = ["RetryLater", "clients", "get_calling_client", "get_client", "get_settings"]

@@ -79,11 +79,14 @@ def check_settings(settings: Settings) -> Iterator[CheckMessage]:
                 "Use https:// or wss://. Otherwise, tokens, Meta's key, and phone numbers are "
                 "sent unencrypted.",
             )
-    if settings.webhook_url and not re.fullmatch(r"https?://[^/?#@\s]+/?", settings.webhook_url):
+    if settings.webhook_url and not re.fullmatch(
+        r"https?://[^/?#@\s]+(/[^?#\s]*)?", settings.webhook_url
+    ):
         yield _message(
             "E005",
-            f"WEBHOOK_URL of alias {settings.alias!r} is not an origin.",
-            'Set it to an origin without a path, such as "https://calls.example.com".',
+            f"WEBHOOK_URL of alias {settings.alias!r} is not the URL of a site.",
+            'Set it to the scheme and host, such as "https://calls.example.com". Add a path only '
+            "if a proxy removes it from requests.",
         )
     if settings.allow_unverified_webhooks:
         yield _message(

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.cache import caches
 
-__all__ = ["Payload", "RetryLater", "forget", "is_first_delivery"]
+__all__ = ["Payload", "RetryLater", "forget", "is_first_delivery", "is_recorded"]
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +54,15 @@ def is_first_delivery(cache: str, endpoint: str, alias: str, key: str) -> bool:
     except Exception:  # each backend has its own errors
         logger.exception("the cache failed: duplicate webhooks are not detected")
         return True
+
+
+def is_recorded(cache: str, endpoint: str, alias: str, key: str) -> bool:
+    """Return whether a cache has a record of an event; False if the cache is down."""
+    try:
+        return caches[cache].get(_cache_key(endpoint, alias, key)) is not None
+    except Exception:
+        logger.exception("the cache failed: calls that have ended already may be offered")
+        return False
 
 
 def forget(cache: str, endpoint: str, alias: str, key: str) -> None:

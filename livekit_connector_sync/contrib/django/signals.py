@@ -24,24 +24,30 @@ __all__ = [
     "twilio_call_received",
     "twilio_call_status",
     "webhook_received",
+    "whatsapp_call_accepted",
     "whatsapp_call_answered",
     "whatsapp_call_ended",
     "whatsapp_call_offered",
+    "whatsapp_call_permission",
     "whatsapp_call_status",
     "whatsapp_other",
 ]
 
 webhook_received = Signal()
-"""Any event; sent after its specific signal."""
+"""Any event; sent after its specific signals."""
 whatsapp_call_offered = Signal()
 """A user calls (meta.CallConnect): call AcceptWhatsAppCall within 30 seconds, with `event.sdp`."""
 whatsapp_call_answered = Signal()
 """An outbound call has an SDP answer (meta.CallConnect): call ConnectWhatsAppCall at once, with
-`event.sdp`."""
+`event.sdp`. The phone may still ring."""
+whatsapp_call_accepted = Signal()
+"""The user picked up an outbound call (meta.CallStatus): an agent may speak now."""
 whatsapp_call_ended = Signal()
 """A WhatsApp call ended (meta.CallTerminate): call DisconnectWhatsAppCall with USER_INITIATED."""
 whatsapp_call_status = Signal()
 """An outbound call is RINGING, ACCEPTED or REJECTED (meta.CallStatus); for information."""
+whatsapp_call_permission = Signal()
+"""A user allows or refuses calls (meta.CallPermissionReply)."""
 whatsapp_other = Signal()
 """Any other update of Meta's, such as a message or an error (meta.OtherUpdate)."""
 twilio_call_received = Signal()

@@ -26,7 +26,9 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("inbound", models.BooleanField()),
-                ("number", models.CharField(max_length=20)),
+                ("number", models.CharField(blank=True, max_length=20)),
+                ("user_id", models.CharField(blank=True, max_length=200)),
+                ("username", models.CharField(blank=True, max_length=200)),
                 ("name", models.CharField(blank=True, max_length=200)),
                 (
                     "state",
@@ -48,6 +50,7 @@ class Migration(migrations.Migration):
                 ("whatsapp_call_id", models.CharField(max_length=200, null=True, unique=True)),
                 ("offer", models.TextField(blank=True)),
                 ("placed_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("is_connected", models.BooleanField(default=False)),
                 ("answered_at", models.DateTimeField(null=True)),
                 ("ended_at", models.DateTimeField(null=True)),
             ],

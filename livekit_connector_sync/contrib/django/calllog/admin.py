@@ -22,12 +22,22 @@ class CallRecordAdmin(admin.ModelAdmin):
         "direction",
         "from_number",
         "to_number",
+        "username",
+        "user_id",
         "status",
         "created_at",
         "duration",
     )
     list_filter = ("provider", "direction", "status", "alias")
-    search_fields = ("call_id", "from_number", "to_number", "contact_name", "callback_data")
+    search_fields = (
+        "call_id",
+        "from_number",
+        "to_number",
+        "user_id",
+        "username",
+        "contact_name",
+        "callback_data",
+    )
     date_hierarchy = "created_at"
 
     # Only webhooks add and change calls.

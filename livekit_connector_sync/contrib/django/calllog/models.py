@@ -45,6 +45,9 @@ class CallRecord(models.Model):
     direction = models.CharField(max_length=8, choices=Direction.choices, blank=True)
     from_number = models.CharField(max_length=255, blank=True)
     to_number = models.CharField(max_length=255, blank=True)
+    user_id = models.CharField(max_length=255, blank=True)
+    """Meta's id of the user, whose number may be hidden."""
+    username = models.CharField(max_length=255, blank=True)
     contact_name = models.CharField(max_length=255, blank=True)
     callback_data = models.CharField(max_length=512, blank=True)
     status = models.CharField(max_length=32, blank=True)

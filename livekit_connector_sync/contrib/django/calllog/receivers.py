@@ -26,7 +26,6 @@ def _note_connect(event: meta.CallConnect, alias: str, **_: Any) -> None:
         direction=event.direction.value,
         from_number=event.from_number,
         to_number=event.to_number,
-        contact_name=event.contact_name,
     )
 
 
@@ -34,6 +33,14 @@ def _note_connect(event: meta.CallConnect, alias: str, **_: Any) -> None:
 def _note_status(event: meta.CallStatus, alias: str, **_: Any) -> None:
     _note_whatsapp(event, alias, direction="outbound", to_number=event.recipient)
     _note_progress("whatsapp", event.whatsapp_call_id, event.status)
+
+
+@receiver(signals.whatsapp_call_accepted)
+def _note_pickup(event: meta.CallStatus, alias: str, **_: Any) -> None:
+    _note_whatsapp(event, alias)
+    records = CallRecord.objects.filter(provider="whatsapp", call_id=event.whatsapp_call_id)
+    # The terminate webhook has the time too, and may be here already.
+    records.filter(started_at=None).update(started_at=_stored(event.timestamp or timezone.now()))
 
 
 @receiver(signals.whatsapp_call_ended)
@@ -77,7 +84,14 @@ def _note_twilio_status(event: twilio.VoiceCall, alias: str, **_: Any) -> None:
 def _note_whatsapp(
     event: Union[meta.CallConnect, meta.CallStatus, meta.CallTerminate], alias: str, **values: Any
 ) -> None:
-    known = _known(alias=alias, callback_data=event.callback_data, **values)
+    known = _known(
+        alias=alias,
+        callback_data=event.callback_data,
+        user_id=event.user_id,
+        username=event.username,
+        contact_name=event.contact_name,
+        **values,
+    )
     CallRecord.objects.note("whatsapp", event.whatsapp_call_id, **known)
 
 

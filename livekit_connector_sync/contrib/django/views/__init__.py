@@ -5,6 +5,7 @@ The status codes make providers retry only the events that we have not handled:
 - 403: the signature is missing or wrong.
 - 200: everything else that the provider sent, including duplicates, events that are too late,
   malformed bodies, and events whose receiver failed. Each of these is logged.
+- 411: the body is chunked, and the server does not pass it on.
 - 503: a receiver raised RetryLater, so the provider should deliver the event again.
 - Twilio's voice webhook always gets TwiML: the caller joins the room or hears an apology.
 

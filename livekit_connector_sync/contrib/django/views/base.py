@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Optional, Union
 
 from django.contrib.auth import decorators
@@ -18,9 +18,11 @@ from django.views.decorators.csrf import csrf_exempt
 
 from ...._runtime.redaction import hide_locals
 from ....webhooks import Reason, WebhookError, livekit, meta, twilio
+from ....webhooks.arguments import Secrets
 from ...django_settings import clients, get_settings
 from ...settings import DEFAULT_ALIAS
 from .. import signals
+from ..bodies import MissingBody, read_body
 from ..delivery import Payload, RetryLater, forget, is_first_delivery
 
 __all__ = ["Event", "WebhookView", "get_header"]
@@ -39,12 +41,12 @@ class WebhookView(View):
     """Separates its events from those of other views when webhooks are deduplicated."""
     alias = DEFAULT_ALIAS
     """The alias of LIVEKIT_CONNECTOR; the URL's `alias` takes precedence."""
-    secret: Optional[str] = None
-    """The secret that verifies requests; by default the alias's setting."""
+    secret: Optional[Secrets] = None
+    """The secret that verifies requests, or several; by default the alias's setting."""
     secret_option = ""
     """The name of that setting."""
     signal: Signal
-    """The signal of its events; a subclass with several overrides `signal_of`."""
+    """The signal of its events; a subclass with several overrides `signals_of`."""
     too_big_status = 413
     """The status code for a body above DATA_UPLOAD_MAX_MEMORY_SIZE."""
 
@@ -77,7 +79,7 @@ class WebhookView(View):
         """Handle a webhook."""
         self.check_alias()
         try:
-            events = self.receive(request, request.body)
+            events = self.receive(request, read_body(request))
         except RequestDataTooBig:
             logger.error(
                 "%s webhook lost: raise DATA_UPLOAD_MAX_MEMORY_SIZE to 3 MB or more", self.provider
@@ -102,12 +104,15 @@ class WebhookView(View):
         """
         raise NotImplementedError
 
-    def signal_of(self, event: Any) -> Signal:
-        """Return the signal of an event."""
-        return self.signal
+    def signals_of(self, event: Any) -> Sequence[Signal]:
+        """Return the signals of an event, without `webhook_received`."""
+        return (self.signal,)
 
     def refuse(self, error: WebhookError) -> HttpResponse:
         """Return the response to a request that `receive` rejected."""
+        if isinstance(error, MissingBody):
+            logger.error("%s webhook lost: %s", self.provider, error)
+            return HttpResponse(status=411)
         if error.reason is Reason.MALFORMED_BODY:
             # The signature is right, so the provider would retry it for days.
             logger.error("%s webhook skipped: %s", self.provider, error)
@@ -139,19 +144,19 @@ class WebhookView(View):
         arguments = {"provider": self.provider, "event": event, "raw": raw, "alias": alias}
         return [
             outcome
-            for signal in (self.signal_of(event), signals.webhook_received)
+            for signal in (*self.signals_of(event), signals.webhook_received)
             for _, outcome in signal.send_robust(sender=type(self), **arguments, **more)
             if isinstance(outcome, Exception)
         ]
 
-    def webhook_secret(self) -> Optional[str]:
-        """Return the secret that verifies requests, None to accept them unverified.
+    def webhook_secret(self) -> Optional[Secrets]:
+        """Return the secrets that verify requests, None to accept them unverified.
 
         Raises:
             ImproperlyConfigured: it is not set, and unverified webhooks are not allowed.
         """
         settings = get_settings(self.alias)
-        secret = self.secret or getattr(settings, self.secret_option.lower())
+        secret: Optional[Secrets] = self.secret or getattr(settings, self.secret_option.lower())
         if secret or settings.allow_unverified_webhooks:
             return secret or None
         raise ImproperlyConfigured(

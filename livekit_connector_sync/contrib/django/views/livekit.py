@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from typing import Optional
 
 from django.core.exceptions import ImproperlyConfigured
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 
 from ...._runtime.redaction import hide_locals
-from ....webhooks import livekit
+from ....webhooks import Reason, WebhookError, livekit
+from ....webhooks.arguments import read_secrets
 from ...django_settings import clients, get_settings
 from .. import signals
 from .base import WebhookView, get_header
 
 __all__ = ["LiveKitWebhookView"]
+
+logger = logging.getLogger(__name__)
 
 
 class LiveKitWebhookView(WebhookView):
@@ -40,6 +44,14 @@ class LiveKitWebhookView(WebhookView):
         key = livekit.verify(body, get_header(request, livekit.SIGNATURE_HEADER), secrets)
         return [(livekit.parse(body), keys[key][1])]
 
+    def refuse(self, error: WebhookError) -> HttpResponse:
+        """Return the response to a request that `receive` rejected."""
+        if error.reason is Reason.MISSING_SIGNATURE:
+            logger.warning(
+                "Apache's mod_wsgi removes the Authorization header: set WSGIPassAuthorization On"
+            )
+        return super().refuse(error)
+
     def signing_keys(self) -> dict[str, tuple[str, str]]:
         """Return the secrets that may sign, each with its alias, by API key.
 
@@ -54,7 +66,8 @@ class LiveKitWebhookView(WebhookView):
                     f"{type(self).__name__} has a secret, but alias {self.alias!r} has no API_KEY: "
                     "pass `keys` to the view instead"
                 )
-            given = {own.api_key: self.secret}
+            (secret,) = read_secrets("secret", self.secret)
+            given = {own.api_key: secret}
         if given is not None:
             return {key: (secret, self.alias) for key, secret in given.items()}
         keys: dict[str, tuple[str, str]] = {}

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any, Optional
 
+from django.core.exceptions import ImproperlyConfigured
 from django.http import Http404, HttpRequest, HttpResponse
 
 from .... import ConnectTwilioCallRequest, RoomAgentDispatch
@@ -13,6 +14,7 @@ from ...._runtime.redaction import hide_locals
 from ....webhooks import Reason, WebhookError, twilio, twiml
 from ...django_settings import get_client, get_settings
 from .. import signals
+from ..bodies import read_body
 from .base import WebhookView, get_header
 
 __all__ = ["TwilioCallView", "TwilioStatusView", "TwilioView", "TwilioVoiceView"]
@@ -26,7 +28,7 @@ class TwilioView(WebhookView):
     provider = "twilio"
     secret_option = "TWILIO_AUTH_TOKEN"
     webhook_url: Optional[str] = None
-    """The site's public origin; by default WEBHOOK_URL."""
+    """The site's public URL, as WEBHOOK_URL, which is the default."""
 
     def get(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
         """Handle a webhook that is configured as a GET."""
@@ -45,14 +47,21 @@ class TwilioView(WebhookView):
                 secret,
                 signature_settings=get_header(request, twilio.SIGNATURE_SETTINGS_HEADER),
             )
-        return [(twilio.parse(url, body), self.alias)]
+        token = get_header(request, twilio.IDEMPOTENCY_HEADER)
+        return [(twilio.parse(url, body, idempotency_token=token), self.alias)]
 
     def public_url(self, request: HttpRequest) -> str:
         """Return the URL that Twilio requested: under WEBHOOK_URL, if that is set."""
-        origin = self.webhook_url or get_settings(self.alias).webhook_url
-        if origin:
-            return f"{origin.rstrip('/')}{request.get_full_path()}"
-        return str(request.build_absolute_uri())
+        base_url = self.webhook_url or get_settings(self.alias).webhook_url
+        if not base_url:
+            base_url = f"{request.scheme}://{request.get_host()}"
+        try:
+            # Django's own URL of a request is normalized, and the signature is not.
+            return twilio.build_url(base_url, getattr(request, "scope", None) or request.META)
+        except ValueError as exc:
+            raise ImproperlyConfigured(
+                f"LIVEKIT_CONNECTOR: WEBHOOK_URL of alias {self.alias!r} is wrong: {exc}"
+            ) from exc
 
     def refuse(self, error: WebhookError) -> HttpResponse:
         """Return the response to a request that `receive` rejected."""
@@ -74,7 +83,7 @@ class TwilioCallView(TwilioView):
         """Respond to a call."""
         try:
             self.check_alias()
-            ((call, alias),) = self.receive(request, request.body)
+            ((call, alias),) = self.receive(request, read_body(request))
             return _twiml_response(self.answer_call(call, alias))
         except Http404:
             raise
