@@ -153,7 +153,7 @@ class SignedRequest:
         return self.headers["Content-Type"]
 
 
-_STATUSES = {"ringing": Event.DIAL, "accepted": Event.CONNECT, "rejected": Event.REJECT}
+_STATUSES = {"ringing": Event.DIAL, "accepted": Event.ANSWER, "rejected": Event.REJECT}
 
 
 @hide_locals
@@ -177,7 +177,8 @@ def meta_webhook(
     """Return a signed webhook of Meta about a WhatsApp call.
 
     Args:
-        event: "connect", "terminate", "ringing", "accepted", or "rejected".
+        event: "connect", "terminate", or the status of an outbound call: "ringing", "accepted"
+            (the user picked up), or "rejected".
         app_secret: the secret of the Meta app, which signs the body.
         url: the app's webhook.
         whatsapp_call_id: the call's id.
@@ -188,7 +189,7 @@ def meta_webhook(
         user_number: the user's number in digits.
         user_name: the name in the user's profile.
         callback_data: biz_opaque_callback_data.
-        picked_up: for "terminate": whether the call was connected.
+        picked_up: for "terminate": whether the user, or the business, picked up.
         timestamp: seconds since 1970; by default now.
         status_as_list: write the status of "terminate" as a list, as Meta's documentation has it.
         omit_direction: leave the direction out of "connect", as in Meta's first sample.
@@ -199,7 +200,7 @@ def meta_webhook(
     side = Direction.OUTBOUND if event in _STATUSES else Direction(direction)
     inbound = side is Direction.INBOUND
     events = {
-        "connect": Event.OFFER if inbound else Event.ANSWER,
+        "connect": Event.OFFER if inbound else Event.DIAL,
         "terminate": Event.HANG_UP,
         **_STATUSES,
     }
@@ -217,12 +218,14 @@ def meta_webhook(
         user_number=user_number,
         user_name=user_name,
         callback_data=callback_data,
-        timeline=((at - 60, Event.CONNECT),) if picked_up else (),
+        timeline=((at - 60, Event.ANSWER),) if picked_up else (),
     )
     config = meta.MetaWebhooks(
         app_secret=app_secret, status_as_list=status_as_list, omit_direction=omit_direction
     )
-    body = next(iter(config.webhooks(call, happened, at))).body
+    title = f"status {event.upper()}" if event in _STATUSES else f"calls {event}"
+    sent = config.webhooks(call, happened, at)
+    body = next(webhook.body for webhook in sent if webhook.title == title)
     return SignedRequest(url, config.make_headers(body), body)
 
 

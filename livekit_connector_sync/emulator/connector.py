@@ -53,6 +53,7 @@ class Connector(gen.ConnectorServicer):
             call = Call(
                 call_id,
                 Progress(Provider.WHATSAPP, Direction.OUTBOUND),
+                sdp=make_sdp("answer"),
                 phone_number_id=business,
                 user_number=user,
                 room_name=request.room_name or f"whatsapp-{call_id}",
@@ -62,7 +63,7 @@ class Connector(gen.ConnectorServicer):
             )
             self.registry.place(call, Event.DIAL)
             if callee is Callee.ANSWER:
-                self.registry.apply(call, Event.ANSWER, sdp=make_sdp("answer"))
+                self.registry.apply(call, Event.ANSWER)
             elif callee is not Callee.RING:
                 self.registry.apply(call, Event(callee.value))
         return gen.DialWhatsAppCallResponse(whatsapp_call_id=call.id, room_name=call.room_name)
@@ -71,8 +72,8 @@ class Connector(gen.ConnectorServicer):
         self, request: gen.AcceptWhatsAppCallRequest, context: ServicerContext
     ) -> gen.AcceptWhatsAppCallResponse:
         """Bridge an inbound call into a room."""
+        _check_sdp(request.sdp, "offer")  # LiveKit checks it first, and asks Meta last
         check_request(_METHODS[context.method], request)
-        _check_sdp(request.sdp, "offer")
         limit = _seconds(request.ringing_timeout) or self.timeouts.join
         call = self.registry.get(request.whatsapp_call_id)
         self.registry.apply(
@@ -90,16 +91,11 @@ class Connector(gen.ConnectorServicer):
         self, request: gen.ConnectWhatsAppCallRequest, context: ServicerContext
     ) -> gen.ConnectWhatsAppCallResponse:
         """Connect a dialled call with the user's SDP."""
-        check_request(_METHODS[context.method], request)
         _check_sdp(request.sdp, "answer")
-        call = self.registry.get(request.whatsapp_call_id)
-        limit = call.ringing_timeout or self.timeouts.join
-        if request.wait_until_answered and call.state is State.RINGING:
-            self.registry.connect_when_answered(call, limit)
-        else:
-            self.registry.apply(call, Event.CONNECT)
+        check_request(_METHODS[context.method], request)
+        call = self.registry.apply(request.whatsapp_call_id, Event.CONNECT)
         if request.wait_until_answered:
-            self.registry.wait_joined(call, limit)
+            self.registry.wait_joined(call, call.ringing_timeout or self.timeouts.join)
         return gen.ConnectWhatsAppCallResponse()
 
     def DisconnectWhatsAppCall(

@@ -38,9 +38,10 @@ class ConnectorEmulator:
 
         with ConnectorEmulator() as emulator:
             client = ConnectorClient(emulator.url, emulator.api_key, emulator.api_secret)
-            dialled = client.dial_whatsapp_call(...)
-            call = emulator.answer(dialled.whatsapp_call_id)
+            client.dial_whatsapp_call(...)
+            call = emulator.calls[-1]
             client.connect_whatsapp_call(whatsapp_call_id=call.whatsapp_call_id, sdp=call.sdp)
+            emulator.answer(call)
             emulator.hang_up(call)
 
     `answer`, `join`, `reject`, and `hang_up` take a call or its id. They raise NotFound if there is
@@ -273,14 +274,12 @@ class ConnectorEmulator:
         return self._registry.place(call, Event.OFFER)
 
     def answer(self, call: Union[Call, str]) -> Call:
-        """Have the user pick up an outbound call; sends Meta's connect webhook with the answer.
+        """Have the user pick up an outbound call; sends Meta's status ACCEPTED.
 
         For a Twilio session it opens the stream, as Twilio does once the call is connected.
         """
-        found = self._registry.get(call)
-        if found.provider is Provider.TWILIO:
-            return self._registry.apply(found, Event.STREAM)
-        return self._registry.apply(found, Event.ANSWER, sdp=make_sdp("answer"))
+        is_twilio = self._registry.get(call).provider is Provider.TWILIO
+        return self._registry.apply(call, Event.STREAM if is_twilio else Event.ANSWER)
 
     def join(self, call: Union[Call, str]) -> Call:
         """Have the agent join the room of an active call, if `agent_joins` is False."""

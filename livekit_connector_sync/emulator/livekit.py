@@ -77,7 +77,8 @@ class Rooms:
     """The rooms of the calls, and the webhooks about them.
 
     A room opens when LiveKit joins the first of its calls and closes when LiveKit has left the
-    last. A call's participant is in the room from the moment both sides are connected.
+    last. A call's participant is in the room from the moment LiveKit has the user's audio: that of an
+outbound call from ConnectWhatsAppCall on, while the phone may still ring.
     """
 
     def __init__(self) -> None:
@@ -101,7 +102,7 @@ class Rooms:
                 yield _webhook("participant_joined", room, at, agent)
         if call.progress.released and call.id in room.calls:
             room.calls.discard(call.id)
-            present = [_caller(call)] if call.progress.picked_up else []
+            present = [_caller(call)] if call.progress.connected else []
             present += _agents(call) if call.progress.joined else []
             for participant in present:
                 left = {**participant, "state": "DISCONNECTED"}

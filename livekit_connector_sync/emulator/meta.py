@@ -36,6 +36,8 @@ class MetaWebhooks(DeliveryRules):
         status_as_list: write the status of a terminate as a list, as Meta's documentation prints
             it; real webhooks have a text.
         omit_direction: leave the direction out of connect, as in Meta's first sample.
+        connect_at_pickup: send connect of an outbound call when the user picks up, not when the
+            phone starts to ring.
         duplicates: how many more times to send each webhook.
 
     Raises:
@@ -48,6 +50,7 @@ class MetaWebhooks(DeliveryRules):
     account_id: str = "102290129340398"
     status_as_list: bool = False
     omit_direction: bool = False
+    connect_at_pickup: bool = False
     duplicates: int = 0
 
     user_agent = "facebookexternalua"
@@ -77,11 +80,12 @@ class MetaWebhooks(DeliveryRules):
 
     def webhooks(self, call: Call, event: Event, at: float) -> Iterable[Webhook]:
         """Return the webhooks that an event of a WhatsApp call causes; `call` is after it."""
+        connects_at = Event.ANSWER if self.connect_at_pickup else Event.DIAL
+        if event is Event.OFFER or event is connects_at:
+            yield self._connect(call, at)
         if event is Event.DIAL:
             yield self._status(call, "RINGING", at)
-        elif event is Event.OFFER or event is Event.ANSWER:
-            yield self._connect(call, at)
-        elif event is Event.CONNECT:
+        elif event is Event.ANSWER:
             yield self._status(call, "ACCEPTED", at)
         elif call.ended_by is event:
             if event is Event.REJECT and call.direction is Direction.OUTBOUND:
@@ -107,8 +111,8 @@ class MetaWebhooks(DeliveryRules):
             **_update(call, "terminate", at),
             "status": [status] if self.status_as_list else status,
         }
-        started = call.time_of(Event.ACCEPT, Event.CONNECT)
-        if started is not None:
+        started = call.time_of(Event.ACCEPT, Event.ANSWER)
+        if started is not None and call.progress.picked_up:
             update["start_time"] = str(int(started))
             update["end_time"] = str(int(at))
             update["duration"] = int(at) - int(started)

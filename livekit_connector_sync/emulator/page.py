@@ -154,14 +154,15 @@ def _hint_and_buttons(call: Call) -> tuple[str, list[str]]:
     """Return what a call waits for, and which buttons it has."""
     if call.state is State.ENDED:
         return "", []
+    join = ["join"] if call.progress.connected and not call.progress.joined else []
     if call.state is State.ACTIVE:
-        return "", ["hang_up"] if call.progress.joined else ["join", "hang_up"]
+        return "", [*join, "hang_up"]
     if call.state is State.ANSWERED:
         return "waits for ConnectWhatsAppCall", ["hang_up"]
     if call.provider is Provider.TWILIO:
         return "waits for Twilio's stream", ["answer", "hang_up"]
     if call.direction is Direction.OUTBOUND:
-        return "the user's phone rings", ["answer", "reject", "hang_up"]
+        return "the user's phone rings", ["answer", "reject", *join, "hang_up"]
     return "waits for AcceptWhatsAppCall", ["reject", "hang_up"]
 
 

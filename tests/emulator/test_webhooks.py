@@ -41,9 +41,10 @@ ACCEPT = {
 
 def outbound_call(emulator: ConnectorEmulator, client: lk.ConnectorClient) -> Call:
     dialled = client.dial_whatsapp_call(**DIAL)
-    call = emulator.answer(dialled.whatsapp_call_id)
-    client.connect_whatsapp_call(whatsapp_call_id=call.whatsapp_call_id, sdp=call.sdp)
-    return call
+    (call,) = emulator.calls
+    client.connect_whatsapp_call(whatsapp_call_id=dialled.whatsapp_call_id, sdp=call.sdp)
+    emulator.advance(20)
+    return emulator.answer(call)
 
 
 def updates(app: Any) -> list[dict[str, Any]]:
@@ -71,11 +72,11 @@ def test_metas_webhooks_about_an_outbound_call(
     for headers, body in app.received:
         digest = hmac.new(b"shh", body, hashlib.sha256).hexdigest()
         assert headers["x-hub-signature-256"] == f"sha256={digest}"
-    assert kinds(app) == ["RINGING", "connect", "ACCEPTED", "terminate"]
+    assert kinds(app) == ["connect", "RINGING", "ACCEPTED", "terminate"]
     first = json.loads(app.received[0][1])
     assert first["object"] == "whatsapp_business_account"
     assert first["entry"][0]["changes"][0]["field"] == "calls"
-    ringing, connect, _, terminate = updates(app)
+    connect, ringing, accepted, terminate = updates(app)
     assert ringing["messaging_product"] == "whatsapp"
     assert ringing["metadata"]["phone_number_id"] == DIAL["whatsapp_phone_number_id"]
     assert ringing["statuses"][0] == {
@@ -94,6 +95,25 @@ def test_metas_webhooks_about_an_outbound_call(
     (update,) = terminate["calls"]
     assert (update["status"], update["duration"]) == ("COMPLETED", 65)
     assert int(update["end_time"]) - int(update["start_time"]) == 65
+    assert update["start_time"] == accepted["statuses"][0]["timestamp"]
+    assert int(update["start_time"]) - int(connect["calls"][0]["timestamp"]) == 20
+
+
+def test_metas_webhooks_about_an_outbound_call_that_is_connected_at_the_pickup(
+    app: Any, client_of: Callable[..., lk.ConnectorClient]
+) -> None:
+    late = MetaWebhooks(app.url, connect_at_pickup=True)
+    with ConnectorEmulator(meta=late) as emulator:
+        client_of(emulator).dial_whatsapp_call(**DIAL)
+        (call,) = emulator.calls
+        assert emulator.wait_for_webhooks()
+        assert kinds(app) == ["RINGING"]
+        emulator.answer(call)
+        client_of(emulator).connect_whatsapp_call(whatsapp_call_id=call.id, sdp=call.sdp)
+        emulator.hang_up(call)
+        assert emulator.wait_for_webhooks()
+    assert kinds(app) == ["RINGING", "connect", "ACCEPTED", "terminate"]
+    assert updates(app)[1]["calls"][0]["session"]["sdp"] == call.sdp.sdp
 
 
 def test_metas_webhooks_about_an_inbound_call_that_nobody_accepts(app: Any) -> None:
@@ -126,8 +146,8 @@ def test_the_variations_of_metas_webhooks(app: Any) -> None:
 @pytest.mark.parametrize(
     ("event", "expected"),
     [
-        ("reject", ["RINGING", "REJECTED", "terminate"]),
-        ("late", ["RINGING", "connect", "terminate"]),
+        ("reject", ["connect", "RINGING", "REJECTED", "terminate"]),
+        ("late", ["connect", "RINGING", "ACCEPTED", "terminate"]),
     ],
 )
 def test_metas_webhooks_about_the_end_of_a_call(
