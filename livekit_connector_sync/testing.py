@@ -168,6 +168,9 @@ def meta_webhook(
     phone_number_id: str = "106540352242922",
     user_number: str = "15551234567",
     user_name: str = "Alex Doe",
+    user_id: str = "",
+    parent_user_id: str = "",
+    username: str = "",
     callback_data: str = "",
     picked_up: bool = True,
     timestamp: Optional[float] = None,
@@ -186,8 +189,11 @@ def meta_webhook(
             and "terminate"; the other events are for outbound calls only.
         sdp: the user's session description for "connect"; by default one like Meta's.
         phone_number_id: Meta's id of the business's number.
-        user_number: the user's number in digits.
+        user_number: the user's number in digits; "" for a user who hides it.
         user_name: the name in the user's profile.
+        user_id: the user's business-scoped id; "" to leave it out, as Meta did before April 2026.
+        parent_user_id: the same for a group of businesses; "" for none.
+        username: the user's name in WhatsApp; "" for none.
         callback_data: biz_opaque_callback_data.
         picked_up: for "terminate": whether the user, or the business, picked up.
         timestamp: seconds since 1970; by default now.
@@ -217,6 +223,9 @@ def meta_webhook(
         phone_number_id=phone_number_id,
         user_number=user_number,
         user_name=user_name,
+        user_id=user_id,
+        parent_user_id=parent_user_id,
+        username=username,
         callback_data=callback_data,
         timeline=((at - 60, Event.ANSWER),) if picked_up else (),
     )

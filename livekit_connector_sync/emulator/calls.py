@@ -44,8 +44,11 @@ class Call:
             outbound call.
         phone_number_id: Meta's id of the business's number.
         business_number: the business's number, in digits.
-        user_number: the user's number, in digits.
+        user_number: the user's number, in digits; empty if the user hides it.
         user_name: the name in the user's profile.
+        user_id: the user's business-scoped id at Meta.
+        parent_user_id: the same for a group of businesses; most have none.
+        username: the user's name in WhatsApp, if the user took one.
         room_name: the room of the call; empty until LiveKit joins the call.
         participant_identity: the identity of the call's participant.
         participant_name: the name of the call's participant.
@@ -65,6 +68,9 @@ class Call:
     business_number: str = BUSINESS_NUMBER
     user_number: str = ""
     user_name: str = ""
+    user_id: str = ""
+    parent_user_id: str = ""
+    username: str = ""
     room_name: str = ""
     participant_identity: str = ""
     participant_name: str = ""

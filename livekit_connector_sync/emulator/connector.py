@@ -15,7 +15,7 @@ from ..service import ServicerContext
 from .calls import Call, CallRegistry
 from .hub import Hub
 from .lifecycle import Direction, Event, Progress, Provider, State, Timeouts
-from .meta import make_sdp
+from .meta import make_sdp, make_user_id
 from .refusals import META_ERRORS, Callee, MetaError
 
 __all__ = ["Connector", "make_call_id"]
@@ -56,6 +56,7 @@ class Connector(gen.ConnectorServicer):
                 sdp=make_sdp("answer"),
                 phone_number_id=business,
                 user_number=user,
+                user_id=make_user_id(user),
                 room_name=request.room_name or f"whatsapp-{call_id}",
                 callback_data=request.whatsapp_biz_opaque_callback_data,
                 ringing_timeout=ringing_timeout,

@@ -18,7 +18,7 @@ from .journal import Journal, RecordedRequest
 from .lifecycle import Direction, Event, Progress, Provider, Timeouts
 from .livekit import LiveKitWebhooks
 from .media_stream import TWILIO_PATH, MediaStreams
-from .meta import MetaWebhooks, make_sdp
+from .meta import MetaWebhooks, make_sdp, make_user_id
 from .outbox import Delivery
 from .page import Action, Page
 from .permissions import CallPermissions, is_graph_path
@@ -240,8 +240,11 @@ class ConnectorEmulator:
         whatsapp_call_id: Optional[str] = None,
         whatsapp_phone_number_id: str = "106540352242922",
         to_phone_number: str = BUSINESS_NUMBER,
-        from_phone_number: str = "15551234567",
+        from_phone_number: Optional[str] = None,
         from_name: str = "Alex Doe",
+        user_id: Optional[str] = None,
+        parent_user_id: str = "",
+        username: str = "",
         sdp: Union[gen.SessionDescription, Mapping[str, str], None] = None,
     ) -> Call:
         """Have a user call the business; sends Meta's connect webhook with the offer.
@@ -250,8 +253,13 @@ class ConnectorEmulator:
             whatsapp_call_id: the call's id; by default a new one.
             whatsapp_phone_number_id: Meta's id of the business's number.
             to_phone_number: the business's number in digits.
-            from_phone_number: the user's number in digits.
+            from_phone_number: the user's number in digits; "" for a user who hides it. By default
+                15551234567, or "" for a user with a username.
             from_name: the name in the user's profile.
+            user_id: the user's business-scoped id; by default one that belongs to the number or
+                the username.
+            parent_user_id: the same for a group of businesses; "" for none.
+            username: the user's name in WhatsApp; "" for none.
             sdp: the user's offer; by default one like Meta's.
 
         Returns:
@@ -261,6 +269,9 @@ class ConnectorEmulator:
             ValueError: the id is in use.
             TypeError: sdp is not a session description.
         """
+        number = from_phone_number
+        if number is None:
+            number = "" if username else "15551234567"
         offer = None if sdp is None else as_message(gen.SessionDescription, sdp, "sdp")
         call = Call(
             whatsapp_call_id or make_call_id(),
@@ -268,8 +279,11 @@ class ConnectorEmulator:
             sdp=offer or make_sdp("offer"),
             phone_number_id=whatsapp_phone_number_id,
             business_number=to_phone_number,
-            user_number=from_phone_number,
+            user_number=number,
             user_name=from_name,
+            user_id=make_user_id(number or username) if user_id is None else user_id,
+            parent_user_id=parent_user_id,
+            username=username,
         )
         return self._registry.place(call, Event.OFFER)
 
@@ -387,7 +401,7 @@ class ConnectorEmulator:
 
     def _page_actions(self) -> dict[str, Action]:
         return {
-            "inbound": lambda _: self.inbound_call(),
+            "inbound": self._call_from_page,
             "twilio": lambda _: self.twilio_call(),
             "grant": self.grant_call_permission,
             "revoke": self.revoke_call_permission,
@@ -400,6 +414,16 @@ class ConnectorEmulator:
             "drop_region": lambda index: self.drop_region(int(index)),
             "restore_region": lambda index: self.restore_region(int(index)),
         }
+
+    def _call_from_page(self, target: str) -> Call:
+        """Have a user call who is described as "NUMBER_OR_USER_ID NAME"; "" for the default."""
+        user, _, name = target.partition(" ")
+        if not user:
+            return self.inbound_call()
+        number = user.lstrip("+")
+        if number.isdigit():
+            return self.inbound_call(from_phone_number=number, from_name=name)
+        return self.inbound_call(from_phone_number="", user_id=user, from_name=name)
 
     def _redeliver_by_id(self, target: str) -> None:
         for webhook in self.webhooks:

@@ -202,9 +202,9 @@ def transition(progress: Progress, event: Event) -> Progress:
         # LiveKit knows of every other ending: it caused it, or saw the end of Twilio's stream.
         unknown = event in _BY_USER and not is_twilio and progress.bridged
         return replace(progress, state=State.ENDED, ended_by=event, released=not unknown)
-    if event is Event.JOIN and progress.connected and progress.state in _LIVE:
-        if not progress.joined:
-            return replace(progress, joined=True)
+    is_over = progress.joined or progress.state is State.ENDED
+    if event is Event.JOIN and progress.connected and not is_over:
+        return replace(progress, joined=True)
     if progress.state is State.RINGING:
         if event is Event.STREAM and is_twilio:
             return replace(progress, state=State.ACTIVE, connected=True, picked_up=True)

@@ -77,8 +77,8 @@ class Rooms:
     """The rooms of the calls, and the webhooks about them.
 
     A room opens when LiveKit joins the first of its calls and closes when LiveKit has left the
-    last. A call's participant is in the room from the moment LiveKit has the user's audio: that of an
-outbound call from ConnectWhatsAppCall on, while the phone may still ring.
+    last. A call's participant is in the room from the moment LiveKit has the user's audio: that
+    of an outbound call from ConnectWhatsAppCall on, while the phone may still ring.
     """
 
     def __init__(self) -> None:

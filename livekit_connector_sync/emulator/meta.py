@@ -21,7 +21,7 @@ from .http_client import check_url
 from .lifecycle import Direction, Event
 from .outbox import DeliveryRules, Webhook
 
-__all__ = ["MetaWebhooks", "make_sdp", "signature"]
+__all__ = ["MetaWebhooks", "make_sdp", "make_user_id", "signature"]
 
 
 @dataclass(frozen=True)
@@ -101,9 +101,7 @@ class MetaWebhooks(DeliveryRules):
             del update["direction"]
         if call.direction is Direction.OUTBOUND:
             update["connection"] = {"webrtc": {"sdp": call.sdp.sdp}}
-            return self._webhook("calls connect", call, calls=[update])
-        contact = {"profile": {"name": call.user_name}, "wa_id": call.user_number}
-        return self._webhook("calls connect", call, calls=[update], contacts=[contact])
+        return self._webhook("calls connect", call, calls=[update])
 
     def _terminate(self, call: Call, event: Event, at: float) -> Webhook:
         status = "COMPLETED" if call.progress.picked_up else "FAILED"
@@ -128,7 +126,7 @@ class MetaWebhooks(DeliveryRules):
             "timestamp": str(int(at)),
             "type": "call",
             "status": status,
-            "recipient_id": call.user_number,
+            **_user(call, "recipient_id", "recipient"),
             **_callback_data(call),
         }
         return self._webhook(f"status {status}", call, statuses=[update])
@@ -138,6 +136,8 @@ class MetaWebhooks(DeliveryRules):
             "display_phone_number": call.business_number,
             "phone_number_id": call.phone_number_id,
         }
+        if call.direction is Direction.INBOUND or call.username:
+            parts["contacts"] = [_contact(call)]
         value = {"messaging_product": "whatsapp", "metadata": metadata, **parts}
         change = {"field": "calls", "value": value}
         document = {
@@ -153,6 +153,11 @@ def signature(body: bytes, app_secret: str) -> str:
     Independent of the package's own verification, so that a mistake in one shows in the other.
     """
     return f"sha256={hmac.new(app_secret.encode(), body, hashlib.sha256).hexdigest()}"
+
+
+def make_user_id(user: str) -> str:
+    """Return the business-scoped user id of a number or username: always the same for the same."""
+    return f"US.{int(hashlib.sha256(user.encode()).hexdigest(), 16) % 10**17:017}" if user else ""
 
 
 def make_sdp(kind: str) -> SessionDescription:
@@ -192,15 +197,36 @@ def make_sdp(kind: str) -> SessionDescription:
 def _update(call: Call, event: str, at: float) -> dict[str, Any]:
     """Return what "connect" and "terminate" share."""
     inbound = call.direction is Direction.INBOUND
+    user, business = ("from", "to") if inbound else ("to", "from")
     return {
         "id": call.id,
-        "to": call.business_number if inbound else call.user_number,
-        "from": call.user_number if inbound else call.business_number,
+        business: call.business_number,
+        **_user(call, user, user),
         "event": event,
         "direction": "USER_INITIATED" if inbound else "BUSINESS_INITIATED",
         "timestamp": str(int(at)),
         **_callback_data(call),
     }
+
+
+def _user(call: Call, number: str, role: str) -> dict[str, str]:
+    """Return what an update says about the user, under these names; a user may hide the number."""
+    user = {
+        number: call.user_number,
+        f"{role}_user_id": call.user_id,
+        f"{role}_parent_user_id": call.parent_user_id,
+    }
+    return {name: text for name, text in user.items() if text}
+
+
+def _contact(call: Call) -> dict[str, Any]:
+    contact = {
+        "wa_id": call.user_number,
+        "user_id": call.user_id,
+        "parent_user_id": call.parent_user_id,
+    }
+    profile = {"name": call.user_name, **({"username": call.username} if call.username else {})}
+    return {"profile": profile, **{name: text for name, text in contact.items() if text}}
 
 
 def _callback_data(call: Call) -> dict[str, str]:

@@ -179,7 +179,7 @@ _ENDINGS = {
 
 
 def _call(call: Call) -> dict[str, Any]:
-    number, (hint, buttons) = call.user_number, _hint_and_buttons(call)
+    hint, buttons = _hint_and_buttons(call)
     return {
         "id": call.id,
         "provider": call.provider,
@@ -188,7 +188,7 @@ def _call(call: Call) -> dict[str, Any]:
         "ended_by": call.ended_by,
         "ending": _ENDINGS.get(call.ended_by, "") if call.ended_by else "",
         "hint": hint,
-        "user": f"...{number[-4:]}" if number else "",
+        "user": _shorten(call.user_number) or _shorten(call.user_id, "user id "),
         "room": call.room_name,
         "agents": [agent.agent_name for agent in call.agents],
         "timeline": [{"time": at, "event": event} for at, event in call.timeline],
@@ -219,6 +219,10 @@ def _webhook(webhook: Delivery) -> dict[str, Any]:
         "taken": webhook.taken,
         "retrying": webhook.due is not None and not webhook.taken and bool(webhook.results),
     }
+
+
+def _shorten(user: str, kind: str = "") -> str:
+    return f"{kind}...{user[-4:]}" if user else ""
 
 
 def _cut(text: str) -> str:

@@ -236,7 +236,7 @@ def test_the_sdp_is_checked_before_the_version_and_the_call(
     offer, answer = ({"type": kind, "sdp": "v=0"} for kind in ("offer", "answer"))
     with pytest.raises(lk.InvalidArgument, match="sdp type"):
         accept(client, unknown, sdp=answer, whatsapp_cloud_api_version="v23.0")
-    with pytest.raises(lk.InvalidArgument, match='write "23.0"'):
+    with pytest.raises(lk.InvalidArgument, match=r'write "23\.0"'):
         accept(client, unknown, sdp=offer, whatsapp_cloud_api_version="v23.0")
     with pytest.raises(lk.NotFound):
         accept(client, unknown, sdp=offer)

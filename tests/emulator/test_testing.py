@@ -22,6 +22,7 @@ from livekit_connector_sync.testing import (
     meta_webhook,
     twilio_webhook,
 )
+from livekit_connector_sync.webhooks import meta
 
 DISCONNECT = {"whatsapp_call_id": "wacid.1", "whatsapp_api_key": "graph-secret"}
 
@@ -87,6 +88,22 @@ def test_meta_webhook(event: str) -> None:
     (update,) = value.get("calls") or value["statuses"]
     assert update["id"] == "wacid.7"
     assert update.get("event", update.get("status", "").lower()) == event
+
+
+@pytest.mark.parametrize("event", ["connect", "terminate", "ringing", "accepted", "rejected"])
+@pytest.mark.parametrize("direction", ["inbound", "outbound"])
+def test_meta_webhook_about_a_user_without_a_number(event: str, direction: str) -> None:
+    user = {"user_id": "US.111", "parent_user_id": "US.ENT.7", "username": "ada.l"}
+    webhook = meta_webhook(event, "shh", direction=direction, user_number="", **user)
+    signature = webhook.headers[meta.SIGNATURE_HEADER]
+    (received,) = meta.receive(webhook.body, signature, "shh")
+    assert {name: getattr(received, name) for name in user} == user
+    business = {"15550783881", ""}
+    if isinstance(received, meta.CallStatus):
+        assert received.recipient == ""
+    else:
+        assert isinstance(received, (meta.CallConnect, meta.CallTerminate))
+        assert {received.from_number, received.to_number} == business
 
 
 def test_a_terminate_of_a_call_that_nobody_picked_up() -> None:
