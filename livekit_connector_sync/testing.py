@@ -261,7 +261,7 @@ def twilio_webhook(
     fields = twilio.voice_form(call_sid, from_phone_number, to_phone_number)
     fields.update(form or {})
     body = urlencode(fields).encode("ascii")
-    return SignedRequest(url, twilio.TwilioWebhooks(url, auth_token).make_headers(body), body)
+    return SignedRequest(url, twilio.TwilioWebhooks(url, auth_token).make_headers(url, body), body)
 
 
 @hide_locals

@@ -58,6 +58,9 @@ class Call:
         callback_data: whatsapp_biz_opaque_callback_data of the request.
         ringing_timeout: seconds, from the request; 0 if it has none.
         connect_url: where Twilio opens the media stream.
+        call_sid: the phone call that Twilio's Calls API created for a session.
+        status_callback: where Twilio sends the status of that phone call; "" for nowhere.
+        status_events: which events it sends there.
         timeline: the events so far, as (seconds since 1970, event).
     """
 
@@ -80,6 +83,9 @@ class Call:
     callback_data: str = ""
     ringing_timeout: float = 0.0
     connect_url: str = ""
+    call_sid: str = ""
+    status_callback: str = ""
+    status_events: tuple[str, ...] = ()
     timeline: tuple[tuple[float, Event], ...] = ()
 
     @property

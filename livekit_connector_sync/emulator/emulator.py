@@ -26,6 +26,7 @@ from .refusals import Callee, DialRule, MetaError, callee_of, check_number
 from .regions import Region, Regions
 from .rpcs import Rpcs
 from .twilio import TwilioReply, TwilioWebhooks
+from .twilio_api import TWILIO_API_PATH, TwilioAPI
 from .webhooks import WebhookSender
 
 __all__ = ["DEFAULT_API_SECRET", "ConnectorEmulator"]
@@ -55,7 +56,7 @@ class ConnectorEmulator:
         regions: how many regions to open, each with its own listener.
         meta: where Meta's webhooks go, and what they contain.
         livekit: where LiveKit's webhooks go.
-        twilio: where Twilio's voice webhook goes.
+        twilio: where Twilio's voice webhook goes, and the account of Twilio's API.
         numbers: what happens when a number (in digits) is dialled: what the user does, or Meta's
             error.
         dial_rule: decides the same from the request; it comes before `numbers`.
@@ -151,6 +152,7 @@ class ConnectorEmulator:
             "/twirp/": rpcs.respond,
             "/settings/regions": self._regions.respond,
             TWILIO_PATH: streams.respond,
+            TWILIO_API_PATH: TwilioAPI(twilio, self._registry, hub).respond,
             "/_test/health": lambda region, request: text_response(200, "ok"),
             "/": page.respond,
         }

@@ -71,6 +71,8 @@ class Event(_Text):
     """A user calls the business; a call's first event."""
     SESSION = "session"
     """ConnectTwilioCall; a call's first event."""
+    CREATE = "create"
+    """Twilio's Calls API rings a phone, to connect it to a session."""
     ANSWER = "answer"
     """The user picks up an outbound call."""
     ACCEPT = "accept"
@@ -208,6 +210,8 @@ def transition(progress: Progress, event: Event) -> Progress:
     if progress.state is State.RINGING:
         if event is Event.STREAM and is_twilio:
             return replace(progress, state=State.ACTIVE, connected=True, picked_up=True)
+        if event is Event.CREATE and is_twilio:
+            return progress
         if event is Event.ANSWER and not is_twilio and progress.direction is Direction.OUTBOUND:
             if not progress.connected:
                 return replace(progress, state=State.ANSWERED)

@@ -49,10 +49,6 @@ class LiveKitWebhooks(DeliveryRules):
         if self.duplicates < 0:
             raise ValueError(f"LiveKitWebhooks.duplicates must be 0 or more, not {self.duplicates}")
 
-    def is_accepted(self, result: str) -> bool:
-        """Return whether the result of a delivery is a 2xx."""
-        return len(result) == 3 and result.startswith("2")
-
     def is_final(self, result: str) -> bool:
         """Return whether LiveKit gives up after a result."""
         retryable = result == "429" or (result.startswith("5") and result != "501")

@@ -62,6 +62,10 @@ class MetaWebhooks(DeliveryRules):
         if self.duplicates < 0:
             raise ValueError(f"MetaWebhooks.duplicates must be 0 or more, not {self.duplicates}")
 
+    def is_accepted(self, result: str) -> bool:
+        """Return whether Meta does not send the webhook again."""
+        return result == "200"
+
     def make_headers(self, body: bytes) -> dict[str, str]:
         """Return the headers of a webhook, with its signature."""
         return {
