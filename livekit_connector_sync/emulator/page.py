@@ -14,7 +14,7 @@ import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from importlib import resources
 from typing import Any, Callable
 
 from ..errors import NotFound
@@ -71,7 +71,7 @@ class Page:
         return route(request) if route else text_response(404, "404 page not found")
 
     def _html(self, request: HTTPRequest) -> Response:
-        html = Path(__file__).with_name("page.html").read_bytes()
+        html = resources.files(__package__).joinpath("page.html").read_bytes()
         return Response(200, {"Content-Type": "text/html; charset=utf-8", **_HEADERS}, html)
 
     def _act(self, request: HTTPRequest) -> Response:

@@ -140,13 +140,18 @@ def test_livekit_webhook() -> None:
     assert event.participant.identity == "caller"
 
 
-def test_the_plugins_fixtures(tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", ["0", "3"], ids=["one process", "xdist"])
+def test_the_plugins_fixtures(tmp_path: Path, workers: str) -> None:
+    """Every test has an emulator of its own, on its own ports, in any worker of pytest-xdist."""
     (tmp_path / "test_app.py").write_text(
-        "def test_dial(connector_emulator, connector_client):\n"
+        "import pytest, time\n"
+        "@pytest.mark.parametrize('number', range(6))\n"
+        "def test_dial(connector_emulator, connector_client, number):\n"
         "    connector_client.dial_whatsapp_call(whatsapp_phone_number_id='1',\n"
         "        whatsapp_to_phone_number='15551230000', whatsapp_api_key='graph-secret',\n"
         "        whatsapp_cloud_api_version='23.0')\n"
-        "    assert connector_emulator.calls[-1].state == 'ringing'\n"
+        "    time.sleep(0.1)  # others dial meanwhile\n"
+        "    assert [call.state for call in connector_emulator.calls] == ['ringing']\n"
         "    assert len(connector_emulator.region_urls) == 2\n"
     )
     (tmp_path / "conftest.py").write_text(
@@ -155,9 +160,9 @@ def test_the_plugins_fixtures(tmp_path: Path) -> None:
         "def connector_emulator_options():\n"
         "    return {'regions': 2}\n"
     )
-    plugin = ["-p", "livekit_connector_sync.pytest_plugin", "-W", "error", "-q"]
+    plugins = ["-p", "livekit_connector_sync.pytest_plugin", "-p", "xdist.plugin"]
     run = subprocess.run(
-        [sys.executable, "-m", "pytest", *plugin, str(tmp_path)],
+        [sys.executable, "-m", "pytest", *plugins, "-n", workers, "-W", "error", str(tmp_path)],
         env={
             **os.environ,
             "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
@@ -168,4 +173,5 @@ def test_the_plugins_fixtures(tmp_path: Path) -> None:
         cwd=Path(__file__).parents[2],
     )
     assert run.returncode == 0, run.stdout
-    assert "1 passed" in run.stdout
+    assert "6 passed" in run.stdout
+    assert ("3 workers" in run.stdout) is (workers == "3")
