@@ -207,12 +207,13 @@ def transition(progress: Progress, event: Event) -> Progress:
     is_over = progress.joined or progress.state is State.ENDED
     if event is Event.JOIN and progress.connected and not is_over:
         return replace(progress, joined=True)
+    is_outbound = progress.direction is Direction.OUTBOUND
     if progress.state is State.RINGING:
         if event is Event.STREAM and is_twilio:
             return replace(progress, state=State.ACTIVE, connected=True, picked_up=True)
-        if event is Event.CREATE and is_twilio:
+        if event is Event.CREATE and is_twilio and is_outbound:
             return progress
-        if event is Event.ANSWER and not is_twilio and progress.direction is Direction.OUTBOUND:
+        if event is Event.ANSWER and not is_twilio and is_outbound:
             if not progress.connected:
                 return replace(progress, state=State.ANSWERED)
             return replace(progress, state=State.ACTIVE, picked_up=True)

@@ -21,7 +21,7 @@ from .calls import Call, CallRegistry
 from .http_client import check_url
 from .http_server import HTTPRequest, json_response
 from .hub import Hub
-from .lifecycle import Direction, Event, Provider, State
+from .lifecycle import Event, State
 from .regions import Region
 from .twilio import TwilioWebhooks, duration_of, format_time, numbers_of, status_of
 
@@ -100,38 +100,24 @@ class TwilioAPI:
             check_url("StatusCallback", callback)
         except ValueError as exc:
             raise _Refusal(21609, str(exc)) from None
-        session = self._session(_stream_url(fields))
-        self.registry.apply(
-            session,
-            Event.CREATE,
-            call_sid=f"CA{secrets.token_hex(16)}",
-            business_number=caller_id[1:],
-            user_number=to[1:],
-            status_callback=callback,
-            status_events=tuple(fields.get("StatusCallbackEvent", "completed").split()),
-        )
-        return self._document(session)
-
-    def _session(self, url: str) -> Call:
-        """Return the session of a stream's URL; a real Twilio would ring first and then fail."""
         try:
-            session = self.registry.get(urlsplit(url).path.rpartition("/")[2])
-        except NotFound:
-            session = None
-        is_ready = (
-            session is not None
-            and session.provider is Provider.TWILIO
-            and session.direction is Direction.OUTBOUND
-            and session.state is State.RINGING
-            and not session.call_sid
-        )
-        if session is None or not is_ready:
-            raise _Refusal(
-                31920,
-                "the stream is not that of a new ConnectTwilioCall with the direction OUTBOUND: "
-                "each connect_url serves one phone call",
+            session = self.registry.get(urlsplit(_stream_url(fields)).path.rpartition("/")[2])
+            if session.call_sid:
+                raise ValueError(f"{session.id} serves {session.call_sid} already")
+            self.registry.apply(
+                session,
+                Event.CREATE,
+                call_sid=f"CA{secrets.token_hex(16)}",
+                business_number=caller_id[1:],
+                user_number=to[1:],
+                status_callback=callback,
+                status_events=tuple(fields.get("StatusCallbackEvent", "completed").split()),
             )
-        return session
+        except (NotFound, ValueError) as exc:  # Twilio would ring first, and then fail
+            raise _Refusal(
+                31920, f"the stream is not that of a new outbound ConnectTwilioCall: {exc}"
+            ) from None
+        return self._document(session)
 
     def _find(self, call_sid: str) -> Call:
         for call in self.registry.calls():

@@ -217,6 +217,11 @@ def test_a_wrong_call_is_refused(
     with pytest.raises(TwilioRestException) as caught:
         twilio.calls.create(**right)
     assert caught.value.code == 31920  # a session serves one call
+    inbound = client.connect_twilio_call(
+        twilio_call_direction="TWILIO_CALL_DIRECTION_INBOUND", room_name="support"
+    )
+    with pytest.raises(TwilioRestException, match="an inbound twilio call"):
+        twilio.calls.create(**{**right, "twiml": twiml.connect_stream(inbound.connect_url)})
 
 
 def test_wrong_requests_of_twilios_api(
