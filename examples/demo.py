@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Union
+from typing import TypeVar, Union
 from xml.etree import ElementTree
 
 import livekit_connector_sync as lk
@@ -33,6 +33,7 @@ BUSINESS = {
 }
 APP_SECRET, AUTH_TOKEN = "the secret of the Meta app", "the auth token at Twilio"
 START = time.monotonic()
+Event = TypeVar("Event", bound=Union[meta.CallConnect, meta.CallStatus, meta.CallTerminate])
 
 
 def report(text: str) -> None:
@@ -67,14 +68,12 @@ class App:
         )
         return twiml.connect_stream(stream.connect_url).encode()
 
-    def next_event(self, call: Call) -> Union[meta.CallConnect, meta.CallTerminate]:
-        """Wait for the next connect or terminate event of a call."""
-        while True:
-            event = self.events.get(timeout=10)
-            if isinstance(event, (meta.CallConnect, meta.CallTerminate)):
-                if event.whatsapp_call_id != call.whatsapp_call_id:
-                    sys.exit(f"demo: received a webhook of another call: {event}")
-                return event
+    def next_event(self, call: Call, expected: type[Event]) -> Event:
+        """Wait for the next event of a call."""
+        event = self.events.get(timeout=10)
+        if not isinstance(event, expected) or event.whatsapp_call_id != call.whatsapp_call_id:
+            sys.exit(f"demo: received {event} instead of a {expected.__name__} of {call!r}")
+        return event
 
 
 @contextlib.contextmanager
@@ -101,7 +100,7 @@ def listening(app: App) -> Iterator[None]:
 
 
 def outbound(emulator: ConnectorEmulator, client: lk.ConnectorClient, app: App) -> None:
-    """Dial a person on WhatsApp, connect the call when they pick up, and end it."""
+    """Dial a person on WhatsApp, connect the call while it rings, and end it."""
     dialled = client.dial_whatsapp_call(
         **BUSINESS,
         whatsapp_to_phone_number="15551234567",
@@ -114,28 +113,32 @@ def outbound(emulator: ConnectorEmulator, client: lk.ConnectorClient, app: App) 
     expect(call, State.RINGING)
     report(f"dialled {call.user_number}: the phone rings; call {dialled.whatsapp_call_id}")
 
-    emulator.answer(call)
-    answered = app.next_event(call)
-    assert isinstance(answered, meta.CallConnect)
-    report(f"the person picked up: Meta sent a webhook with an SDP {answered.sdp.type}")
+    answered = app.next_event(call, meta.CallConnect)
+    report(f"Meta sent a webhook with an SDP {answered.sdp.type}, before anybody picked up")
 
     client.connect_whatsapp_call(whatsapp_call_id=answered.whatsapp_call_id, sdp=answered.sdp)
-    expect(call, State.ACTIVE)
     report(f"connected to room {dialled.room_name!r} as {call.participant_identity!r}")
+    status = app.next_event(call, meta.CallStatus).status
+    expect(call, State.RINGING)
+    report(f"Meta sent the status {status}: the agent waits with its greeting")
+
+    emulator.answer(call)
+    status = app.next_event(call, meta.CallStatus).status
+    expect(call, State.ACTIVE)
+    report(f"the person picked up: Meta sent the status {status}, and the agent may greet")
 
     client.disconnect_whatsapp_call(
         whatsapp_call_id=dialled.whatsapp_call_id, whatsapp_api_key=BUSINESS["whatsapp_api_key"]
     )
     expect(call, State.ENDED)
-    assert isinstance(app.next_event(call), meta.CallTerminate)
+    app.next_event(call, meta.CallTerminate)
     report("hung up: the call ended, and Meta sent a webhook about it")
 
 
 def inbound(emulator: ConnectorEmulator, client: lk.ConnectorClient, app: App) -> None:
     """Accept a WhatsApp call from a person, who then hangs up."""
     call = emulator.inbound_call(from_name="Alex Doe")
-    offered = app.next_event(call)
-    assert isinstance(offered, meta.CallConnect)
+    offered = app.next_event(call, meta.CallConnect)
     expect(call, State.RINGING)
     report(f"{offered.contact_name} calls: Meta sent a webhook with an SDP {offered.sdp.type}")
 
@@ -149,8 +152,7 @@ def inbound(emulator: ConnectorEmulator, client: lk.ConnectorClient, app: App) -
     report(f"accepted into room {accepted.room_name!r}")
 
     emulator.hang_up(call)
-    ended = app.next_event(call)
-    assert isinstance(ended, meta.CallTerminate)
+    ended = app.next_event(call, meta.CallTerminate)
     client.disconnect_whatsapp_call(
         whatsapp_call_id=ended.whatsapp_call_id, disconnect_reason="USER_INITIATED"
     )

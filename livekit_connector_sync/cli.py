@@ -70,6 +70,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--meta-status-as-list", action="store_true", help="write a terminate's status as a list")
     add("--meta-omit-direction", action="store_true", help="leave the direction out of connect")
+    add(
+        "--meta-connect-at-pickup",
+        action="store_true",
+        help="send connect of an outbound call when the user picks up, not before",
+    )
     add("--certificate", nargs=2, metavar=("CERT", "KEY"), help="serve https and wss")
     return parser
 
@@ -88,6 +93,7 @@ def _run_emulator(arguments: argparse.Namespace) -> int:
                 arguments.meta_verify_token,
                 status_as_list=arguments.meta_status_as_list,
                 omit_direction=arguments.meta_omit_direction,
+                connect_at_pickup=arguments.meta_connect_at_pickup,
                 duplicates=arguments.duplicates,
             ),
             livekit=LiveKitWebhooks(arguments.livekit_webhook, arguments.duplicates),

@@ -167,7 +167,7 @@ class SignedRequest:
         return self.headers["Content-Type"]
 
 
-_STATUSES = {"ringing": Event.DIAL, "accepted": Event.CONNECT, "rejected": Event.REJECT}
+_STATUSES = {"ringing": Event.DIAL, "accepted": Event.ANSWER, "rejected": Event.REJECT}
 
 
 @hide_locals
@@ -182,6 +182,9 @@ def meta_webhook(
     phone_number_id: str = "106540352242922",
     user_number: str = "15551234567",
     user_name: str = "Alex Doe",
+    user_id: str = "",
+    parent_user_id: str = "",
+    username: str = "",
     callback_data: str = "",
     picked_up: bool = True,
     timestamp: Optional[float] = None,
@@ -191,7 +194,8 @@ def meta_webhook(
     """Return a signed webhook of Meta about a WhatsApp call.
 
     Args:
-        event: "connect", "terminate", "ringing", "accepted", or "rejected".
+        event: "connect", "terminate", or the status of an outbound call: "ringing", "accepted"
+            (the user picked up), or "rejected".
         app_secret: the secret of the Meta app, which signs the body.
         url: the app's webhook.
         whatsapp_call_id: the call's id.
@@ -199,10 +203,13 @@ def meta_webhook(
             and "terminate"; the other events are for outbound calls only.
         sdp: the user's session description for "connect"; by default one like Meta's.
         phone_number_id: Meta's id of the business's number.
-        user_number: the user's number in digits.
+        user_number: the user's number in digits; "" for a user who hides it.
         user_name: the name in the user's profile.
+        user_id: the user's business-scoped id; "" to leave it out, as Meta did before April 2026.
+        parent_user_id: the same for a group of businesses; "" for none.
+        username: the user's name in WhatsApp; "" for none.
         callback_data: biz_opaque_callback_data.
-        picked_up: for "terminate": whether the call was connected.
+        picked_up: for "terminate": whether the user, or the business, picked up.
         timestamp: seconds since 1970; by default now.
         status_as_list: write the status of "terminate" as a list, as Meta's documentation has it.
         omit_direction: leave the direction out of "connect", as in Meta's first sample.
@@ -217,7 +224,7 @@ def meta_webhook(
     side = Direction.OUTBOUND if event in _STATUSES else Direction(direction)
     inbound = side is Direction.INBOUND
     events = {
-        "connect": Event.OFFER if inbound else Event.ANSWER,
+        "connect": Event.OFFER if inbound else Event.DIAL,
         "terminate": Event.HANG_UP,
         **_STATUSES,
     }
@@ -236,13 +243,18 @@ def meta_webhook(
         phone_number_id=phone_number_id,
         user_number=user_number,
         user_name=user_name,
+        user_id=user_id,
+        parent_user_id=parent_user_id,
+        username=username,
         callback_data=callback_data,
-        timeline=((at - 60, Event.CONNECT),) if picked_up else (),
+        timeline=((at - 60, Event.ANSWER),) if picked_up else (),
     )
     config = meta.MetaWebhooks(
         app_secret=app_secret, status_as_list=status_as_list, omit_direction=omit_direction
     )
-    body = next(iter(config.webhooks(call, happened, at))).body
+    title = f"status {event.upper()}" if event in _STATUSES else f"calls {event}"
+    sent = config.webhooks(call, happened, at)
+    body = next(webhook.body for webhook in sent if webhook.title == title)
     return SignedRequest(url, config.make_headers(body), body)
 
 
@@ -283,7 +295,7 @@ def twilio_webhook(
     fields = twilio.voice_form(call_sid, from_phone_number, to_phone_number)
     fields.update(form or {})
     body = urlencode(fields).encode("ascii")
-    return SignedRequest(url, twilio.TwilioWebhooks(url, auth_token).make_headers(body), body)
+    return SignedRequest(url, twilio.TwilioWebhooks(url, auth_token).make_headers(url, body), body)
 
 
 @hide_locals

@@ -9,7 +9,7 @@ Where to add something:
 
 - an RPC of the Connector: `connector`
 - an HTTP endpoint: a module with a `respond` method, listed in the routes of `emulator`
-- a webhook: the `webhooks` method of `meta` or `livekit`, or `twilio`
+- a webhook: the `webhooks` method of `meta` or `livekit`, or `status_webhooks` of `twilio`
 - an event or a state of a call: `lifecycle`
 - a strict check of HTTP: `http_server`
 """

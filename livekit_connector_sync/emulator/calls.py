@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Callable, Optional, Union
 
 from .._gen import RoomAgentDispatch, SessionDescription
-from ..errors import AlreadyExists, DeadlineExceeded, FailedPrecondition, NotFound, Unavailable
+from ..errors import DeadlineExceeded, FailedPrecondition, NotFound, Unavailable
 from .hub import MAX_WAIT, Hub
 from .lifecycle import (
     Direction,
@@ -41,11 +41,14 @@ class Call:
         id: the WhatsApp call id, or the name of a Twilio session.
         progress: where the call is in its life.
         sdp: the user's session description: the offer of an inbound call, or the answer of an
-            outbound call, which is empty until the user picks up.
+            outbound call.
         phone_number_id: Meta's id of the business's number.
         business_number: the business's number, in digits.
-        user_number: the user's number, in digits.
+        user_number: the user's number, in digits; empty if the user hides it.
         user_name: the name in the user's profile.
+        user_id: the user's business-scoped id at Meta.
+        parent_user_id: the same for a group of businesses; most have none.
+        username: the user's name in WhatsApp, if the user took one.
         room_name: the room of the call; empty until LiveKit joins the call.
         participant_identity: the identity of the call's participant.
         participant_name: the name of the call's participant.
@@ -55,8 +58,10 @@ class Call:
         callback_data: whatsapp_biz_opaque_callback_data of the request.
         ringing_timeout: seconds, from the request; 0 if it has none.
         connect_url: where Twilio opens the media stream.
+        call_sid: the phone call that Twilio's Calls API created for a session.
+        status_callback: where Twilio sends the status of that phone call; "" for nowhere.
+        status_events: which events it sends there.
         timeline: the events so far, as (seconds since 1970, event).
-        connecting: True while a ConnectWhatsAppCall waits for the user to pick up.
     """
 
     id: str
@@ -66,6 +71,9 @@ class Call:
     business_number: str = BUSINESS_NUMBER
     user_number: str = ""
     user_name: str = ""
+    user_id: str = ""
+    parent_user_id: str = ""
+    username: str = ""
     room_name: str = ""
     participant_identity: str = ""
     participant_name: str = ""
@@ -75,8 +83,10 @@ class Call:
     callback_data: str = ""
     ringing_timeout: float = 0.0
     connect_url: str = ""
+    call_sid: str = ""
+    status_callback: str = ""
+    status_events: tuple[str, ...] = ()
     timeline: tuple[tuple[float, Event], ...] = ()
-    connecting: bool = False
 
     @property
     def whatsapp_call_id(self) -> str:
@@ -188,42 +198,29 @@ class CallRegistry:
         """
         with self._hub:
             known = self.get(call)
-            if event in (Event.ACCEPT, Event.CONNECT) and known.connecting:
-                raise AlreadyExists("the call is already being connected")
             self._apply(known, event, self._hub.now(), changes)
         return known
 
-    def connect_when_answered(self, call: Call, timeout: float) -> None:
-        """Connect a dialled call as soon as the user picks up; end it if they do not in time."""
-        with self._hub:
-            if call.connecting:
-                raise AlreadyExists("the call is already being connected")
-            call.connecting = True
-            try:
-                self._wait(call, timeout, lambda: call.state is not State.RINGING)
-            finally:
-                call.connecting = False
-            if call.ended_by is Event.NO_ANSWER:
-                raise DeadlineExceeded("the user did not pick up in time: the call has ended")
-            self.apply(call, Event.CONNECT)
-
     def wait_joined(self, call: Call, timeout: float) -> None:
-        """Wait until the agent is in the room; end the call if it does not join in time."""
-        with self._hub:
-            self._wait(call, timeout, lambda: call.progress.joined or call.state is State.ENDED)
-            if call.state is State.ENDED:
-                raise FailedPrecondition("connection is closed: the call ended before a join")
+        """Wait until both the user and the agent are in the call; end it if they are not in time.
 
-    def _wait(self, call: Call, timeout: float, done: Callable[[], bool]) -> None:
-        deadline = self._hub.now() + timeout
-        while not done():
-            remaining = deadline - self._hub.now()
-            if self._hub.closing:
-                raise Unavailable("the emulator is shutting down")
-            if remaining <= 0:
-                self._apply(call, Event.NOT_JOINED, self._hub.now(), {})
-                raise DeadlineExceeded(f"nobody joined in {timeout:g} s: the call has ended")
-            self._hub.wait(min(remaining, MAX_WAIT))
+        Raises:
+            TwirpError: the call ended first, or the emulator closes.
+        """
+        with self._hub:
+            deadline = self._hub.now() + timeout
+            while call.state is not State.ACTIVE or not call.progress.joined:
+                remaining = deadline - self._hub.now()
+                if call.ended_by is Event.NO_ANSWER:
+                    raise DeadlineExceeded("the user did not pick up in time: the call has ended")
+                if call.state is State.ENDED:
+                    raise FailedPrecondition("connection is closed: the call ended before a join")
+                if self._hub.closing:
+                    raise Unavailable("the emulator is shutting down")
+                if remaining <= 0:
+                    self._apply(call, Event.NOT_JOINED, self._hub.now(), {})
+                    raise DeadlineExceeded(f"nobody joined in {timeout:g} s: the call has ended")
+                self._hub.wait(min(remaining, MAX_WAIT))
 
     def _apply(self, call: Call, event: Event, at: float, changes: dict[str, object]) -> None:
         call.progress = transition(call.progress, event)
@@ -244,7 +241,8 @@ class CallRegistry:
         limit = next_timeout(call.progress, self._timeouts, call.ringing_timeout)
         if limit is not None:
             seconds, timeout_event = limit
-            due = at + seconds
+            # Connecting a call does not prolong its ringing.
+            due = seconds + (call.timeline[0][0] if call.state is State.RINGING else at)
             time_out = functools.partial(self._time_out, call, call.progress, timeout_event, due)
             self._hub.call_at(due, time_out)
         self._announce(call, event, at)

@@ -15,7 +15,7 @@ from ..service import ServicerContext
 from .calls import Call, CallRegistry
 from .hub import Hub
 from .lifecycle import Direction, Event, Progress, Provider, State, Timeouts
-from .meta import make_sdp
+from .meta import make_sdp, make_user_id
 from .refusals import META_ERRORS, Callee, MetaError
 
 __all__ = ["Connector", "make_call_id"]
@@ -53,8 +53,10 @@ class Connector(gen.ConnectorServicer):
             call = Call(
                 call_id,
                 Progress(Provider.WHATSAPP, Direction.OUTBOUND),
+                sdp=make_sdp("answer"),
                 phone_number_id=business,
                 user_number=user,
+                user_id=make_user_id(user),
                 room_name=request.room_name or f"whatsapp-{call_id}",
                 callback_data=request.whatsapp_biz_opaque_callback_data,
                 ringing_timeout=ringing_timeout,
@@ -62,7 +64,7 @@ class Connector(gen.ConnectorServicer):
             )
             self.registry.place(call, Event.DIAL)
             if callee is Callee.ANSWER:
-                self.registry.apply(call, Event.ANSWER, sdp=make_sdp("answer"))
+                self.registry.apply(call, Event.ANSWER)
             elif callee is not Callee.RING:
                 self.registry.apply(call, Event(callee.value))
         return gen.DialWhatsAppCallResponse(whatsapp_call_id=call.id, room_name=call.room_name)
@@ -90,16 +92,11 @@ class Connector(gen.ConnectorServicer):
         self, request: gen.ConnectWhatsAppCallRequest, context: ServicerContext
     ) -> gen.ConnectWhatsAppCallResponse:
         """Connect a dialled call with the user's SDP."""
-        check_request(_METHODS[context.method], request)
         _check_sdp(request.sdp, "answer")
-        call = self.registry.get(request.whatsapp_call_id)
-        limit = call.ringing_timeout or self.timeouts.join
-        if request.wait_until_answered and call.state is State.RINGING:
-            self.registry.connect_when_answered(call, limit)
-        else:
-            self.registry.apply(call, Event.CONNECT)
+        check_request(_METHODS[context.method], request)
+        call = self.registry.apply(request.whatsapp_call_id, Event.CONNECT)
         if request.wait_until_answered:
-            self.registry.wait_joined(call, limit)
+            self.registry.wait_joined(call, call.ringing_timeout or self.timeouts.join)
         return gen.ConnectWhatsAppCallResponse()
 
     def DisconnectWhatsAppCall(

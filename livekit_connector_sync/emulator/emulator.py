@@ -18,7 +18,7 @@ from .journal import Journal, RecordedRequest
 from .lifecycle import Direction, Event, Progress, Provider, Timeouts
 from .livekit import LiveKitWebhooks
 from .media_stream import TWILIO_PATH, MediaStreams
-from .meta import MetaWebhooks, make_sdp
+from .meta import MetaWebhooks, make_sdp, make_user_id
 from .outbox import Delivery
 from .page import Action, Page
 from .permissions import CallPermissions, is_graph_path
@@ -26,6 +26,7 @@ from .refusals import Callee, DialRule, MetaError, callee_of, check_number
 from .regions import Region, Regions
 from .rpcs import Rpcs
 from .twilio import TwilioReply, TwilioWebhooks
+from .twilio_api import TWILIO_API_PATH, TwilioAPI
 from .webhooks import WebhookSender
 
 __all__ = ["DEFAULT_API_SECRET", "ConnectorEmulator"]
@@ -38,9 +39,10 @@ class ConnectorEmulator:
 
         with ConnectorEmulator() as emulator:
             client = ConnectorClient(emulator.url, emulator.api_key, emulator.api_secret)
-            dialled = client.dial_whatsapp_call(...)
-            call = emulator.answer(dialled.whatsapp_call_id)
+            client.dial_whatsapp_call(...)
+            call = emulator.calls[-1]
             client.connect_whatsapp_call(whatsapp_call_id=call.whatsapp_call_id, sdp=call.sdp)
+            emulator.answer(call)
             emulator.hang_up(call)
 
     `answer`, `join`, `reject`, and `hang_up` take a call or its id. They raise NotFound if there is
@@ -54,7 +56,7 @@ class ConnectorEmulator:
         regions: how many regions to open, each with its own listener.
         meta: where Meta's webhooks go, and what they contain.
         livekit: where LiveKit's webhooks go.
-        twilio: where Twilio's voice webhook goes.
+        twilio: where Twilio's voice webhook goes, and the account of Twilio's API.
         numbers: what happens when a number (in digits) is dialled: what the user does, or Meta's
             error.
         dial_rule: decides the same from the request; it comes before `numbers`.
@@ -150,6 +152,7 @@ class ConnectorEmulator:
             "/twirp/": rpcs.respond,
             "/settings/regions": self._regions.respond,
             TWILIO_PATH: streams.respond,
+            TWILIO_API_PATH: TwilioAPI(twilio, self._registry, hub).respond,
             "/_test/health": lambda region, request: text_response(200, "ok"),
             "/": page.respond,
         }
@@ -239,8 +242,11 @@ class ConnectorEmulator:
         whatsapp_call_id: Optional[str] = None,
         whatsapp_phone_number_id: str = "106540352242922",
         to_phone_number: str = BUSINESS_NUMBER,
-        from_phone_number: str = "15551234567",
+        from_phone_number: Optional[str] = None,
         from_name: str = "Alex Doe",
+        user_id: Optional[str] = None,
+        parent_user_id: str = "",
+        username: str = "",
         sdp: Union[gen.SessionDescription, Mapping[str, str], None] = None,
     ) -> Call:
         """Have a user call the business; sends Meta's connect webhook with the offer.
@@ -249,8 +255,13 @@ class ConnectorEmulator:
             whatsapp_call_id: the call's id; by default a new one.
             whatsapp_phone_number_id: Meta's id of the business's number.
             to_phone_number: the business's number in digits.
-            from_phone_number: the user's number in digits.
+            from_phone_number: the user's number in digits; "" for a user who hides it. By default
+                15551234567, or "" for a user with a username.
             from_name: the name in the user's profile.
+            user_id: the user's business-scoped id; by default one that belongs to the number or
+                the username.
+            parent_user_id: the same for a group of businesses; "" for none.
+            username: the user's name in WhatsApp; "" for none.
             sdp: the user's offer; by default one like Meta's.
 
         Returns:
@@ -260,6 +271,9 @@ class ConnectorEmulator:
             ValueError: the id is in use.
             TypeError: sdp is not a session description.
         """
+        number = from_phone_number
+        if number is None:
+            number = "" if username else "15551234567"
         offer = None if sdp is None else as_message(gen.SessionDescription, sdp, "sdp")
         call = Call(
             whatsapp_call_id or make_call_id(),
@@ -267,20 +281,21 @@ class ConnectorEmulator:
             sdp=offer or make_sdp("offer"),
             phone_number_id=whatsapp_phone_number_id,
             business_number=to_phone_number,
-            user_number=from_phone_number,
+            user_number=number,
             user_name=from_name,
+            user_id=make_user_id(number or username) if user_id is None else user_id,
+            parent_user_id=parent_user_id,
+            username=username,
         )
         return self._registry.place(call, Event.OFFER)
 
     def answer(self, call: Union[Call, str]) -> Call:
-        """Have the user pick up an outbound call; sends Meta's connect webhook with the answer.
+        """Have the user pick up an outbound call; sends Meta's status ACCEPTED.
 
         For a Twilio session it opens the stream, as Twilio does once the call is connected.
         """
-        found = self._registry.get(call)
-        if found.provider is Provider.TWILIO:
-            return self._registry.apply(found, Event.STREAM)
-        return self._registry.apply(found, Event.ANSWER, sdp=make_sdp("answer"))
+        is_twilio = self._registry.get(call).provider is Provider.TWILIO
+        return self._registry.apply(call, Event.STREAM if is_twilio else Event.ANSWER)
 
     def join(self, call: Union[Call, str]) -> Call:
         """Have the agent join the room of an active call, if `agent_joins` is False."""
@@ -388,7 +403,7 @@ class ConnectorEmulator:
 
     def _page_actions(self) -> dict[str, Action]:
         return {
-            "inbound": lambda _: self.inbound_call(),
+            "inbound": self._call_from_page,
             "twilio": lambda _: self.twilio_call(),
             "grant": self.grant_call_permission,
             "revoke": self.revoke_call_permission,
@@ -401,6 +416,16 @@ class ConnectorEmulator:
             "drop_region": lambda index: self.drop_region(int(index)),
             "restore_region": lambda index: self.restore_region(int(index)),
         }
+
+    def _call_from_page(self, target: str) -> Call:
+        """Have a user call who is described as "NUMBER_OR_USER_ID NAME"; "" for the default."""
+        user, _, name = target.partition(" ")
+        if not user:
+            return self.inbound_call()
+        number = user.lstrip("+")
+        if number.isdigit():
+            return self.inbound_call(from_phone_number=number, from_name=name)
+        return self.inbound_call(from_phone_number="", user_id=user, from_name=name)
 
     def _redeliver_by_id(self, target: str) -> None:
         for webhook in self.webhooks:

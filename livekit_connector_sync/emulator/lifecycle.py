@@ -1,6 +1,7 @@
 """The life of a call, as a pure state machine.
 
     outbound WhatsApp   ringing --ANSWER--> answered --CONNECT--> active --> ended
+                        ringing --CONNECT--> ringing --ANSWER--> active --> ended
     inbound WhatsApp    ringing --ACCEPT--> active --> ended
     Twilio              ringing --STREAM--> active --> ended
 
@@ -70,6 +71,8 @@ class Event(_Text):
     """A user calls the business; a call's first event."""
     SESSION = "session"
     """ConnectTwilioCall; a call's first event."""
+    CREATE = "create"
+    """Twilio's Calls API rings a phone, to connect it to a session."""
     ANSWER = "answer"
     """The user picks up an outbound call."""
     ACCEPT = "accept"
@@ -111,6 +114,7 @@ class Progress:
         direction: inbound or outbound.
         state: the state.
         bridged: True once LiveKit takes part: dialled, accepted, or a Twilio session.
+        connected: True once LiveKit has the user's audio: accepted, connected, or streaming.
         picked_up: True once both sides have been in the call.
         joined: True once the agent is in the room.
         released: True once LiveKit's part is over.
@@ -121,6 +125,7 @@ class Progress:
     direction: Direction
     state: State = State.RINGING
     bridged: bool = True
+    connected: bool = False
     picked_up: bool = False
     joined: bool = False
     released: bool = False
@@ -199,13 +204,19 @@ def transition(progress: Progress, event: Event) -> Progress:
         # LiveKit knows of every other ending: it caused it, or saw the end of Twilio's stream.
         unknown = event in _BY_USER and not is_twilio and progress.bridged
         return replace(progress, state=State.ENDED, ended_by=event, released=not unknown)
-    if event is Event.JOIN and progress.state is State.ACTIVE and not progress.joined:
+    is_over = progress.joined or progress.state is State.ENDED
+    if event is Event.JOIN and progress.connected and not is_over:
         return replace(progress, joined=True)
+    is_outbound = progress.direction is Direction.OUTBOUND
     if progress.state is State.RINGING:
         if event is Event.STREAM and is_twilio:
+            return replace(progress, state=State.ACTIVE, connected=True, picked_up=True)
+        if event is Event.CREATE and is_twilio and is_outbound:
+            return progress
+        if event is Event.ANSWER and not is_twilio and is_outbound:
+            if not progress.connected:
+                return replace(progress, state=State.ANSWERED)
             return replace(progress, state=State.ACTIVE, picked_up=True)
-        if event is Event.ANSWER and not is_twilio and progress.direction is Direction.OUTBOUND:
-            return replace(progress, state=State.ANSWERED)
     raise ValueError(f"{event} cannot happen to {progress}")
 
 
@@ -235,7 +246,9 @@ def _bridge(progress: Progress, event: Event) -> Progress:
         raise NotFound(f"call not found: {event} is not for {progress}")
     if progress.state is State.ENDED:
         raise FailedPrecondition("connection is closed: the call has ended")
-    if progress.state is State.ACTIVE:
+    if progress.connected:
         raise AlreadyExists(f"the call is already {event}ed")
-    # Connecting a dialled call while it rings picks it up: the caller already has the user's SDP.
-    return replace(progress, state=State.ACTIVE, bridged=True, picked_up=True)
+    progress = replace(progress, bridged=True, connected=True)
+    if event is Event.CONNECT and progress.state is State.RINGING:
+        return progress  # the user has not picked up yet
+    return replace(progress, state=State.ACTIVE, picked_up=True)

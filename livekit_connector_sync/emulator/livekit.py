@@ -49,10 +49,6 @@ class LiveKitWebhooks(DeliveryRules):
         if self.duplicates < 0:
             raise ValueError(f"LiveKitWebhooks.duplicates must be 0 or more, not {self.duplicates}")
 
-    def is_accepted(self, result: str) -> bool:
-        """Return whether the result of a delivery is a 2xx."""
-        return len(result) == 3 and result.startswith("2")
-
     def is_final(self, result: str) -> bool:
         """Return whether LiveKit gives up after a result."""
         retryable = result == "429" or (result.startswith("5") and result != "501")
@@ -77,7 +73,8 @@ class Rooms:
     """The rooms of the calls, and the webhooks about them.
 
     A room opens when LiveKit joins the first of its calls and closes when LiveKit has left the
-    last. A call's participant is in the room from the moment both sides are connected.
+    last. A call's participant is in the room from the moment LiveKit has the user's audio: that
+    of an outbound call from ConnectWhatsAppCall on, while the phone may still ring.
     """
 
     def __init__(self) -> None:
@@ -101,7 +98,7 @@ class Rooms:
                 yield _webhook("participant_joined", room, at, agent)
         if call.progress.released and call.id in room.calls:
             room.calls.discard(call.id)
-            present = [_caller(call)] if call.progress.picked_up else []
+            present = [_caller(call)] if call.progress.connected else []
             present += _agents(call) if call.progress.joined else []
             for participant in present:
                 left = {**participant, "state": "DISCONNECTED"}

@@ -21,7 +21,7 @@ from .http_client import check_url
 from .lifecycle import Direction, Event
 from .outbox import DeliveryRules, Webhook
 
-__all__ = ["MetaWebhooks", "make_sdp", "signature"]
+__all__ = ["MetaWebhooks", "make_sdp", "make_user_id", "signature"]
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,8 @@ class MetaWebhooks(DeliveryRules):
         status_as_list: write the status of a terminate as a list, as Meta's documentation prints
             it; real webhooks have a text.
         omit_direction: leave the direction out of connect, as in Meta's first sample.
+        connect_at_pickup: send connect of an outbound call when the user picks up, not when the
+            phone starts to ring.
         duplicates: how many more times to send each webhook.
 
     Raises:
@@ -48,6 +50,7 @@ class MetaWebhooks(DeliveryRules):
     account_id: str = "102290129340398"
     status_as_list: bool = False
     omit_direction: bool = False
+    connect_at_pickup: bool = False
     duplicates: int = 0
 
     user_agent = "facebookexternalua"
@@ -58,6 +61,10 @@ class MetaWebhooks(DeliveryRules):
         check_url("MetaWebhooks.url", self.url)
         if self.duplicates < 0:
             raise ValueError(f"MetaWebhooks.duplicates must be 0 or more, not {self.duplicates}")
+
+    def is_accepted(self, result: str) -> bool:
+        """Return whether Meta does not send the webhook again."""
+        return result == "200"
 
     def make_headers(self, body: bytes) -> dict[str, str]:
         """Return the headers of a webhook, with its signature."""
@@ -77,11 +84,12 @@ class MetaWebhooks(DeliveryRules):
 
     def webhooks(self, call: Call, event: Event, at: float) -> Iterable[Webhook]:
         """Return the webhooks that an event of a WhatsApp call causes; `call` is after it."""
+        connects_at = Event.ANSWER if self.connect_at_pickup else Event.DIAL
+        if event is Event.OFFER or event is connects_at:
+            yield self._connect(call, at)
         if event is Event.DIAL:
             yield self._status(call, "RINGING", at)
-        elif event is Event.OFFER or event is Event.ANSWER:
-            yield self._connect(call, at)
-        elif event is Event.CONNECT:
+        elif event is Event.ANSWER:
             yield self._status(call, "ACCEPTED", at)
         elif call.ended_by is event:
             if event is Event.REJECT and call.direction is Direction.OUTBOUND:
@@ -97,9 +105,7 @@ class MetaWebhooks(DeliveryRules):
             del update["direction"]
         if call.direction is Direction.OUTBOUND:
             update["connection"] = {"webrtc": {"sdp": call.sdp.sdp}}
-            return self._webhook("calls connect", call, calls=[update])
-        contact = {"profile": {"name": call.user_name}, "wa_id": call.user_number}
-        return self._webhook("calls connect", call, calls=[update], contacts=[contact])
+        return self._webhook("calls connect", call, calls=[update])
 
     def _terminate(self, call: Call, event: Event, at: float) -> Webhook:
         status = "COMPLETED" if call.progress.picked_up else "FAILED"
@@ -107,8 +113,8 @@ class MetaWebhooks(DeliveryRules):
             **_update(call, "terminate", at),
             "status": [status] if self.status_as_list else status,
         }
-        started = call.time_of(Event.ACCEPT, Event.CONNECT)
-        if started is not None:
+        started = call.time_of(Event.ACCEPT, Event.ANSWER)
+        if started is not None and call.progress.picked_up:
             update["start_time"] = str(int(started))
             update["end_time"] = str(int(at))
             update["duration"] = int(at) - int(started)
@@ -124,7 +130,7 @@ class MetaWebhooks(DeliveryRules):
             "timestamp": str(int(at)),
             "type": "call",
             "status": status,
-            "recipient_id": call.user_number,
+            **_user(call, "recipient_id", "recipient"),
             **_callback_data(call),
         }
         return self._webhook(f"status {status}", call, statuses=[update])
@@ -134,6 +140,8 @@ class MetaWebhooks(DeliveryRules):
             "display_phone_number": call.business_number,
             "phone_number_id": call.phone_number_id,
         }
+        if call.direction is Direction.INBOUND or call.username:
+            parts["contacts"] = [_contact(call)]
         value = {"messaging_product": "whatsapp", "metadata": metadata, **parts}
         change = {"field": "calls", "value": value}
         document = {
@@ -149,6 +157,11 @@ def signature(body: bytes, app_secret: str) -> str:
     Independent of the package's own verification, so that a mistake in one shows in the other.
     """
     return f"sha256={hmac.new(app_secret.encode(), body, hashlib.sha256).hexdigest()}"
+
+
+def make_user_id(user: str) -> str:
+    """Return the business-scoped user id of a number or username: always the same for the same."""
+    return f"US.{int(hashlib.sha256(user.encode()).hexdigest(), 16) % 10**17:017}" if user else ""
 
 
 def make_sdp(kind: str) -> SessionDescription:
@@ -188,15 +201,36 @@ def make_sdp(kind: str) -> SessionDescription:
 def _update(call: Call, event: str, at: float) -> dict[str, Any]:
     """Return what "connect" and "terminate" share."""
     inbound = call.direction is Direction.INBOUND
+    user, business = ("from", "to") if inbound else ("to", "from")
     return {
         "id": call.id,
-        "to": call.business_number if inbound else call.user_number,
-        "from": call.user_number if inbound else call.business_number,
+        business: call.business_number,
+        **_user(call, user, user),
         "event": event,
         "direction": "USER_INITIATED" if inbound else "BUSINESS_INITIATED",
         "timestamp": str(int(at)),
         **_callback_data(call),
     }
+
+
+def _user(call: Call, number: str, role: str) -> dict[str, str]:
+    """Return what an update says about the user, under these names; a user may hide the number."""
+    user = {
+        number: call.user_number,
+        f"{role}_user_id": call.user_id,
+        f"{role}_parent_user_id": call.parent_user_id,
+    }
+    return {name: text for name, text in user.items() if text}
+
+
+def _contact(call: Call) -> dict[str, Any]:
+    contact = {
+        "wa_id": call.user_number,
+        "user_id": call.user_id,
+        "parent_user_id": call.parent_user_id,
+    }
+    profile = {"name": call.user_name, **({"username": call.username} if call.username else {})}
+    return {"profile": profile, **{name: text for name, text in contact.items() if text}}
 
 
 def _callback_data(call: Call) -> dict[str, str]:

@@ -27,8 +27,8 @@ class DeliveryRules:
     in_order: ClassVar[bool] = False  # a webhook that waits for its retry holds up its lane
 
     def is_accepted(self, result: str) -> bool:
-        """Return whether a result means that the app accepted the webhook."""
-        return result == "200"
+        """Return whether a result means that the app accepted the webhook: a 2xx."""
+        return len(result) == 3 and result.startswith("2")
 
     def is_final(self, result: str) -> bool:
         """Return whether a result rules out a retry."""
@@ -40,7 +40,7 @@ class Sender(NamedTuple):
 
     url: str  # "" to send nothing
     rules: DeliveryRules
-    make_headers: Callable[[bytes], Mapping[str, str]]  # for a body; called before each attempt
+    make_headers: Callable[[str, bytes], Mapping[str, str]]  # for URL and body, at each attempt
 
 
 class Webhook(NamedTuple):
@@ -48,6 +48,7 @@ class Webhook(NamedTuple):
 
     title: str
     body: bytes
+    url: str = ""  # if it goes elsewhere than its sender's other webhooks
 
 
 @dataclass(eq=False)
@@ -64,7 +65,7 @@ class Delivery:
         call_id: the call that it is about.
         results: the result of each attempt: the HTTP status, or the name of the exception.
         answer: the beginning of the app's last response.
-        taken: True once the app accepted it: LiveKit accepts any 2xx, the others only a 200.
+        taken: True once the app accepted it with a 2xx; Meta accepts only a 200.
         due: when the next attempt is due; None if there is none.
     """
 
@@ -130,7 +131,7 @@ class Outbox:
         A sender's webhooks of a lane are sent in order, and `duplicates` more times each.
         """
         with self._hub:
-            if not self._senders[sender].url or self._hub.closing:
+            if not (webhook.url or self._senders[sender].url) or self._hub.closing:
                 return
             item = self._add(sender, webhook, call_id)
             item.lane, item.duplicates, item.due = f"{sender} {lane}", duplicates, item.created
@@ -139,7 +140,7 @@ class Outbox:
 
     def redeliver(self, delivery: Delivery) -> None:
         """Queue a delivery once more, in a lane of its own."""
-        webhook = Webhook(delivery.title, delivery.body)
+        webhook = Webhook(delivery.title, delivery.body, delivery.url)
         self.put(delivery.sender, webhook, delivery.call_id, f"again {self.count}")
 
     def deliver(self, sender: str, webhook: Webhook, call_id: str) -> tuple[str, bytes]:
@@ -165,8 +166,8 @@ class Outbox:
 
     def _add(self, sender: str, webhook: Webhook, call_id: str) -> _Item:
         self.count += 1
-        url, created = self._senders[sender].url, self._hub.now()
-        item = _Item(self.count, sender, url, *webhook, created, call_id)
+        url, created = webhook.url or self._senders[sender].url, self._hub.now()
+        item = _Item(self.count, sender, url, webhook.title, webhook.body, created, call_id)
         self._items[item.number] = item
         self._forget_oldest()
         return item
@@ -241,9 +242,9 @@ class Outbox:
         self._hub.changed()
 
     def _send(self, item: _Item) -> tuple[str, bytes]:
-        url, rules, make_headers = self._senders[item.sender]
-        headers = {**make_headers(item.body), "User-Agent": rules.user_agent}
-        return self.http.send("POST", url, headers, item.body)
+        _, rules, make_headers = self._senders[item.sender]
+        headers = {**make_headers(item.url, item.body), "User-Agent": rules.user_agent}
+        return self.http.send("POST", item.url, headers, item.body)
 
 
 def _next_delay(item: _Item, rules: DeliveryRules, result: str) -> Optional[float]:

@@ -14,7 +14,7 @@ import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from importlib import resources
 from typing import Any, Callable
 
 from ..errors import NotFound
@@ -71,7 +71,7 @@ class Page:
         return route(request) if route else text_response(404, "404 page not found")
 
     def _html(self, request: HTTPRequest) -> Response:
-        html = Path(__file__).with_name("page.html").read_bytes()
+        html = resources.files(__package__).joinpath("page.html").read_bytes()
         return Response(200, {"Content-Type": "text/html; charset=utf-8", **_HEADERS}, html)
 
     def _act(self, request: HTTPRequest) -> Response:
@@ -154,14 +154,15 @@ def _hint_and_buttons(call: Call) -> tuple[str, list[str]]:
     """Return what a call waits for, and which buttons it has."""
     if call.state is State.ENDED:
         return "", []
+    join = ["join"] if call.progress.connected and not call.progress.joined else []
     if call.state is State.ACTIVE:
-        return "", ["hang_up"] if call.progress.joined else ["join", "hang_up"]
+        return "", [*join, "hang_up"]
     if call.state is State.ANSWERED:
         return "waits for ConnectWhatsAppCall", ["hang_up"]
     if call.provider is Provider.TWILIO:
         return "waits for Twilio's stream", ["answer", "hang_up"]
     if call.direction is Direction.OUTBOUND:
-        return "the user's phone rings", ["answer", "reject", "hang_up"]
+        return "the user's phone rings", ["answer", "reject", *join, "hang_up"]
     return "waits for AcceptWhatsAppCall", ["reject", "hang_up"]
 
 
@@ -178,7 +179,7 @@ _ENDINGS = {
 
 
 def _call(call: Call) -> dict[str, Any]:
-    number, (hint, buttons) = call.user_number, _hint_and_buttons(call)
+    hint, buttons = _hint_and_buttons(call)
     return {
         "id": call.id,
         "provider": call.provider,
@@ -187,7 +188,7 @@ def _call(call: Call) -> dict[str, Any]:
         "ended_by": call.ended_by,
         "ending": _ENDINGS.get(call.ended_by, "") if call.ended_by else "",
         "hint": hint,
-        "user": f"...{number[-4:]}" if number else "",
+        "user": _shorten(call.user_number) or _shorten(call.user_id, "user id "),
         "room": call.room_name,
         "agents": [agent.agent_name for agent in call.agents],
         "timeline": [{"time": at, "event": event} for at, event in call.timeline],
@@ -218,6 +219,10 @@ def _webhook(webhook: Delivery) -> dict[str, Any]:
         "taken": webhook.taken,
         "retrying": webhook.due is not None and not webhook.taken and bool(webhook.results),
     }
+
+
+def _shorten(user: str, kind: str = "") -> str:
+    return f"{kind}...{user[-4:]}" if user else ""
 
 
 def _cut(text: str) -> str:

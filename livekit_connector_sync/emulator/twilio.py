@@ -1,7 +1,7 @@
-"""Twilio's side: the voice webhook, the TwiML of a session, and the messages of its stream.
+"""Twilio's side: its webhooks, the TwiML of a session, and the messages of its stream.
 
-Source: https://www.twilio.com/docs/voice/twiml/stream, /docs/usage/security (signatures), and
-/docs/voice/media-streams/websocket-messages
+Source: https://www.twilio.com/docs/voice/twiml/stream, /docs/usage/security (signatures),
+/docs/voice/media-streams/websocket-messages, and /docs/voice/api/call-resource (status callbacks)
 """
 
 from __future__ import annotations
@@ -10,28 +10,44 @@ import base64
 import hashlib
 import hmac
 import json
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Optional, Union
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 from xml.sax.saxutils import quoteattr
 
+from .calls import Call
 from .http_client import check_url
-from .outbox import DeliveryRules
+from .lifecycle import Event, State
+from .outbox import DeliveryRules, Webhook
 
-__all__ = ["TwilioReply", "TwilioWebhooks", "signature", "stream_event", "twiml", "voice_form"]
+__all__ = [
+    "TwilioReply",
+    "TwilioWebhooks",
+    "duration_of",
+    "format_time",
+    "numbers_of",
+    "signature",
+    "status_of",
+    "stream_event",
+    "twiml",
+    "voice_form",
+]
 
 ACCOUNT_SID = "AC00000000000000000000000000000000"
 
 
 @dataclass(frozen=True)
 class TwilioWebhooks(DeliveryRules):
-    """Where Twilio's voice webhook goes.
+    """Where Twilio's voice webhook goes, and the account.
 
     Args:
         voice_url: your app's webhook for incoming calls; "" to send nothing.
-        auth_token: signs every request (X-Twilio-Signature).
-        account_sid: the account that the webhook names, for an app that serves several accounts.
+        auth_token: signs every webhook (X-Twilio-Signature); the password of Twilio's API.
+        account_sid: the account that webhooks name; the user name of Twilio's API.
+        phone_numbers: the account's numbers, with a leading "+". If there are any, Twilio refuses
+            other caller ids (21210).
 
     Raises:
         ValueError: the URL is not an http or https URL.
@@ -40,19 +56,77 @@ class TwilioWebhooks(DeliveryRules):
     voice_url: str = ""
     auth_token: str = field(default="emulated-auth-token", repr=False)
     account_sid: str = ACCOUNT_SID
+    phone_numbers: tuple[str, ...] = ()
 
     user_agent = "TwilioProxy/1.1"
 
     def __post_init__(self) -> None:
         check_url("TwilioWebhooks.voice_url", self.voice_url)
 
-    def make_headers(self, body: bytes) -> dict[str, str]:
+    def make_headers(self, url: str, body: bytes) -> dict[str, str]:
         """Return the headers of a webhook, with its signature."""
         form = dict(parse_qsl(body.decode(), keep_blank_values=True))
         return {
             "Content-Type": "application/x-www-form-urlencoded",
-            "X-Twilio-Signature": signature(self.voice_url, form, self.auth_token),
+            "X-Twilio-Signature": signature(url, form, self.auth_token),
         }
+
+    def call_token(self, number: str) -> str:
+        """Return the CallToken with which a call may show a caller's number as its caller id."""
+        key = self.auth_token.encode()
+        return hmac.new(key, f"CallToken {number}".encode(), hashlib.sha256).hexdigest()
+
+    def status_webhooks(self, call: Call, event: Event, at: float) -> Iterator[Webhook]:
+        """Return the status callbacks of an event of a phone call; `call` is after it."""
+        if not call.status_callback:
+            return
+        answered = ["answered"] if call.progress.picked_up else []
+        order = ["initiated", "ringing", *answered, "completed"]
+        sent = [name for name in order if name in call.status_events]
+        caused = ("completed",) if call.ended_by is event else _STATUS_EVENTS.get(event, ())
+        for name in [each for each in caused if each in sent]:
+            status = "initiated" if name == "initiated" else status_of(call)
+            form = {
+                **voice_form(call.call_sid, *numbers_of(call), self.account_sid),
+                "CallStatus": status,
+                "CallbackSource": "call-progress-events",
+                "Direction": "outbound-api",
+                "SequenceNumber": str(sent.index(name)),
+                "Timestamp": format_time(at),
+            }
+            if name == "completed":
+                form["CallDuration"] = str(duration_of(call))
+            yield Webhook(f"status {status}", urlencode(form).encode(), call.status_callback)
+
+
+_STATUS_EVENTS = {Event.CREATE: ("initiated", "ringing"), Event.STREAM: ("answered",)}
+_STATUS_OF_STATE = {State.RINGING: "ringing", State.ACTIVE: "in-progress"}
+_STATUS_OF_ENDING = {Event.REJECT: "busy", Event.BUSY: "busy", Event.NO_ANSWER: "no-answer"}
+
+
+def status_of(call: Call) -> str:
+    """Return Twilio's status of the phone call that serves a session."""
+    if call.ended_by is None:
+        return _STATUS_OF_STATE[call.state]
+    default = "completed" if call.progress.picked_up else "canceled"
+    return _STATUS_OF_ENDING.get(call.ended_by, default)
+
+
+def numbers_of(call: Call) -> tuple[str, str]:
+    """Return the caller id and the number called of an outbound phone call, as Twilio has them."""
+    return f"+{call.business_number}", f"+{call.user_number}"
+
+
+def duration_of(call: Call) -> int:
+    """Return how many seconds a phone call took; 0 if nobody picked up or it has not ended."""
+    started = call.time_of(Event.STREAM)
+    ended = call.time_of(call.ended_by) if call.ended_by else None
+    return 0 if started is None or ended is None else int(ended) - int(started)
+
+
+def format_time(at: float) -> str:
+    """Return a time as Twilio writes it (RFC 2822)."""
+    return time.strftime("%a, %d %b %Y %H:%M:%S +0000", time.gmtime(at))
 
 
 @dataclass(frozen=True)

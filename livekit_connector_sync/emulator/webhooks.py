@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import secrets
 from urllib.parse import urlencode
 
@@ -37,12 +36,13 @@ class WebhookSender:
         self._twilio = twilio
         self._journal = journal
         self._rooms = Rooms()
-        make_livekit_headers = functools.partial(
-            livekit.make_headers, api_key=api_key, api_secret=api_secret
-        )
         senders = {
-            "meta": Sender(meta.url, meta, meta.make_headers),
-            "livekit": Sender(livekit.url, livekit, make_livekit_headers),
+            "meta": Sender(meta.url, meta, lambda url, body: meta.make_headers(body)),
+            "livekit": Sender(
+                livekit.url,
+                livekit,
+                lambda url, body: livekit.make_headers(body, api_key, api_secret),
+            ),
             "twilio": Sender(twilio.voice_url, twilio, twilio.make_headers),
         }
         self.outbox = Outbox(senders, hub, self._note_result, history)
@@ -53,6 +53,8 @@ class WebhookSender:
         if call.provider is Provider.WHATSAPP:
             for webhook in self._meta.webhooks(call, event, at):
                 self.outbox.put("meta", webhook, call.id, call.id, self._meta.duplicates)
+        for webhook in self._twilio.status_webhooks(call, event, at):
+            self.outbox.put("twilio", webhook, call.id, call.id)
         # LiveKit sends the webhooks of a room in order, whichever call they are about.
         room, duplicates = call.room_name, self._livekit.duplicates
         for webhook in self._rooms.webhooks(call, event, at):
@@ -75,6 +77,7 @@ class WebhookSender:
             raise ValueError("no app to call: pass twilio=TwilioWebhooks(voice_url=...)")
         call_sid = f"CA{secrets.token_hex(16)}"
         form = voice_form(call_sid, from_number, to_number, self._twilio.account_sid)
+        form["CallToken"] = self._twilio.call_token(from_number)
         webhook = Webhook("voice webhook", urlencode(form).encode())
         status, body = self.outbox.deliver("twilio", webhook, call_sid)
         if not status.isdigit():

@@ -62,16 +62,25 @@ def events(call: Call) -> list[str]:
 def test_outbound_call(emulator: ConnectorEmulator, client: lk.ConnectorClient) -> None:
     call = dial(client, emulator, room_name="sales", agents=[{"agent_name": "bot"}])
     assert (call.state, call.direction, call.room_name) == ("ringing", "outbound", "sales")
-    assert not call.sdp.sdp
-    emulator.answer(call)
-    assert call.state == "answered"
     assert call.sdp.type == "answer"
     assert call.sdp.sdp.startswith("v=0\r\n")
     connect(client, call)
+    assert call.state == "ringing"
+    emulator.answer(call)
     assert call.state == "active"
     disconnect(client, call)
-    assert events(call) == ["dial", "answer", "connect", "join", "disconnect"]
+    assert events(call) == ["dial", "connect", "join", "answer", "disconnect"]
     assert call.state == "ended"
+
+
+def test_outbound_call_that_is_connected_after_the_pickup(
+    emulator: ConnectorEmulator, client: lk.ConnectorClient
+) -> None:
+    call = emulator.answer(dial(client, emulator))
+    assert call.state == "answered"
+    connect(client, call)
+    assert call.state == "active"
+    assert events(call) == ["dial", "answer", "connect", "join"]
 
 
 def test_inbound_call(emulator: ConnectorEmulator, client: lk.ConnectorClient) -> None:
@@ -217,6 +226,26 @@ def test_the_sdp_must_be_an_offer(
     with pytest.raises(lk.InvalidArgument, match=text):
         accept(client, call, sdp=sdp)
     assert call.state == "ringing"
+
+
+def test_the_sdp_is_checked_before_the_version_and_the_call(
+    emulator: ConnectorEmulator, client_of: Callable[..., lk.ConnectorClient]
+) -> None:
+    client = client_of(emulator, validate=False)
+    unknown = Call("wacid.UNKNOWN", emulator.inbound_call().progress)
+    offer, answer = ({"type": kind, "sdp": "v=0"} for kind in ("offer", "answer"))
+    with pytest.raises(lk.InvalidArgument, match="sdp type"):
+        accept(client, unknown, sdp=answer, whatsapp_cloud_api_version="v23.0")
+    with pytest.raises(lk.InvalidArgument, match=r'write "23\.0"'):
+        accept(client, unknown, sdp=offer, whatsapp_cloud_api_version="v23.0")
+    with pytest.raises(lk.NotFound):
+        accept(client, unknown, sdp=offer)
+    with pytest.raises(lk.InvalidArgument, match="sdp type"):
+        client.connect_whatsapp_call(whatsapp_call_id=unknown.id, sdp=offer)
+    with pytest.raises(lk.NotFound):
+        client.connect_whatsapp_call(whatsapp_call_id=unknown.id, sdp=answer)
+    with pytest.raises(lk.NotFound):
+        disconnect(client, unknown, disconnect_reason=USER_INITIATED)
 
 
 def test_the_service_rejects_invalid_values(
@@ -437,28 +466,39 @@ def test_connect_waits_for_the_user(
     emulator: ConnectorEmulator, client: lk.ConnectorClient
 ) -> None:
     call = dial(client, emulator)
-    sdp = {"type": "answer", "sdp": "v=0\r\n"}
-    waiting = in_background(lambda: connect_with(client, call, sdp), lambda: call.connecting)
+    waiting = in_background(
+        lambda: connect(client, call, wait_until_answered=True), lambda: call.progress.joined
+    )
     with pytest.raises(lk.AlreadyExists):
-        connect_with(client, call, sdp)
+        connect(client, call, wait_until_answered=True)
     with pytest.raises(lk.AlreadyExists):
-        client.connect_whatsapp_call(whatsapp_call_id=call.whatsapp_call_id, sdp=sdp)
+        connect(client, call)
     emulator.answer(call)
     waiting.result(5)
     assert call.state == "active"
 
-    ignored = dial(client, emulator, whatsapp_to_phone_number="49301234", ringing_timeout=20)
-    waiting = in_background(lambda: connect_with(client, ignored, sdp), lambda: ignored.connecting)
-    emulator.advance(21)
+    emulator.hang_up(call)
+    ignored = dial(client, emulator, ringing_timeout=20)
+    emulator.advance(15)
+    waiting = in_background(
+        lambda: connect(client, ignored, wait_until_answered=True),
+        lambda: ignored.progress.joined,
+    )
+    emulator.advance(6)  # the phone stops ringing 20 s after the dial, not after the connect
     with pytest.raises(lk.DeadlineExceeded, match="pick up"):
         waiting.result(5)
     assert ignored.ended_by is Event.NO_ANSWER
 
 
-def connect_with(client: lk.ConnectorClient, call: Call, sdp: dict[str, str]) -> None:
-    client.connect_whatsapp_call(
-        whatsapp_call_id=call.whatsapp_call_id, sdp=sdp, wait_until_answered=True
-    )
+def test_connect_waits_for_the_agent(client_of: Callable[..., lk.ConnectorClient]) -> None:
+    with ConnectorEmulator(agent_joins=False) as emulator:
+        client = client_of(emulator)
+        call = emulator.answer(dial(client, emulator))
+        waiting = in_background(
+            lambda: connect(client, call, wait_until_answered=True), lambda: call.state == "active"
+        )
+        emulator.join(call)
+        waiting.result(5)
 
 
 def test_closing_ends_a_waiting_rpc(client_of: Callable[..., lk.ConnectorClient]) -> None:

@@ -66,6 +66,7 @@ def test_an_inbound_call_from_button_to_button(browser: Any) -> None:
         browser.get(emulator.url)
         press(browser, "#inbound")
         until(browser, lambda: len(emulator.calls) == 1)
+        assert emulator.calls[0].user_name == "Alex Doe"
         (call,) = emulator.calls
         shown = f"inbound whatsapp ...{call.user_number[-4:]}\nwaits for AcceptWhatsAppCall"
         until(browser, lambda: f"ringing\n{shown}" in text(browser))
@@ -94,6 +95,21 @@ def test_an_inbound_call_from_button_to_button(browser: Any) -> None:
         width = "document.documentElement.scrollWidth"
         assert browser.execute_script(f"return {width} <= window.innerWidth")
         assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
+
+
+def test_an_inbound_call_of_a_user_without_a_number(browser: Any) -> None:
+    with ConnectorEmulator() as emulator:
+        browser.get(emulator.url)
+        for selector, value in (("#user", "US.13491208655302741918"), ("#name", "Ada Lovelace")):
+            field = find(browser, selector)
+            field.clear()
+            field.send_keys(value)
+        press(browser, "#inbound")
+        until(browser, lambda: "inbound whatsapp user id ...1918" in text(browser))
+        (call,) = emulator.calls
+        assert (call.user_number, call.user_name) == ("", "Ada Lovelace")
+        assert call.user_id == "US.13491208655302741918"
+        assert "Ada" not in text(browser)
 
 
 def test_clicks_focus_and_selection_survive_updates(browser: Any) -> None:

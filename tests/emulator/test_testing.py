@@ -23,6 +23,7 @@ from livekit_connector_sync.testing import (
     meta_webhook,
     twilio_webhook,
 )
+from livekit_connector_sync.webhooks import meta
 
 SECRET = "s3cret-of-the-project-with-32-characters"
 DISCONNECT = {"whatsapp_call_id": "wacid.1", "whatsapp_api_key": "graph-secret"}
@@ -121,6 +122,22 @@ def test_meta_webhook(event: str) -> None:
     assert update.get("event", update.get("status", "").lower()) == event
 
 
+@pytest.mark.parametrize("event", ["connect", "terminate", "ringing", "accepted", "rejected"])
+@pytest.mark.parametrize("direction", ["inbound", "outbound"])
+def test_meta_webhook_about_a_user_without_a_number(event: str, direction: str) -> None:
+    user = {"user_id": "US.111", "parent_user_id": "US.ENT.7", "username": "ada.l"}
+    webhook = meta_webhook(event, "shh", direction=direction, user_number="", **user)
+    signature = webhook.headers[meta.SIGNATURE_HEADER]
+    (received,) = meta.receive(webhook.body, signature, "shh")
+    assert {name: getattr(received, name) for name in user} == user
+    business = {"15550783881", ""}
+    if isinstance(received, meta.CallStatus):
+        assert received.recipient == ""
+    else:
+        assert isinstance(received, (meta.CallConnect, meta.CallTerminate))
+        assert {received.from_number, received.to_number} == business
+
+
 def test_a_terminate_of_a_call_that_nobody_picked_up() -> None:
     request = meta_webhook("terminate", "shh", picked_up=False)
     (update,) = json.loads(request.body)["entry"][0]["changes"][0]["value"]["calls"]
@@ -155,13 +172,18 @@ def test_livekit_webhook() -> None:
     assert event.participant.identity == "caller"
 
 
-def test_the_plugins_fixtures(tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", ["0", "3"], ids=["one process", "xdist"])
+def test_the_plugins_fixtures(tmp_path: Path, workers: str) -> None:
+    """Every test has an emulator of its own, on its own ports, in any worker of pytest-xdist."""
     (tmp_path / "test_app.py").write_text(
-        "def test_dial(connector_emulator, connector_client):\n"
+        "import pytest, time\n"
+        "@pytest.mark.parametrize('number', range(6))\n"
+        "def test_dial(connector_emulator, connector_client, number):\n"
         "    connector_client.dial_whatsapp_call(whatsapp_phone_number_id='1',\n"
         "        whatsapp_to_phone_number='15551230000', whatsapp_api_key='graph-secret',\n"
         "        whatsapp_cloud_api_version='23.0')\n"
-        "    assert connector_emulator.calls[-1].state == 'ringing'\n"
+        "    time.sleep(0.1)  # others dial meanwhile\n"
+        "    assert [call.state for call in connector_emulator.calls] == ['ringing']\n"
         "    assert len(connector_emulator.region_urls) == 2\n"
     )
     (tmp_path / "conftest.py").write_text(
@@ -170,9 +192,9 @@ def test_the_plugins_fixtures(tmp_path: Path) -> None:
         "def connector_emulator_options():\n"
         "    return {'regions': 2}\n"
     )
-    plugin = ["-p", "livekit_connector_sync.pytest_plugin", "-W", "error", "-q"]
+    plugins = ["-p", "livekit_connector_sync.pytest_plugin", "-p", "xdist.plugin"]
     run = subprocess.run(
-        [sys.executable, "-m", "pytest", *plugin, str(tmp_path)],
+        [sys.executable, "-m", "pytest", *plugins, "-n", workers, "-W", "error", str(tmp_path)],
         env={
             **os.environ,
             "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
@@ -183,4 +205,5 @@ def test_the_plugins_fixtures(tmp_path: Path) -> None:
         cwd=Path(__file__).parents[2],
     )
     assert run.returncode == 0, run.stdout
-    assert "1 passed" in run.stdout
+    assert "6 passed" in run.stdout
+    assert ("3 workers" in run.stdout) is (workers == "3")

@@ -23,6 +23,7 @@ from livekit_connector_sync.emulator import (
     TwilioWebhooks,
 )
 from livekit_connector_sync.emulator.twilio import signature
+from livekit_connector_sync.webhooks import meta
 
 NOBODY = "http://127.0.0.1:9/"
 DIAL = {
@@ -41,9 +42,10 @@ ACCEPT = {
 
 def outbound_call(emulator: ConnectorEmulator, client: lk.ConnectorClient) -> Call:
     dialled = client.dial_whatsapp_call(**DIAL)
-    call = emulator.answer(dialled.whatsapp_call_id)
-    client.connect_whatsapp_call(whatsapp_call_id=call.whatsapp_call_id, sdp=call.sdp)
-    return call
+    (call,) = emulator.calls
+    client.connect_whatsapp_call(whatsapp_call_id=dialled.whatsapp_call_id, sdp=call.sdp)
+    emulator.advance(20)
+    return emulator.answer(call)
 
 
 def updates(app: Any) -> list[dict[str, Any]]:
@@ -71,11 +73,11 @@ def test_metas_webhooks_about_an_outbound_call(
     for headers, body in app.received:
         digest = hmac.new(b"shh", body, hashlib.sha256).hexdigest()
         assert headers["x-hub-signature-256"] == f"sha256={digest}"
-    assert kinds(app) == ["RINGING", "connect", "ACCEPTED", "terminate"]
+    assert kinds(app) == ["connect", "RINGING", "ACCEPTED", "terminate"]
     first = json.loads(app.received[0][1])
     assert first["object"] == "whatsapp_business_account"
     assert first["entry"][0]["changes"][0]["field"] == "calls"
-    ringing, connect, _, terminate = updates(app)
+    connect, ringing, accepted, terminate = updates(app)
     assert ringing["messaging_product"] == "whatsapp"
     assert ringing["metadata"]["phone_number_id"] == DIAL["whatsapp_phone_number_id"]
     assert ringing["statuses"][0] == {
@@ -84,6 +86,7 @@ def test_metas_webhooks_about_an_outbound_call(
         "type": "call",
         "status": "RINGING",
         "recipient_id": "15551230000",
+        "recipient_user_id": call.user_id,
         "biz_opaque_callback_data": "order-7",
     }
     (update,) = connect["calls"]
@@ -94,6 +97,25 @@ def test_metas_webhooks_about_an_outbound_call(
     (update,) = terminate["calls"]
     assert (update["status"], update["duration"]) == ("COMPLETED", 65)
     assert int(update["end_time"]) - int(update["start_time"]) == 65
+    assert update["start_time"] == accepted["statuses"][0]["timestamp"]
+    assert int(update["start_time"]) - int(connect["calls"][0]["timestamp"]) == 20
+
+
+def test_metas_webhooks_about_an_outbound_call_that_is_connected_at_the_pickup(
+    app: Any, client_of: Callable[..., lk.ConnectorClient]
+) -> None:
+    late = MetaWebhooks(app.url, connect_at_pickup=True)
+    with ConnectorEmulator(meta=late) as emulator:
+        client_of(emulator).dial_whatsapp_call(**DIAL)
+        (call,) = emulator.calls
+        assert emulator.wait_for_webhooks()
+        assert kinds(app) == ["RINGING"]
+        emulator.answer(call)
+        client_of(emulator).connect_whatsapp_call(whatsapp_call_id=call.id, sdp=call.sdp)
+        emulator.hang_up(call)
+        assert emulator.wait_for_webhooks()
+    assert kinds(app) == ["RINGING", "connect", "ACCEPTED", "terminate"]
+    assert updates(app)[1]["calls"][0]["session"]["sdp"] == call.sdp.sdp
 
 
 def test_metas_webhooks_about_an_inbound_call_that_nobody_accepts(app: Any) -> None:
@@ -102,13 +124,56 @@ def test_metas_webhooks_about_an_inbound_call_that_nobody_accepts(app: Any) -> N
         emulator.advance(61)
         assert emulator.wait_for_webhooks()
     connect, terminate = updates(app)
-    assert connect["contacts"] == [{"profile": {"name": "Ada"}, "wa_id": "4930123"}]
+    contact = {"profile": {"name": "Ada"}, "wa_id": "4930123", "user_id": call.user_id}
+    assert connect["contacts"] == [contact]
     (update,) = connect["calls"]
     assert update["direction"] == "USER_INITIATED"
     assert update["session"] == {"sdp_type": "offer", "sdp": call.sdp.sdp}
     assert "connection" not in update
     assert terminate["calls"][0]["status"] == "FAILED"
     assert "duration" not in terminate["calls"][0]
+
+
+def test_metas_webhooks_about_a_user_without_a_number(app: Any) -> None:
+    with ConnectorEmulator(meta=MetaWebhooks(app.url)) as emulator:
+        call = emulator.inbound_call(
+            user_id="US.111", parent_user_id="US.ENT.7", username="ada.l", from_name="Ada"
+        )
+        emulator.hang_up(call)
+        assert emulator.wait_for_webhooks()
+    connect, terminate = updates(app)
+    contact = {
+        "profile": {"name": "Ada", "username": "ada.l"},
+        "user_id": "US.111",
+        "parent_user_id": "US.ENT.7",
+    }
+    assert connect["contacts"] == terminate["contacts"] == [contact]
+    for value in (connect, terminate):
+        (update,) = value["calls"]
+        assert "from" not in update
+        assert update["from_user_id"] == "US.111"
+        assert update["from_parent_user_id"] == "US.ENT.7"
+    for _, body in app.received:
+        (event,) = meta.parse(body)
+        assert isinstance(event, (meta.CallConnect, meta.CallTerminate))
+        assert (event.from_number, event.user_id, event.username) == ("", "US.111", "ada.l")
+
+
+def test_a_user_has_the_same_id_in_both_directions(
+    app: Any, client_of: Callable[..., lk.ConnectorClient]
+) -> None:
+    with ConnectorEmulator(meta=MetaWebhooks(app.url)) as emulator:
+        inbound = emulator.inbound_call(from_phone_number=DIAL["whatsapp_to_phone_number"])
+        client_of(emulator).dial_whatsapp_call(**DIAL)
+        outbound, hidden = emulator.calls[-1], emulator.inbound_call(username="ada.l")
+        assert emulator.wait_for_webhooks()
+    assert inbound.user_id == outbound.user_id != ""
+    assert (hidden.user_number, hidden.user_id) != ("", inbound.user_id)
+    assert hidden.user_id.startswith("US.")
+    events = [event for _, body in app.received for event in meta.parse(body)]
+    dialled = [event for event in events if event.raw["id"] == outbound.id]
+    assert len(dialled) == 2
+    assert {getattr(event, "user_id", "") for event in dialled} == {inbound.user_id}
 
 
 def test_the_variations_of_metas_webhooks(app: Any) -> None:
@@ -126,8 +191,8 @@ def test_the_variations_of_metas_webhooks(app: Any) -> None:
 @pytest.mark.parametrize(
     ("event", "expected"),
     [
-        ("reject", ["RINGING", "REJECTED", "terminate"]),
-        ("late", ["RINGING", "connect", "terminate"]),
+        ("reject", ["connect", "RINGING", "REJECTED", "terminate"]),
+        ("late", ["connect", "RINGING", "ACCEPTED", "terminate"]),
     ],
 )
 def test_metas_webhooks_about_the_end_of_a_call(

@@ -34,9 +34,8 @@ LAYERS = {
     """,
     "emulator": """
         hub lifecycle refusals calls journal http_client outbox meta livekit twilio
-        webhooks http_server mock_header regions permissions rpcs connector media_stream page
-        emulator ""
-        __main__
+        webhooks http_server mock_header regions permissions twilio_api rpcs connector media_stream
+        page emulator "" __main__
     """,
     "contrib": """
         "" caches settings clients django_settings celery django
