@@ -90,13 +90,12 @@ def _cloud_api_version(text: str) -> Optional[str]:
 def _api_key(text: str) -> Optional[str]:
     if text.lower().startswith("bearer "):
         return 'write the bare token, without "Bearer "'
-    return "it contains white space" if text.split() != [text] else None
+    return "strip() the white space around it" if text != text.strip() else None
 
 
 def _phone_number_id(text: str) -> Optional[str]:
-    if not text.startswith("+") and text.split() == [text]:
-        return None
-    return "write Meta's id of the business number, not the number itself"
+    is_number = text.startswith("+")
+    return "write Meta's id of the business number, not the number itself" if is_number else None
 
 
 def _phone_number(text: str) -> Optional[str]:
