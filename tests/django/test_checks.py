@@ -44,6 +44,7 @@ def test_a_correct_project_has_no_messages(configure: Callable[..., None]) -> No
         ({"URL": "http://livekit.example"}, ["W001"]),
         ({"URL": "ws://livekit.example"}, ["W001"]),
         ({"URL": "ws://127.0.0.1:7880"}, []),
+        ({"GRAPH_URL": "http://graph.example"}, ["W001"]),
         ({"WEBHOOK_URL": "http://calls.example"}, ["W001"]),
         ({"WEBHOOK_URL": "calls.example"}, ["E005"]),
         ({"WEBHOOK_URL": "https://calls.example/webhooks"}, []),

@@ -648,6 +648,12 @@ def test_the_signature_is_verified_with_the_public_url_behind_a_proxy(
     assert post(prefixed, status).status_code == 200
 
 
+def test_a_wrong_webhook_url_is_named(configure: Callable[..., None]) -> None:
+    configure(LIVEKIT_CONNECTOR={**OPTIONS, "WEBHOOK_URL": "calls.example"})
+    with pytest.raises(ImproperlyConfigured, match="WEBHOOK_URL of alias 'default' is wrong"):
+        post(twilio_webhook(TOKEN), "/webhooks/twilio/status")
+
+
 def test_twilios_token_deduplicates_webhooks(received: Any) -> None:
     url = "/webhooks/twilio/status"
     webhook = twilio_webhook(TOKEN, url=f"http://testserver{url}", form={"CallStatus": "ringing"})

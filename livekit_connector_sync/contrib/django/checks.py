@@ -70,6 +70,7 @@ def check_settings(settings: Settings) -> Iterator[CheckMessage]:
         )
     for option, url, schemes in (
         ("URL", settings.url, ("http", "ws")),
+        ("GRAPH_URL", settings.graph_url, ("http",)),
         ("WEBHOOK_URL", settings.webhook_url, ("http",)),
     ):
         if not django_settings.DEBUG and _is_unencrypted(url, schemes):
