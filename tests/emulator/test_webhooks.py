@@ -209,6 +209,7 @@ def test_metas_webhooks_about_the_end_of_a_call(
     assert kinds(app) == expected
     terminate = updates(app)[-1]
     assert terminate["calls"][0]["status"] == "FAILED"
+    assert "start_time" not in terminate["calls"][0]
     if event == "late":
         assert (
             terminate["errors"][0]["code"] == terminate["calls"][0]["errors"][0]["code"] == 138007
@@ -456,6 +457,22 @@ def test_livekits_webhooks_about_room_and_participant(
     assert (joined.metadata, dict(joined.attributes)) == ("a customer", {"ticket": "4711"})
     assert list(joined.kind_details) == [2]
     assert app.received[0][0]["content-type"] == "application/webhook+json"
+
+
+def test_livekits_webhooks_about_an_outbound_call_that_nobody_picks_up(
+    app: Any, client_of: Callable[..., lk.ConnectorClient]
+) -> None:
+    with ConnectorEmulator(livekit=LiveKitWebhooks(app.url)) as emulator:
+        client_of(emulator).dial_whatsapp_call(**DIAL)
+        (call,) = emulator.calls
+        assert emulator.wait_for_webhooks()
+        assert [json.loads(body)["event"] for _, body in app.received] == ["room_started"]
+        client_of(emulator).connect_whatsapp_call(whatsapp_call_id=call.id, sdp=call.sdp)
+        emulator.advance(31)  # no answer
+        emulator.advance(31)  # nobody disconnects
+        assert emulator.wait_for_webhooks()
+    names = [json.loads(body)["event"] for _, body in app.received]
+    assert names == ["room_started", "participant_joined", "participant_left", "room_finished"]
 
 
 def test_livekits_webhooks_about_a_twilio_session(
