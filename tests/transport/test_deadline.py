@@ -192,7 +192,7 @@ def test_reads_that_trickle_do_not_stretch_an_upload(
             with server_tls.wrap_socket(plain, server_side=True) as sock:
                 try:
                     while not over.wait(0.02):
-                        sock.recv(1000)
+                        sock.recv(16384)
                 except OSError:
                     pass
 

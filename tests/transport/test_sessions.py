@@ -339,6 +339,16 @@ def test_an_adapter_with_a_send_of_its_own_keeps_to_the_deadline(
     works(stub)
 
 
+def test_guarantee_3_an_adapter_with_a_send_of_its_own_brings_whole_responses(
+    serve: Serve, dial: Dial, session: requests.Session
+) -> None:
+    server = serve([http(BODY, framed=False), CLOSE])
+    session.mount("http://", Forwarding())
+    error = refused(dial(server.url, session=session))
+    assert type(error) is lk.Unavailable
+    assert "does not say where it ends" in error.message
+
+
 def test_an_adapter_that_cannot_connect_keeps_to_the_deadline(
     dial: Dial, session: requests.Session, free_port: int
 ) -> None:
