@@ -71,7 +71,8 @@ class Page:
         return route(request) if route else text_response(404, "404 page not found")
 
     def _html(self, request: HTTPRequest) -> Response:
-        html = resources.files(__package__).joinpath("page.html").read_bytes()
+        folder = resources.files("livekit_connector_sync.emulator")
+        html = folder.joinpath("page.html").read_bytes()
         return Response(200, {"Content-Type": "text/html; charset=utf-8", **_HEADERS}, html)
 
     def _act(self, request: HTTPRequest) -> Response:
