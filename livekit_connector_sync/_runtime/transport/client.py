@@ -40,7 +40,7 @@ def check_options(state: State) -> None:
     """Raise ValueError if an option is wrong."""
     session, proxies = state.session, state.proxies
     if session is not None and not isinstance(session, requests.Session):
-        raise ValueError(f"session must be a requests.Session, not {session!r}")
+        raise ValueError(f"session must be a requests.Session, not {type(session).__name__}")
     if proxies is not None:
         check_keys(proxies)
         for key, proxy in proxies.items():
