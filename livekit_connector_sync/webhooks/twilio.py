@@ -98,8 +98,10 @@ def receive(
         signature: the request's X-Twilio-Signature header.
         auth_token: the account's primary auth token, or the secret of a shared key. Pass several
             texts to accept an old and a new token.
-        signature_settings: the request's X-Twilio-Webhooks-Signature-Settings header.
-        idempotency_token: the request's I-Twilio-Idempotency-Token header.
+        signature_settings: the request's X-Twilio-Webhooks-Signature-Settings header, which names
+            the algorithm; HMAC_SHA1 without it.
+        idempotency_token: the request's I-Twilio-Idempotency-Token header, which all deliveries of
+            an event share. Without it, the event's key depends on all parameters.
 
     Raises:
         WebhookError: the signature is missing or wrong, or there is no CallSid.
@@ -122,21 +124,7 @@ def verify(
     """Verify the signature of a webhook whose body is a form, JSON, or empty.
 
     Twilio signs some URLs with their port and others without it, and leaves out a user name and
-    password: all these are accepted.
-
-    Args:
-        url: the full URL that Twilio requested, with its query.
-        body: the request's unchanged body, or the parsed form.
-        signature: the request's X-Twilio-Signature header.
-        auth_token: the account's primary auth token, or the secret of a shared key. Pass several
-            texts to accept an old and a new token.
-        signature_settings: the request's X-Twilio-Webhooks-Signature-Settings header, which names
-            the algorithm; HMAC_SHA1 without it.
-
-    Raises:
-        WebhookError: the signature is missing or wrong.
-        ValueError: auth_token is empty or has white space around it.
-        TypeError: an argument has the wrong type.
+    password: all these are accepted. Takes and raises the same as `receive`.
     """
     secrets = read_secrets("auth_token", auth_token)
     check_text("url", url)
@@ -192,14 +180,9 @@ def compute_signature(
 def parse(
     url: str, body: Union[Body, Form], *, idempotency_token: Optional[str] = None
 ) -> VoiceCall:
-    """Return the call of a webhook without verifying it.
+    """Return the call of a webhook without verifying it. Takes the same as `receive`.
 
-    Args:
-        url: the full URL; its query holds the parameters of a GET. For a JSON body, it holds the
-            body's hash as bodySHA256.
-        body: the body of a POST, or its parsed form.
-        idempotency_token: the request's I-Twilio-Idempotency-Token header, which all deliveries of
-            an event share. Without it, the event's key depends on all parameters.
+    The URL's query holds the parameters of a GET, or the hash of a JSON body as bodySHA256.
 
     Raises:
         WebhookError: there is no CallSid.
