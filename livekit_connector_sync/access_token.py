@@ -162,7 +162,8 @@ class AccessToken(HoldsSecret):
 
     @hide_locals
     def __init__(self, api_key: Optional[str] = None, api_secret: Optional[str] = None) -> None:
-        self.api_key, self.api_secret = _find_credentials("AccessToken", api_key, api_secret)
+        self.api_key = _find_key("api_key", api_key)
+        self.api_secret = _find_key("api_secret", api_secret)
         self.claims = Claims()
         self.ttl = _DEFAULT_TTL
 
@@ -277,7 +278,8 @@ class TokenVerifier(HoldsSecret):
         *,
         leeway: timedelta = _DEFAULT_LEEWAY,
     ) -> None:
-        self.api_key, self._api_secret = _find_credentials("TokenVerifier", api_key, api_secret)
+        self.api_key = _find_key("api_key", api_key)
+        self._api_secret = _find_key("api_secret", api_secret)
         example = "a timedelta, such as timedelta(minutes=1)"
         self._leeway = _check_type("leeway", leeway, timedelta, example)
 
@@ -355,20 +357,10 @@ def _to_snake_case(name: str) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
 
 
-def _find_credentials(
-    owner: str, api_key: Optional[str], api_secret: Optional[str]
-) -> tuple[str, str]:
-    """Return the key and the secret, each from the environment by default."""
-    key_name, secret_name = "api_key", "api_secret"
-    if not api_key:
-        key_name, api_key = "LIVEKIT_API_KEY", os.environ.get("LIVEKIT_API_KEY")
-    if not api_secret:
-        secret_name, api_secret = "LIVEKIT_API_SECRET", os.environ.get("LIVEKIT_API_SECRET")
-    if not api_key or not api_secret:
-        raise ValueError(
-            f"{owner} needs api_key and api_secret: pass both, or set LIVEKIT_API_KEY and "
-            "LIVEKIT_API_SECRET"
-        )
-    check_key(key_name, api_key)
-    check_key(secret_name, api_secret)
-    return api_key, api_secret
+def _find_key(name: str, value: Optional[str]) -> str:
+    """Return the key or the secret, from the environment by default."""
+    if not value:
+        name = f"LIVEKIT_{name.upper()}"
+        value = os.environ.get(name, "")
+    check_key(name, value)
+    return value
