@@ -34,17 +34,13 @@ class People:
     """
 
     def __init__(self, value: dict[str, Any]) -> None:
-        self._by_id: dict[str, Person] = {}
-        self._by_number: dict[str, Person] = {}
+        self._known: dict[str, Person] = {}  # by the ids and the number
         contacts = fields.mappings(value, "contacts")
         persons = list(map(_read_contact, contacts))
         for contact, person in zip(contacts, persons):
             # Skip empty texts: two people who hide their numbers must not match each other.
-            for user_id in filter(None, person[:2]):
-                self._by_id.setdefault(user_id, person)
-            number = fields.text(contact, "wa_id")
-            if number:
-                self._by_number.setdefault(number, person)
+            for key in filter(None, (*person[:2], fields.text(contact, "wa_id"))):
+                self._known.setdefault(key, person)
         self._only = persons if len(persons) == 1 and _is_about_one(value) else []
 
     def find(self, update: dict[str, Any], *numbers: str) -> Person:
@@ -64,8 +60,8 @@ class People:
             username="",
             contact_name="",
         )
-        by_id = [self._by_id[each] for each in own[:2] if each in self._by_id]
-        by_number = [self._by_number[each] for each in numbers if each in self._by_number]
+        by_id = [self._known[each] for each in own[:2] if each in self._known]
+        by_number = [self._known[each] for each in numbers if each in self._known]
         guesses = [each for each in (*by_number, *self._only) if not each.contradicts(own)]
         for known in (*by_id, *guesses):
             return known._replace(
