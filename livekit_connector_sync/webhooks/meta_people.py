@@ -17,8 +17,8 @@ class Person(NamedTuple):
 
     user_id: str
     parent_user_id: str
-    username: str
-    contact_name: str
+    username: str = ""
+    contact_name: str = ""
 
     def contradicts(self, other: Person) -> bool:
         """Return whether two persons have different user ids."""
@@ -35,9 +35,15 @@ class People:
 
     def __init__(self, value: dict[str, Any]) -> None:
         self._known: dict[str, Person] = {}  # by the ids and the number
-        contacts = fields.mappings(value, "contacts")
-        persons = list(map(_read_contact, contacts))
-        for contact, person in zip(contacts, persons):
+        persons = []
+        for contact in fields.mappings(value, "contacts"):
+            person = Person(
+                user_id=fields.text(contact, "user_id"),
+                parent_user_id=fields.text(contact, "parent_user_id"),
+                username=fields.text(contact, "profile", "username"),
+                contact_name=fields.text(contact, "profile", "name"),
+            )
+            persons.append(person)
             # Skip empty texts: two people who hide their numbers must not match each other.
             for key in filter(None, (*person[:2], fields.text(contact, "wa_id"))):
                 self._known.setdefault(key, person)
@@ -46,20 +52,11 @@ class People:
     def find(self, update: dict[str, Any], *numbers: str) -> Person:
         """Return the person of a call, a status, or a message.
 
-        The person's contact has the user id or the number of the update. Meta can write a number
-        differently in the two places. If there is one contact and one call, they belong together.
-
-        Args:
-            update: the call, the status, or the message.
-            *numbers: the numbers that may be the person's.
+        The person's contact has the user id of the update, or one of the numbers. Meta can write a
+        number differently in the two places. If there is one contact and one call, they belong
+        together.
         """
-        own = Person(
-            _first(update, "from_user_id", "to_user_id", "recipient_user_id"),
-            # Meta's documentation spells the name in both ways.
-            _first(update, *_PARENT_FIELDS),
-            username="",
-            contact_name="",
-        )
+        own = Person(_first(update, _ID_FIELDS), _first(update, _PARENT_FIELDS))
         by_id = [self._known[each] for each in own[:2] if each in self._known]
         by_number = [self._known[each] for each in numbers if each in self._known]
         guesses = [each for each in (*by_number, *self._only) if not each.contradicts(own)]
@@ -71,20 +68,13 @@ class People:
         return own
 
 
+_ID_FIELDS = ["from_user_id", "to_user_id", "recipient_user_id"]
+# Meta's documentation spells the name in both ways.
 _PARENT_FIELDS = [
     name
     for role in ("from", "to", "recipient")
     for name in (f"{role}_parent_user_id", f"parent_{role}_user_id")
 ]
-
-
-def _read_contact(contact: dict[str, Any]) -> Person:
-    return Person(
-        user_id=fields.text(contact, "user_id"),
-        parent_user_id=fields.text(contact, "parent_user_id"),
-        username=fields.text(contact, "profile", "username"),
-        contact_name=fields.text(contact, "profile", "name"),
-    )
 
 
 def _is_about_one(value: dict[str, Any]) -> bool:
@@ -94,6 +84,6 @@ def _is_about_one(value: dict[str, Any]) -> bool:
     return len(ids) == 1 or (len(set(ids)) == 1 and "" not in ids)
 
 
-def _first(update: dict[str, Any], *names: str) -> str:
+def _first(update: dict[str, Any], names: list[str]) -> str:
     """Return the first of some fields that is not empty."""
     return next(filter(None, (fields.text(update, name) for name in names)), "")
