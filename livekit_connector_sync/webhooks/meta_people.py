@@ -27,11 +27,7 @@ class Person(NamedTuple):
 
 
 class People:
-    """The people of a change, listed in its `contacts` for all its calls together.
-
-    Args:
-        value: the change's value.
-    """
+    """The people of a change, listed in its `contacts` for all its calls together."""
 
     def __init__(self, value: dict[str, Any]) -> None:
         self._known: dict[str, Person] = {}  # by the ids and the number
