@@ -24,8 +24,7 @@ from .._runtime.redaction import hide_locals
 from ..access_token import Claims, TokenVerifier
 from . import fields
 from .arguments import Body, check_text, read_body, read_secrets
-from .errors import Reason, WebhookError
-from .signatures import require_header, require_match
+from .errors import Reason, WebhookError, require_header, require_match
 
 __all__ = ["SIGNATURE_HEADER", "Participant", "Room", "WebhookEvent", "parse", "receive", "verify"]
 

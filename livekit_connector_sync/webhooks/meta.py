@@ -24,7 +24,7 @@ from .. import _gen as gen
 from .._runtime.redaction import hide_locals
 from . import fields
 from .arguments import Body, Secrets, check_text, read_body, read_secrets
-from .errors import Reason, WebhookError
+from .errors import Reason, WebhookError, require_header, require_match
 from .meta_events import (
     CallConnect,
     CallError,
@@ -36,7 +36,6 @@ from .meta_events import (
     OtherUpdate,
 )
 from .meta_people import People
-from .signatures import require_header, require_match
 
 __all__ = [
     "SIGNATURE_HEADER",

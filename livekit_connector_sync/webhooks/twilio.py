@@ -22,8 +22,7 @@ from urllib.parse import parse_qs
 from .._runtime.redaction import hide_locals
 from . import fields
 from .arguments import Body, Secrets, check_text, read_body, read_secrets
-from .errors import Reason, WebhookError
-from .signatures import is_equal, require_header, require_match
+from .errors import Reason, WebhookError, is_equal, require_header, require_match
 from .urls import build_url, list_variants, read_query, read_target
 
 __all__ = [
