@@ -127,10 +127,9 @@ def verify(
     """
     secrets = read_secrets("auth_token", auth_token)
     check_text("url", url)
-    content = body if isinstance(body, Mapping) else read_body(body)
     signature = require_header(SIGNATURE_HEADER, signature)
     algorithm = _read_algorithm(signature_settings)
-    parameters = _signed_parameters(url, content)
+    parameters = _signed_parameters(url, body)
     require_match(
         (
             compute_signature(each, parameters, secret, algorithm)
@@ -220,7 +219,7 @@ def _read_algorithm(settings: Optional[str]) -> str:
     return algorithm
 
 
-def _signed_parameters(url: str, body: Union[bytes, Form]) -> dict[str, tuple[str, ...]]:
+def _signed_parameters(url: str, body: Union[Body, Form]) -> dict[str, tuple[str, ...]]:
     """Return the parameters that the signature covers; the URL covers other bodies."""
     if _has_digest_of(url, body):
         return {}

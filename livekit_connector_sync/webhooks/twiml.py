@@ -82,9 +82,7 @@ def http_url(connect_url: str) -> str:
     Args:
         connect_url: the connect_url of an outbound ConnectTwilioCall.
 
-    Raises:
-        ValueError: connect_url is not a WebSocket URL.
-        TypeError: connect_url is not a str.
+    Raises the same as `connect_stream`.
     """
     _require_websocket(connect_url)
     return f"http{connect_url[2:]}"
