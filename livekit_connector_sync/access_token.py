@@ -7,7 +7,6 @@ Source: https://docs.livekit.io/home/get-started/authentication/
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import os
 import re
 import time
@@ -28,9 +27,6 @@ __all__ = [
     "TokenVerifier",
     "VideoGrants",
 ]
-
-_DEFAULT_TTL = timedelta(hours=6)
-_DEFAULT_LEEWAY = timedelta(minutes=1)
 
 # Of the grants that are not a bool.
 _GRANT_TYPES: dict[str, tuple[type, str]] = {
@@ -162,9 +158,10 @@ class AccessToken(HoldsSecret):
 
     @hide_locals
     def __init__(self, api_key: Optional[str] = None, api_secret: Optional[str] = None) -> None:
-        self.api_key, self.api_secret = _find_credentials("AccessToken", api_key, api_secret)
+        self.api_key = _find_key("api_key", api_key)
+        self.api_secret = _find_key("api_secret", api_secret)
         self.claims = Claims()
-        self.ttl = _DEFAULT_TTL
+        self.ttl = timedelta(hours=6)
 
     def __repr__(self) -> str:
         return f"AccessToken(api_key={self.api_key!r}, claims={self.claims!r})"
@@ -196,9 +193,8 @@ class AccessToken(HoldsSecret):
 
     def with_attributes(self, attributes: dict[str, str]) -> AccessToken:
         """Set the participant's attributes."""
-        if not isinstance(attributes, Mapping):
-            raise TypeError(f"attributes must be a dict, not {type(attributes).__name__}")
-        for text in itertools.chain.from_iterable(attributes.items()):
+        _check_type("attributes", attributes, Mapping, "a dict")
+        for text in (*attributes, *attributes.values()):
             _check_type("each name and value of attributes", text, str)
         self.claims.attributes = dict(attributes)
         return self
@@ -275,9 +271,10 @@ class TokenVerifier(HoldsSecret):
         api_key: Optional[str] = None,
         api_secret: Optional[str] = None,
         *,
-        leeway: timedelta = _DEFAULT_LEEWAY,
+        leeway: timedelta = timedelta(minutes=1),
     ) -> None:
-        self.api_key, self._api_secret = _find_credentials("TokenVerifier", api_key, api_secret)
+        self.api_key = _find_key("api_key", api_key)
+        self._api_secret = _find_key("api_secret", api_secret)
         example = "a timedelta, such as timedelta(minutes=1)"
         self._leeway = _check_type("leeway", leeway, timedelta, example)
 
@@ -342,33 +339,19 @@ def _read_grants(grants_type: type[GrantsType], claims: Any) -> Optional[GrantsT
     """Return the known grants of a section of the claims; `Claims.raw` keeps unknown ones."""
     if not isinstance(claims, Mapping):
         return None
-    known = {f.name for f in dataclasses.fields(grants_type)}  # type: ignore[arg-type]
-    named = {_to_snake_case(name): value for name, value in claims.items()}
-    return grants_type(**{name: value for name, value in named.items() if name in known})
+    names = [f.name for f in dataclasses.fields(grants_type)]  # type: ignore[arg-type]
+    keys = [(name, key) for name in names for key in (name, _to_camel_case(name))]
+    return grants_type(**{name: claims[key] for name, key in keys if key in claims})
 
 
 def _to_camel_case(name: str) -> str:
     return re.sub("_([a-z])", lambda match: match[1].upper(), name)
 
 
-def _to_snake_case(name: str) -> str:
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
-
-
-def _find_credentials(
-    owner: str, api_key: Optional[str], api_secret: Optional[str]
-) -> tuple[str, str]:
-    """Return the key and the secret, each from the environment by default."""
-    key_name, secret_name = "api_key", "api_secret"
-    if not api_key:
-        key_name, api_key = "LIVEKIT_API_KEY", os.environ.get("LIVEKIT_API_KEY")
-    if not api_secret:
-        secret_name, api_secret = "LIVEKIT_API_SECRET", os.environ.get("LIVEKIT_API_SECRET")
-    if not api_key or not api_secret:
-        raise ValueError(
-            f"{owner} needs api_key and api_secret: pass both, or set LIVEKIT_API_KEY and "
-            "LIVEKIT_API_SECRET"
-        )
-    check_key(key_name, api_key)
-    check_key(secret_name, api_secret)
-    return api_key, api_secret
+def _find_key(name: str, value: Optional[str]) -> str:
+    """Return the key or the secret, from the environment by default."""
+    if not value:
+        name = f"LIVEKIT_{name.upper()}"
+        value = os.environ.get(name, "")
+    check_key(name, value)
+    return value

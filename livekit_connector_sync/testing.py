@@ -25,7 +25,7 @@ from ._runtime.redaction import hide_locals
 from ._runtime.twirp import join_metadata
 from .emulator import Call as EmulatedCall
 from .emulator import livekit, meta, twilio
-from .emulator.lifecycle import Direction, Event, Progress, Provider, State
+from .emulator.lifecycle import Direction, Event, Progress, Provider
 from .service import Servicer
 from .webhooks.arguments import check_text, read_secrets
 
@@ -233,10 +233,9 @@ def meta_webhook(
     happened = events[event]
     at = _read_time(timestamp)
     ended_by = happened if happened in (Event.HANG_UP, Event.REJECT) else None
-    state = State.ENDED if ended_by else State.RINGING
     call = EmulatedCall(
         whatsapp_call_id,
-        Progress(Provider.WHATSAPP, side, state, picked_up=picked_up, ended_by=ended_by),
+        Progress(Provider.WHATSAPP, side, picked_up=picked_up, ended_by=ended_by),
         sdp=as_message(SessionDescription, sdp, "sdp")
         if sdp
         else meta.make_sdp("offer" if inbound else "answer"),
@@ -334,11 +333,9 @@ def livekit_webhook(
         if not isinstance(given, (Mapping, type(None))):
             raise TypeError(f"{name} must be a mapping of JSON names, not {name_type(given)}")
     at = _read_time(timestamp)
-    document: dict[str, Any] = {"event": event, "id": event_id, "createdAt": str(int(at))}
-    if room is not None:
-        document["room"] = dict(room)
-    if participant is not None:
-        document["participant"] = dict(participant)
-    body = json.dumps({**document, **(fields or {})}).encode("utf-8")
+    document = {"event": event, "id": event_id, "createdAt": str(int(at))}
+    objects = {"room": room, "participant": participant}
+    present = {name: dict(value) for name, value in objects.items() if value is not None}
+    body = json.dumps({**document, **present, **(fields or {})}).encode("utf-8")
     headers = livekit.LiveKitWebhooks().make_headers(body, api_key, api_secret)
     return SignedRequest(url, headers, body)

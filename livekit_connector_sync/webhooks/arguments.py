@@ -14,11 +14,7 @@ Secrets = Union[str, Iterable[str]]
 
 
 def read_body(body: Body) -> bytes:
-    """Return a request's body as bytes.
-
-    Raises:
-        TypeError: it is neither bytes nor text.
-    """
+    """Return a request's body as bytes; raise TypeError if it is neither bytes nor text."""
     if isinstance(body, (bytes, bytearray, memoryview)):
         return bytes(body)
     if isinstance(body, str):
@@ -30,11 +26,7 @@ def read_body(body: Body) -> bytes:
 
 
 def check_text(name: str, value: Optional[str], *, optional: bool = False) -> None:
-    """Check the type of an argument.
-
-    Raises:
-        TypeError: it is not text.
-    """
+    """Raise TypeError if an argument is not text."""
     if not (isinstance(value, str) or (optional and value is None)):
         hint = ": decode() it" if isinstance(value, (bytes, bytearray)) else ""
         raise TypeError(f"{name} must be a str, not {type(value).__name__}{hint}")

@@ -1,10 +1,15 @@
-"""The error that a rejected webhook raises."""
+"""The error that a rejected webhook raises, and the checks of all providers that raise it."""
 
 from __future__ import annotations
 
 import enum
+import hmac
+from collections.abc import Iterable
+from typing import Optional
 
-__all__ = ["Reason", "WebhookError"]
+from .arguments import check_text
+
+__all__ = ["Reason", "WebhookError", "is_equal", "require_header", "require_match"]
 
 
 class Reason(str, enum.Enum):
@@ -44,3 +49,24 @@ class WebhookError(ValueError):
 
     def __str__(self) -> str:
         return self.message
+
+
+def require_header(name: str, value: Optional[str]) -> str:
+    """Return a header; raise WebhookError if it is missing or empty."""
+    check_text(f"the {name} header", value, optional=True)
+    if not value:
+        raise WebhookError(Reason.MISSING_SIGNATURE, f"the {name} header is missing or empty")
+    return value
+
+
+def require_match(
+    expected: Iterable[str], signature: str, message: str, reason: Reason = Reason.WRONG_SIGNATURE
+) -> None:
+    """Raise WebhookError with the message if no expected text is the one that came."""
+    if not any(is_equal(each, signature) for each in expected):
+        raise WebhookError(reason, message)
+
+
+def is_equal(expected: str, received: str) -> bool:
+    """Compare texts in constant time, so that the duration doesn't reveal the expected one."""
+    return hmac.compare_digest(expected.encode(), received.encode("utf-8", "replace"))

@@ -19,12 +19,7 @@ _MAX_TIMESTAMP = 253_402_300_799  # the end of the year 9999, where datetime end
 
 
 def parse_object(body: Body) -> dict[str, Any]:
-    """Parse a body that holds a JSON object.
-
-    Raises:
-        WebhookError: the body is not a JSON object.
-        TypeError: the body is neither bytes nor text.
-    """
+    """Parse a body; raise WebhookError if it is not a JSON object."""
     content = read_body(body)
     try:
         document = json.loads(content.decode("utf-8"))

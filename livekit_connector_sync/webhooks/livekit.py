@@ -24,8 +24,7 @@ from .._runtime.redaction import hide_locals
 from ..access_token import Claims, TokenVerifier
 from . import fields
 from .arguments import Body, check_text, read_body, read_secrets
-from .errors import Reason, WebhookError
-from .signatures import require_header, require_match
+from .errors import Reason, WebhookError, require_header, require_match
 
 __all__ = ["SIGNATURE_HEADER", "Participant", "Room", "WebhookEvent", "parse", "receive", "verify"]
 
@@ -131,7 +130,7 @@ def receive(body: Body, authorization: Optional[str], keys: Mapping[str, str]) -
 
     Args:
         body: the request's unchanged body.
-        authorization: the request's Authorization header.
+        authorization: the request's Authorization header: the token, with or without "Bearer".
         keys: the API secrets that may sign, by API key.
 
     Raises:
@@ -145,20 +144,9 @@ def receive(body: Body, authorization: Optional[str], keys: Mapping[str, str]) -
 
 @hide_locals
 def verify(body: Body, authorization: Optional[str], keys: Mapping[str, str]) -> str:
-    """Verify that a webhook's token is signed with one of the secrets and matches the body.
+    """Verify a webhook's token, and return the API key whose secret signed it.
 
-    Args:
-        body: the request's unchanged body.
-        authorization: the request's Authorization header: the token, with or without "Bearer".
-        keys: the API secrets that may sign, by API key.
-
-    Returns:
-        The API key whose secret signed the token.
-
-    Raises:
-        WebhookError: the token is missing or wrong.
-        ValueError: keys is empty, or holds a secret that is empty or has white space around it.
-        TypeError: an argument has the wrong type.
+    Takes and raises the same as `receive`.
     """
     if not isinstance(keys, Mapping):
         raise TypeError(f"keys must be {{api_key: api_secret}}, not {type(keys).__name__}")
@@ -179,9 +167,6 @@ def verify(body: Body, authorization: Optional[str], keys: Mapping[str, str]) ->
 @hide_locals
 def parse(body: Body) -> WebhookEvent:
     """Return the event of a webhook without verifying it.
-
-    Args:
-        body: the request's unchanged body.
 
     Raises:
         WebhookError: the body is not an event.

@@ -24,7 +24,7 @@ from .. import _gen as gen
 from .._runtime.redaction import hide_locals
 from . import fields
 from .arguments import Body, Secrets, check_text, read_body, read_secrets
-from .errors import Reason, WebhookError
+from .errors import Reason, WebhookError, require_header, require_match
 from .meta_events import (
     CallConnect,
     CallError,
@@ -36,7 +36,6 @@ from .meta_events import (
     OtherUpdate,
 )
 from .meta_people import People
-from .signatures import require_header, require_match
 
 __all__ = [
     "SIGNATURE_HEADER",
@@ -81,18 +80,7 @@ def receive(body: Body, signature: Optional[str], app_secret: Secrets) -> list[E
 
 @hide_locals
 def verify(body: Body, signature: Optional[str], app_secret: Secrets) -> None:
-    """Verify the signature of a webhook.
-
-    Args:
-        body: the request's unchanged body.
-        signature: the request's X-Hub-Signature-256 header.
-        app_secret: the Meta app's secret, or several.
-
-    Raises:
-        WebhookError: the signature is missing or wrong.
-        ValueError: app_secret is empty or has white space around it.
-        TypeError: an argument has the wrong type.
-    """
+    """Verify the signature of a webhook. Takes and raises the same as `receive`."""
     secrets = read_secrets("app_secret", app_secret)
     content = read_body(body)
     signature = require_header(SIGNATURE_HEADER, signature)
@@ -145,9 +133,6 @@ def handshake(query: Mapping[str, str], verify_token: Secrets) -> str:
 @hide_locals
 def parse(body: Body) -> list[Event]:
     """Return the events of a webhook without verifying it.
-
-    Args:
-        body: the request's unchanged body.
 
     Raises:
         WebhookError: the body is not a JSON object.

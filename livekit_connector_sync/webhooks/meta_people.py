@@ -17,8 +17,8 @@ class Person(NamedTuple):
 
     user_id: str
     parent_user_id: str
-    username: str
-    contact_name: str
+    username: str = ""
+    contact_name: str = ""
 
     def contradicts(self, other: Person) -> bool:
         """Return whether two persons have different user ids."""
@@ -27,45 +27,34 @@ class Person(NamedTuple):
 
 
 class People:
-    """The people of a change, listed in its `contacts` for all its calls together.
-
-    Args:
-        value: the change's value.
-    """
+    """The people of a change, listed in its `contacts` for all its calls together."""
 
     def __init__(self, value: dict[str, Any]) -> None:
-        self._by_id: dict[str, Person] = {}
-        self._by_number: dict[str, Person] = {}
-        contacts = fields.mappings(value, "contacts")
-        persons = list(map(_read_contact, contacts))
-        for contact, person in zip(contacts, persons):
+        self._known: dict[str, Person] = {}  # by the ids and the number
+        persons = []
+        for contact in fields.mappings(value, "contacts"):
+            person = Person(
+                user_id=fields.text(contact, "user_id"),
+                parent_user_id=fields.text(contact, "parent_user_id"),
+                username=fields.text(contact, "profile", "username"),
+                contact_name=fields.text(contact, "profile", "name"),
+            )
+            persons.append(person)
             # Skip empty texts: two people who hide their numbers must not match each other.
-            for user_id in filter(None, person[:2]):
-                self._by_id.setdefault(user_id, person)
-            number = fields.text(contact, "wa_id")
-            if number:
-                self._by_number.setdefault(number, person)
+            for key in filter(None, (*person[:2], fields.text(contact, "wa_id"))):
+                self._known.setdefault(key, person)
         self._only = persons if len(persons) == 1 and _is_about_one(value) else []
 
     def find(self, update: dict[str, Any], *numbers: str) -> Person:
         """Return the person of a call, a status, or a message.
 
-        The person's contact has the user id or the number of the update. Meta can write a number
-        differently in the two places. If there is one contact and one call, they belong together.
-
-        Args:
-            update: the call, the status, or the message.
-            *numbers: the numbers that may be the person's.
+        The person's contact has the user id of the update, or one of the numbers. Meta can write a
+        number differently in the two places. If there is one contact and one call, they belong
+        together.
         """
-        own = Person(
-            _first(update, "from_user_id", "to_user_id", "recipient_user_id"),
-            # Meta's documentation spells the name in both ways.
-            _first(update, *_PARENT_FIELDS),
-            username="",
-            contact_name="",
-        )
-        by_id = [self._by_id[each] for each in own[:2] if each in self._by_id]
-        by_number = [self._by_number[each] for each in numbers if each in self._by_number]
+        own = Person(_first(update, _ID_FIELDS), _first(update, _PARENT_FIELDS))
+        by_id = [self._known[each] for each in own[:2] if each in self._known]
+        by_number = [self._known[each] for each in numbers if each in self._known]
         guesses = [each for each in (*by_number, *self._only) if not each.contradicts(own)]
         for known in (*by_id, *guesses):
             return known._replace(
@@ -75,20 +64,13 @@ class People:
         return own
 
 
+_ID_FIELDS = ["from_user_id", "to_user_id", "recipient_user_id"]
+# Meta's documentation spells the name in both ways.
 _PARENT_FIELDS = [
     name
     for role in ("from", "to", "recipient")
     for name in (f"{role}_parent_user_id", f"parent_{role}_user_id")
 ]
-
-
-def _read_contact(contact: dict[str, Any]) -> Person:
-    return Person(
-        user_id=fields.text(contact, "user_id"),
-        parent_user_id=fields.text(contact, "parent_user_id"),
-        username=fields.text(contact, "profile", "username"),
-        contact_name=fields.text(contact, "profile", "name"),
-    )
 
 
 def _is_about_one(value: dict[str, Any]) -> bool:
@@ -98,6 +80,6 @@ def _is_about_one(value: dict[str, Any]) -> bool:
     return len(ids) == 1 or (len(set(ids)) == 1 and "" not in ids)
 
 
-def _first(update: dict[str, Any], *names: str) -> str:
+def _first(update: dict[str, Any], names: list[str]) -> str:
     """Return the first of some fields that is not empty."""
     return next(filter(None, (fields.text(update, name) for name in names)), "")

@@ -22,8 +22,7 @@ from urllib.parse import parse_qs
 from .._runtime.redaction import hide_locals
 from . import fields
 from .arguments import Body, Secrets, check_text, read_body, read_secrets
-from .errors import Reason, WebhookError
-from .signatures import is_equal, require_header, require_match
+from .errors import Reason, WebhookError, is_equal, require_header, require_match
 from .urls import build_url, list_variants, read_query, read_target
 
 __all__ = [
@@ -98,8 +97,10 @@ def receive(
         signature: the request's X-Twilio-Signature header.
         auth_token: the account's primary auth token, or the secret of a shared key. Pass several
             texts to accept an old and a new token.
-        signature_settings: the request's X-Twilio-Webhooks-Signature-Settings header.
-        idempotency_token: the request's I-Twilio-Idempotency-Token header.
+        signature_settings: the request's X-Twilio-Webhooks-Signature-Settings header, which names
+            the algorithm; HMAC_SHA1 without it.
+        idempotency_token: the request's I-Twilio-Idempotency-Token header, which all deliveries of
+            an event share. Without it, the event's key depends on all parameters.
 
     Raises:
         WebhookError: the signature is missing or wrong, or there is no CallSid.
@@ -122,28 +123,13 @@ def verify(
     """Verify the signature of a webhook whose body is a form, JSON, or empty.
 
     Twilio signs some URLs with their port and others without it, and leaves out a user name and
-    password: all these are accepted.
-
-    Args:
-        url: the full URL that Twilio requested, with its query.
-        body: the request's unchanged body, or the parsed form.
-        signature: the request's X-Twilio-Signature header.
-        auth_token: the account's primary auth token, or the secret of a shared key. Pass several
-            texts to accept an old and a new token.
-        signature_settings: the request's X-Twilio-Webhooks-Signature-Settings header, which names
-            the algorithm; HMAC_SHA1 without it.
-
-    Raises:
-        WebhookError: the signature is missing or wrong.
-        ValueError: auth_token is empty or has white space around it.
-        TypeError: an argument has the wrong type.
+    password: all these are accepted. Takes and raises the same as `receive`.
     """
     secrets = read_secrets("auth_token", auth_token)
     check_text("url", url)
-    content = body if isinstance(body, Mapping) else read_body(body)
     signature = require_header(SIGNATURE_HEADER, signature)
     algorithm = _read_algorithm(signature_settings)
-    parameters = _signed_parameters(url, content)
+    parameters = _signed_parameters(url, body)
     require_match(
         (
             compute_signature(each, parameters, secret, algorithm)
@@ -192,14 +178,9 @@ def compute_signature(
 def parse(
     url: str, body: Union[Body, Form], *, idempotency_token: Optional[str] = None
 ) -> VoiceCall:
-    """Return the call of a webhook without verifying it.
+    """Return the call of a webhook without verifying it. Takes the same as `receive`.
 
-    Args:
-        url: the full URL; its query holds the parameters of a GET. For a JSON body, it holds the
-            body's hash as bodySHA256.
-        body: the body of a POST, or its parsed form.
-        idempotency_token: the request's I-Twilio-Idempotency-Token header, which all deliveries of
-            an event share. Without it, the event's key depends on all parameters.
+    The URL's query holds the parameters of a GET, or the hash of a JSON body as bodySHA256.
 
     Raises:
         WebhookError: there is no CallSid.
@@ -238,7 +219,7 @@ def _read_algorithm(settings: Optional[str]) -> str:
     return algorithm
 
 
-def _signed_parameters(url: str, body: Union[bytes, Form]) -> dict[str, tuple[str, ...]]:
+def _signed_parameters(url: str, body: Union[Body, Form]) -> dict[str, tuple[str, ...]]:
     """Return the parameters that the signature covers; the URL covers other bodies."""
     if _has_digest_of(url, body):
         return {}

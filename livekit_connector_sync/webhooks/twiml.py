@@ -5,7 +5,6 @@ Source: https://www.twilio.com/docs/voice/twiml, /stream, /say and /reject
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Mapping
 from typing import Optional
@@ -38,14 +37,12 @@ def connect_stream(connect_url: str, parameters: Optional[Mapping[str, str]] = N
         raise TypeError(
             f"parameters must be a mapping of names to texts, not {type(parameters).__name__}"
         )
-    pairs = (parameters or {}).items()
-    for text in itertools.chain.from_iterable(pairs):
+    parameters = parameters or {}
+    for text in (*parameters, *parameters.values()):
         check_text("each name and value of parameters", text)
-    inner = "".join(
-        f"<Parameter{_attribute('name', name)}{_attribute('value', value)}/>"
-        for name, value in pairs
-    )
-    stream = f"<Stream{_attribute('url', connect_url)}>{inner}</Stream>"
+    pairs = parameters.items()
+    inner = "".join(f"<Parameter{_attributes(name=name, value=value)}/>" for name, value in pairs)
+    stream = f"<Stream{_attributes(url=connect_url)}>{inner}</Stream>"
     return _response(f"<Connect>{stream}</Connect>")
 
 
@@ -60,11 +57,7 @@ def say(text: str, *, language: Optional[str] = None, voice: Optional[str] = Non
     Raises:
         TypeError: an argument has the wrong type.
     """
-    attributes = "".join(
-        _attribute(name, value)
-        for name, value in (("language", language), ("voice", voice))
-        if value
-    )
+    attributes = _attributes(language=language or None, voice=voice or None)
     return _response(f"<Say{attributes}>{escape(_clean('text', text))}</Say><Hangup/>")
 
 
@@ -89,9 +82,7 @@ def http_url(connect_url: str) -> str:
     Args:
         connect_url: the connect_url of an outbound ConnectTwilioCall.
 
-    Raises:
-        ValueError: connect_url is not a WebSocket URL.
-        TypeError: connect_url is not a str.
+    Raises the same as `connect_stream`.
     """
     _require_websocket(connect_url)
     return f"http{connect_url[2:]}"
@@ -107,8 +98,12 @@ def _response(verbs: str) -> str:
     return f'<?xml version="1.0" encoding="UTF-8"?>\n<Response>{verbs}</Response>\n'
 
 
-def _attribute(name: str, value: str) -> str:
-    return f" {name}={quoteattr(_clean(name, value))}"
+def _attributes(**values: Optional[str]) -> str:
+    return "".join(
+        f" {name}={quoteattr(_clean(name, value))}"
+        for name, value in values.items()
+        if value is not None
+    )
 
 
 def _clean(name: str, text: str) -> str:

@@ -83,12 +83,11 @@ def _read_environ(environ: Mapping[str, Any]) -> tuple[str, str]:
 
 def _read_scope(scope: Mapping[str, Any]) -> tuple[str, str]:
     """Return the target of a request from its ASGI scope, and where the app is mounted."""
-    path = (
-        scope.get("raw_path") or _quote(scope.get("path", "").encode("utf-8", "replace")).encode()
-    )
-    path = path.partition(b"?")[0]  # some servers add the query
+    path = _quote(scope.get("path", "").encode("utf-8", "replace"))
     mount = _quote(scope.get("root_path", "").encode("utf-8", "replace"))
-    return _add_query(_decode(path), scope["query_string"]), mount
+    if scope.get("raw_path"):
+        path = _decode(scope["raw_path"].partition(b"?")[0])  # some servers add the query
+    return _add_query(path, scope["query_string"]), mount
 
 
 def _to_bytes(text: str) -> bytes:

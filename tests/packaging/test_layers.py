@@ -30,7 +30,7 @@ LAYERS = {
     """,
     "whatsapp": 'meta_errors permission graph client ""',
     "webhooks": """
-        arguments errors fields signatures urls twiml livekit meta_events meta_people meta twilio ""
+        arguments errors fields urls twiml livekit meta_events meta_people meta twilio ""
     """,
     "emulator": """
         hub lifecycle refusals calls journal http_client outbox meta livekit twilio
