@@ -19,16 +19,6 @@ from .retry import RetryPolicy
 if TYPE_CHECKING:
     from typing_extensions import TypeAlias
 
-__all__ = [
-    "Call",
-    "ClientCallDetails",
-    "Metadata",
-    "UnaryUnaryChannel",
-    "UnaryUnaryClientInterceptor",
-    "UnaryUnaryMultiCallable",
-    "check_channel",
-]
-
 Metadata: TypeAlias = Iterable[tuple[str, str]]
 
 

@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 else:
     requests = LazyModule("requests")
 
-__all__ = ["Channel", "check_retry"]
-
 _SINGLE_ATTEMPT = RetryPolicy(max_attempts=1)
 
 

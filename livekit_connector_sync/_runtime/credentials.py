@@ -13,8 +13,6 @@ from .messages import name_type
 from .redaction import HoldsSecret, hide_locals
 from .validation import CLOUD_DOMAINS
 
-__all__ = ["ApiKeyCredentials", "Credentials", "TokenCredentials"]
-
 _EXPIRY_MARGIN = 60.0  # seconds before its expiry at which a cached token is renewed
 _CLOCK_SKEW = 10  # seconds that a server's clock may be behind ours
 _CACHE_SIZE = 256  # tokens; one per set of grants, and grants may name a room each

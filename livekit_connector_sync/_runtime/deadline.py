@@ -13,16 +13,6 @@ from .method import MethodInfo
 if TYPE_CHECKING:
     from typing_extensions import TypeAlias
 
-__all__ = [
-    "UNSET",
-    "Deadline",
-    "Timeout",
-    "Unset",
-    "check_timeout",
-    "choose_timeout",
-    "waits_for_pickup",
-]
-
 _DEFAULT_TIMEOUT = 10.0  # seconds
 _DEFAULT_RINGING_TIMEOUT = 30.0  # seconds; the official SDKs' default
 _RINGING_MARGIN = 2.0  # seconds for the response to arrive after the ringing ends

@@ -28,8 +28,6 @@ from .regions import DISCOVERY_TIMEOUT, Endpoint, Route, parse_max_age, parse_re
 from .retry import Failure, RetryPolicy, RetryThrottle, may_retry, retry_delay
 from .transport import HttpResponse, Transport, TransportError
 
-__all__ = ["Execution"]
-
 logger = logging.getLogger("livekit_connector_sync")
 
 Headers = tuple[tuple[str, str], ...]

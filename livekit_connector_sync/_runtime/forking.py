@@ -6,8 +6,6 @@ import os
 import weakref
 from typing import Any, Callable, Protocol, TypeVar
 
-__all__ = ["call_after_fork", "reset_after_fork"]
-
 Function = TypeVar("Function", bound=Callable[[], Any])
 
 

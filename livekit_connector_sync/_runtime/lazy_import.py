@@ -18,8 +18,6 @@ from typing import Any
 
 from .threads import NoThread, call_in_thread
 
-__all__ = ["LazyModule", "import_lazily"]
-
 _importing = threading.RLock()
 _imported: dict[str, Any] = {}
 

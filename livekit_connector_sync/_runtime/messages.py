@@ -15,8 +15,6 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from .proto_enum import ProtoEnum
 from .redaction import is_repeated
 
-__all__ = ["as_message", "build"]
-
 MessageType = TypeVar("MessageType", bound=Message)
 
 # Seconds, about ten thousand years; see google/protobuf/duration.proto.

@@ -11,8 +11,6 @@ from typing import Generic, Literal, Optional, TypeVar
 
 from google.protobuf.message import Message
 
-__all__ = ["Grant", "MethodInfo", "Request", "Response"]
-
 Request = TypeVar("Request", bound=Message)
 Response = TypeVar("Response", bound=Message)
 

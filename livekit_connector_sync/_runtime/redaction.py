@@ -15,15 +15,6 @@ from typing import Any, NoReturn, Optional, TypeVar, cast
 
 from google.protobuf.message import Message
 
-__all__ = [
-    "HoldsSecret",
-    "Scrubber",
-    "hide_locals",
-    "is_repeated",
-    "mark_sensitive",
-    "secret_values",
-]
-
 SECRET = "<secret>"
 PERSONAL = "<personal>"
 _MIN_VALUE = 4  # characters; replacing a shorter value would garble ordinary text

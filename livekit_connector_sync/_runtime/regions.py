@@ -21,18 +21,6 @@ from .forking import reset_after_fork
 from .messages import name_type
 from .validation import CLOUD_DOMAINS
 
-__all__ = [
-    "DISCOVERY_TIMEOUT",
-    "Endpoint",
-    "FailoverPolicy",
-    "RegionCache",
-    "Route",
-    "choose_policy",
-    "find_untried",
-    "parse_max_age",
-    "parse_regions",
-]
-
 DISCOVERY_TIMEOUT = 2.0  # seconds
 _MIN_TIMEOUT = 5.0  # seconds; calls with a shorter one would only overload the next region
 _MAX_CACHE_AGE = 86_400.0  # seconds

@@ -12,8 +12,6 @@ from typing import Optional
 
 from ..errors import StatusCode
 
-__all__ = ["Failure", "RetryPolicy", "RetryThrottle", "may_retry", "retry_delay"]
-
 _MAX_TOKENS = 100.0
 _TOKEN_RATIO = 0.1  # tokens that a successful call returns beyond what its attempts took
 _MAX_RETRY_AFTER = 300.0  # seconds that a call without a timeout waits because a server asks to

@@ -22,16 +22,6 @@ from ..errors import StatusCode
 from .method import MethodInfo, Response
 from .retry import Failure
 
-__all__ = [
-    "REQUEST_ID",
-    "join_metadata",
-    "parse_failure",
-    "parse_response",
-    "path",
-    "request_headers",
-    "retry_after",
-]
-
 CONTENT_TYPE = "application/protobuf"
 REQUEST_ID = "X-Livekit-Request-Id"
 

@@ -12,9 +12,6 @@ from google.protobuf.message import Message
 from ..errors import InvalidArgument
 from .method import MethodInfo
 
-__all__ = ["FORMATS", "check_request", "check_url", "normalize_url"]
-
-
 CLOUD_DOMAINS = (".livekit.cloud", ".livekit.run")
 _EXAMPLE = '"https://my-project.livekit.cloud"'
 
