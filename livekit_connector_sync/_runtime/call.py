@@ -162,5 +162,5 @@ class UnaryUnaryChannel(Protocol):
 def check_channel(channel: object) -> None:
     """Raise TypeError if an object is not a channel."""
     if isinstance(channel, type) or not callable(getattr(channel, "unary_unary", None)):
-        given = "a class" if isinstance(channel, type) else type(channel).__name__
+        given = name_type(channel)
         raise TypeError(f"channel must be a Channel, not {given}: pass Channel(url, credentials)")
