@@ -94,7 +94,7 @@ class Execution(Generic[Request, Response]):
             error = TransportError(str(exc), "signing the token", maybe_sent=False)
             return self._transport_failure(error, deadline)
         self._scrubber.add_token(token)
-        url = self._route.url + twirp.path(self.method)
+        url = self._route.url + f"/twirp/{self.method.full_name}"
         started = time.monotonic()
         try:
             response = self.transport.send(
@@ -131,7 +131,11 @@ class Execution(Generic[Request, Response]):
                     self.method, response.headers.get("content-type", ""), response.body
                 )
             except ValueError as exc:
-                page = {"body": twirp.decode(response.body)} if b"<html" in response.body else {}
+                page = (
+                    {"body": response.body.decode("utf-8", "replace")}
+                    if b"<html" in response.body
+                    else {}
+                )
                 return Failure(StatusCode.INTERNAL, message=str(exc), metadata=page, status=200)
             return message, tuple(response.headers.items())
         failure = twirp.parse_failure(

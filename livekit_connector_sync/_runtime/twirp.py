@@ -77,11 +77,6 @@ _HINTS = {
 }
 
 
-def path(method: MethodInfo[Any, Any]) -> str:
-    """Return the path of an RPC below the server's URL."""
-    return f"/twirp/{method.service}/{method.name}"
-
-
 def request_headers(token: str, metadata: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Return the headers of a call: those of Twirp and those of the caller."""
     return {
@@ -162,7 +157,7 @@ def parse_failure(status: int, headers: Mapping[str, str], body: bytes, now: dat
     except ValueError:
         known = StatusCode.INTERNAL
         message = f"the service returned an error code that Twirp does not have: {_quote(code)}"
-        metadata = {"body": decode(body)}
+        metadata = {"body": body.decode("utf-8", "replace")}
         code = ""
     # A SIP status comes from the far end: a busy phone did ring, so that a retry rings it again.
     final = SIP_STATUS in metadata
@@ -176,11 +171,6 @@ def parse_failure(status: int, headers: Mapping[str, str], body: bytes, now: dat
         metadata=metadata,
         status=status,
     )
-
-
-def decode(body: bytes) -> str:
-    """Return a body as text; replace bytes that are not UTF-8."""
-    return body.decode("utf-8", "replace")
 
 
 def excerpt(text: str, limit: int = _MAX_EXCERPT) -> str:
@@ -223,7 +213,7 @@ def _intermediary(status: int, headers: Mapping[str, str], body: bytes) -> Failu
         )
     else:
         code = _FROM_INTERMEDIARY.get(status, StatusCode.UNKNOWN)
-        detail = {"body": decode(body)}
+        detail = {"body": body.decode("utf-8", "replace")}
         text += ", not written by the service"
         text += f": {_HINTS[status]}" if status in _HINTS else ""
     metadata = {"http_error_from_intermediary": "true", "status_code": str(status), **detail}
