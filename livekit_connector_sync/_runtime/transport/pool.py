@@ -76,9 +76,6 @@ class _Stack(deque[Any]):
     def qsize(self) -> int:
         return len(self)
 
-    def empty(self) -> bool:
-        return not self
-
 
 class Connection(HTTPConnection):
     """A connection that can carry an exchange; without one it is urllib3's own."""
