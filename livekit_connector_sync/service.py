@@ -287,12 +287,7 @@ class ServiceClient:
     ) -> Response:
         """Build the request from the caller's arguments, check it, and send it.
 
-        Args:
-            method: the RPC.
-            arguments: `request` and the request's fields.
-            timeout: as the caller passed it.
-            retry: as the caller passed it.
-            extra_headers: as the caller passed them.
+        `arguments` are `request` and the request's fields.
         """
         message = _request_of(method, **arguments)
         if self._validate:
