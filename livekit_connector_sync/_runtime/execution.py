@@ -131,11 +131,7 @@ class Execution(Generic[Request, Response]):
                     self.method, response.headers.get("content-type", ""), response.body
                 )
             except ValueError as exc:
-                page = (
-                    {"body": response.body.decode("utf-8", "replace")}
-                    if b"<html" in response.body
-                    else {}
-                )
+                page = {"body": twirp.decode(response.body)} if b"<html" in response.body else {}
                 return Failure(StatusCode.INTERNAL, message=str(exc), metadata=page, status=200)
             return message, tuple(response.headers.items())
         failure = twirp.parse_failure(

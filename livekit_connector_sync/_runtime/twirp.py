@@ -157,7 +157,7 @@ def parse_failure(status: int, headers: Mapping[str, str], body: bytes, now: dat
     except ValueError:
         known = StatusCode.INTERNAL
         message = f"the service returned an error code that Twirp does not have: {_quote(code)}"
-        metadata = {"body": body.decode("utf-8", "replace")}
+        metadata = {"body": decode(body)}
         code = ""
     # A SIP status comes from the far end: a busy phone did ring, so that a retry rings it again.
     final = SIP_STATUS in metadata
@@ -171,6 +171,11 @@ def parse_failure(status: int, headers: Mapping[str, str], body: bytes, now: dat
         metadata=metadata,
         status=status,
     )
+
+
+def decode(body: bytes) -> str:
+    """Return a body as text; replace bytes that are not UTF-8."""
+    return body.decode("utf-8", "replace")
 
 
 def excerpt(text: str, limit: int = _MAX_EXCERPT) -> str:
@@ -213,7 +218,7 @@ def _intermediary(status: int, headers: Mapping[str, str], body: bytes) -> Failu
         )
     else:
         code = _FROM_INTERMEDIARY.get(status, StatusCode.UNKNOWN)
-        detail = {"body": body.decode("utf-8", "replace")}
+        detail = {"body": decode(body)}
         text += ", not written by the service"
         text += f": {_HINTS[status]}" if status in _HINTS else ""
     metadata = {"http_error_from_intermediary": "true", "status_code": str(status), **detail}
