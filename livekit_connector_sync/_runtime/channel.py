@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Optional, Union
 from urllib.parse import urlsplit
@@ -89,7 +88,6 @@ class Channel:
         )
         self._throttle = RetryThrottle()
         self._transport = Transport(session, verify, cert, proxies)
-        self._lock = threading.Lock()
         self._closed = False
         reset_after_fork(self)
 
@@ -104,13 +102,11 @@ class Channel:
 
     def close(self) -> None:
         """Close the channel's connections. A session that you passed stays open."""
-        with self._lock:
-            self._closed = True
+        self._closed = True
         self._transport.close()
 
     def reset_after_fork(self) -> None:
         """Replace locks and drop connections. The package calls this in every forked child."""
-        self._lock = threading.Lock()
         self._throttle.reset_after_fork()
         self._transport.reset_after_fork()
 
