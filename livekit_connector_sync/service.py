@@ -75,6 +75,8 @@ __all__ = [
     "with_call",
 ]
 
+_CREDENTIALS = ("LIVEKIT_API_KEY", "LIVEKIT_API_SECRET", "LIVEKIT_TOKEN")
+
 Client = TypeVar("Client", bound="ServiceClient")
 
 DurationLike: TypeAlias = Union[float, timedelta, Duration]
@@ -350,17 +352,16 @@ def from_environment(
     if not url:
         raise ValueError("url is missing: pass it, or set LIVEKIT_URL")
     check_url(name, url)
-    explicit = bool(api_key or api_secret or token)
-    if not explicit:
-        token = os.environ.get("LIVEKIT_TOKEN")
-        if not token:
-            api_key = os.environ.get("LIVEKIT_API_KEY")
-            api_secret = os.environ.get("LIVEKIT_API_SECRET")
+    key_name, secret_name, token_name = "api_key", "api_secret", "token"
+    if not (api_key or api_secret or token):
+        key_name, secret_name, token_name = _CREDENTIALS
+        api_key, api_secret, token = map(os.environ.get, _CREDENTIALS)
+        if token:
+            api_key = api_secret = None
     if token:
         if api_key or api_secret:
             raise ValueError("pass a token, or api_key and api_secret, not both")
-        if not explicit:
-            check_token("LIVEKIT_TOKEN", token)
+        check_token(token_name, token)
         return url, TokenCredentials(token)
     if not api_key and not api_secret:
         raise ValueError(
@@ -368,11 +369,8 @@ def from_environment(
             "LIVEKIT_API_KEY and LIVEKIT_API_SECRET, or LIVEKIT_TOKEN"
         )
     if not api_key or not api_secret:
-        given, missing = ("api_key", "api_secret") if api_key else ("api_secret", "api_key")
-        if not explicit:
-            given, missing = (f"LIVEKIT_{name.upper()}" for name in (given, missing))
+        given, missing = (key_name, secret_name) if api_key else (secret_name, key_name)
         raise ValueError(f"{missing} is missing: {given} is set without it")
-    if not explicit:
-        check_key("LIVEKIT_API_KEY", api_key)
-        check_key("LIVEKIT_API_SECRET", api_secret)
+    check_key(key_name, api_key)
+    check_key(secret_name, api_secret)
     return url, ApiKeyCredentials(api_key, api_secret)
