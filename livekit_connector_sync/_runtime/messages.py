@@ -37,7 +37,7 @@ def as_message(message_type: type[MessageType], value: Any, name: str = "request
         return value
     if isinstance(value, Mapping):
         return build(message_type, value, name)
-    if isinstance(value, Message) and _same_name(value, message_type):
+    if isinstance(value, Message) and _local_name(value) == _local_name(message_type):
         try:
             return message_type.FromString(value.SerializeToString())
         except (DecodeError, EncodeError) as exc:
@@ -147,28 +147,24 @@ def _to_timestamp(value: Any, path: str) -> Timestamp:
     return stamp
 
 
+def _enum_number(enum_type: Any, value: Any, path: str) -> int:
+    known = enum_type.values_by_name
+    if isinstance(value, ProtoEnum) and value.name not in known:
+        other = f"{type(value).__name__}.{value.name}"
+        raise TypeError(f"{path} must be a {enum_type.name} constant, not {other}")
+    if isinstance(value, bool) or not isinstance(value, (int, str)):
+        raise _wrong_type(path, f"a {enum_type.name} constant or its name", value)
+    constant = (known if isinstance(value, str) else enum_type.values_by_number).get(value)
+    if constant is None:
+        names = ", ".join(known)
+        raise ValueError(f"{path}: {enum_type.name} has no {value!r}; use one of {names}")
+    return int(constant.number)
+
+
 def _check_scalar(field: Any, value: Any, path: str) -> Any:
     """Check a scalar, with a clearer message than protobuf's."""
     if field.enum_type is not None:
-        if isinstance(value, str):
-            constant = field.enum_type.values_by_name.get(value)
-            if constant is None:
-                names = ", ".join(field.enum_type.values_by_name)
-                raise ValueError(
-                    f"{path}: {field.enum_type.name} has no {value!r}; use one of {names}"
-                )
-            return constant.number
-        known = field.enum_type.values_by_name
-        of_another = isinstance(value, ProtoEnum) and value.name not in known
-        if of_another:
-            other = f"{type(value).__name__}.{value.name}"
-            raise TypeError(f"{path} must be a {field.enum_type.name} constant, not {other}")
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise _wrong_type(path, f"a {field.enum_type.name} constant or its name", value)
-        if value not in field.enum_type.values_by_number:
-            names = ", ".join(known)
-            raise ValueError(f"{path}: {field.enum_type.name} has no {value}; use one of {names}")
-        return int(value)
+        return _enum_number(field.enum_type, value, path)
     expected = _PYTHON_TYPES.get(field.cpp_type)
     if expected is not None:
         types, words = expected
@@ -203,13 +199,9 @@ def _assign(path: str, setter: Any, *args: Any) -> None:
         raise wrong(f"{path}: {exc}") from None
 
 
-def _same_name(message: Message, message_type: type[Message]) -> bool:
-    """Compare names without their packages: ours differs from the one on the wire."""
-    ours, theirs = message_type.DESCRIPTOR, message.DESCRIPTOR
-    return _local_name(ours) == _local_name(theirs)
-
-
-def _local_name(descriptor: Any) -> str:
+def _local_name(message: Any) -> str:
+    """Return a message's name without its package: ours differs from the one on the wire."""
+    descriptor = message.DESCRIPTOR
     package = descriptor.file.package
     return str(descriptor.full_name[len(package) + 1 :] if package else descriptor.full_name)
 
