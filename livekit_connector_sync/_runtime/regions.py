@@ -109,10 +109,6 @@ class Endpoint:
         """The scheme, host and port of the URL."""
         return origin_of(self.url)
 
-    def at(self, origin: str) -> str:
-        """Return the URL with another origin; every region serves the same base path."""
-        return origin + urlsplit(self.url).path
-
 
 class Route:
     """The URLs of one call's attempts.
@@ -159,7 +155,7 @@ class Route:
         if region is None:
             return not pinned
         self._tried.append(region)
-        self.url = self._endpoint.at(region)
+        self.url = region + urlsplit(self._endpoint.url).path  # the same in every region
         return True
 
 

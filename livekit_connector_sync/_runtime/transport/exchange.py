@@ -37,10 +37,6 @@ class NotSent(OSError):
         self.permanent = permanent
 
 
-class RepeatedRequest(ValueError):
-    """An adapter or a hook tried to resend the request."""
-
-
 @dataclass(eq=False)
 class State:
     """What a transport keeps from request to request. The options are a channel's."""

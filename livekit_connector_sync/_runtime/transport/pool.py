@@ -31,7 +31,7 @@ from urllib3.util.connection import allowed_gai_family
 from urllib3.util.proxy import connection_requires_http_tunnel
 
 from ..deadline import Deadline
-from .exchange import CONNECTING, SENDING, Exchange, RepeatedRequest, current
+from .exchange import CONNECTING, SENDING, Exchange, current
 from .reader import Reader
 
 if TYPE_CHECKING:
@@ -215,7 +215,7 @@ class Pool(HTTPConnectionPool):
         ):
             return super().urlopen(method, url, body, headers, **options)
         if exchange.sent:
-            raise RepeatedRequest("the session was about to send the request again")
+            raise ValueError("the session was about to send the request again")
         exchange.line, exchange.tracked = line, True
         retries = options.get("retries")
         while True:
