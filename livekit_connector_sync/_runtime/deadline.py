@@ -35,11 +35,7 @@ Timeout: TypeAlias = Union[float, Unset, None]
 
 
 class Deadline:
-    """A point in time on the monotonic clock, or no limit.
-
-    Args:
-        timeout: seconds from now; None for no limit.
-    """
+    """A point in time, `timeout` seconds from now; None for no limit."""
 
     __slots__ = ("_end",)
 

@@ -94,29 +94,22 @@ def origin_of(url: str) -> str:
 class Endpoint:
     """The server that a channel calls.
 
-    Args:
-        url: the server's URL, normalized.
-        domain: the domain whose regions may replace the server, None for no failover.
-        allow_http: use regions without TLS.
+    Regions under its domain may replace it; None means no failover.
     """
 
-    url: str
+    url: str  # normalized
     domain: Optional[str]
     allow_http: bool
 
     @functools.cached_property
     def origin(self) -> str:
-        """The scheme, host and port of the URL."""
         return origin_of(self.url)
 
 
 class Route:
     """The URLs of one call's attempts.
 
-    Args:
-        endpoint: the caller's server.
-        timeout: the call's timeout in seconds, None for no limit.
-        discover: requests the server's regions, as in `RegionCache.regions`.
+    `discover` requests the regions of the caller's server, as in `RegionCache.regions`.
     """
 
     def __init__(

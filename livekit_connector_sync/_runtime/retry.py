@@ -160,13 +160,11 @@ def retry_delay(
     """Return the seconds to wait before the next attempt, or None to give up.
 
     Args:
-        policy: the call's policy.
-        failure: how the attempt failed.
-        attempt: its number, from 1.
+        attempt: the number of the attempt that failed, from 1.
         repeatable: the result of `may_retry`.
         remaining: seconds left of the call's timeout, None for no limit.
         throttled: too many calls fail, so that a retry would only add to the load.
-        random: a number from 0 to 1 for the jitter.
+        random: as in `RetryPolicy.backoff`.
     """
     if attempt >= policy.max_attempts or not repeatable or failure.permanent:
         return None

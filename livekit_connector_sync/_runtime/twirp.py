@@ -141,11 +141,7 @@ def parse_response(method: MethodInfo[Any, Response], content_type: str, body: b
 def parse_failure(status: int, headers: Mapping[str, str], body: bytes, now: datetime) -> Failure:
     """Return the failure that a response with a status other than 200 means.
 
-    Args:
-        status: the HTTP status.
-        headers: the response's headers, looked up by lower-case name.
-        body: as much of the body as was read.
-        now: the current time; a Retry-After header may hold a date.
+    The headers have names in lower case; `now` serves a Retry-After header that holds a date.
     """
     wait = retry_after(headers.get("retry-after"), now)
     error = None if 300 <= status <= 399 else _twirp_error(body)
