@@ -88,7 +88,6 @@ class Channel:
         )
         self._throttle = RetryThrottle()
         self._transport = Transport(session, verify, cert, proxies)
-        self._closed = False
         reset_after_fork(self)
 
     def __repr__(self) -> str:
@@ -102,7 +101,6 @@ class Channel:
 
     def close(self) -> None:
         """Close the channel's connections. A session that you passed stays open."""
-        self._closed = True
         self._transport.close()
 
     def reset_after_fork(self) -> None:
@@ -137,7 +135,7 @@ class Channel:
         request: Request,
     ) -> tuple[Response, Call]:
         message = as_message(method.request_type, request)
-        if self._closed:
+        if self._transport.closed:
             raise ValueError("the channel is closed: make another one")
         self._transport.check_session()
         retry = self._retry if isinstance(details.retry, Unset) else check_retry(details.retry)

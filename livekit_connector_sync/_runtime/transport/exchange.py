@@ -37,17 +37,17 @@ class NotSent(OSError):
         self.permanent = permanent
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)  # a proxy's URL may hold a password
 class State:
     """What a transport keeps from request to request. The options are a channel's."""
 
-    session: Any
-    verify: Any
-    cert: Any
-    proxies: Any
-    own: Any = None  # the session to send with if the caller gave none
-    closed: bool = False
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    session: Any = None
+    verify: Any = None
+    cert: Any = None
+    proxies: Any = None
+    own: Any = field(default=None, init=False)  # to send with if the caller gave no session
+    closed: bool = field(default=False, init=False)
+    lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 
 
 @dataclass(frozen=True)
