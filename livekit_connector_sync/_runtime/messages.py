@@ -86,13 +86,11 @@ def _set(message: Message, field: Any, value: Any, path: str) -> None:
             raise _wrong_type(path, "a mapping", value)
         entry = field.message_type.fields_by_name
         for key, item in value.items():
+            where = f"{path}[{key!r}]"
             _check_scalar(entry["key"], key, f"{path}: the key {key!r}")
             if entry["value"].message_type is not None:
-                target[key].CopyFrom(
-                    _convert(entry["value"], type(target[key]), item, f"{path}[{key!r}]")
-                )
+                target[key].CopyFrom(_convert(type(target[key]), item, where))
             else:
-                where = f"{path}[{key!r}]"
                 _assign(where, target.__setitem__, key, _check_scalar(entry["value"], item, where))
     elif is_repeated(target):
         if isinstance(value, (str, bytes, Mapping, Message)) or not isinstance(value, Iterable):
@@ -101,18 +99,17 @@ def _set(message: Message, field: Any, value: Any, path: str) -> None:
             where = f"{path}[{index}]"
             if field.message_type is not None:
                 slot = target.add()
-                slot.CopyFrom(_convert(field, type(slot), item, where))
+                slot.CopyFrom(_convert(type(slot), item, where))
             else:
                 _assign(where, target.append, _check_scalar(field, item, where))
     elif isinstance(target, Message):
-        converted = _convert(field, type(target), value, path)
-        target.CopyFrom(converted)
+        target.CopyFrom(_convert(type(target), value, path))
         target.SetInParent()
     else:
         _assign(path, setattr, message, field.name, _check_scalar(field, value, path))
 
 
-def _convert(field: Any, message_type: type[Message], value: Any, path: str) -> Message:
+def _convert(message_type: type[Message], value: Any, path: str) -> Message:
     if message_type is Duration:
         return _to_duration(value, path)
     if message_type is Timestamp:
