@@ -189,18 +189,15 @@ class TwirpError(Exception):
         return type(self), self.args, self.__dict__
 
     def __str__(self) -> str:
-        facts = [
-            text
-            for text in (
-                self.method,
-                f"HTTP {self.status}" if self.status is not None else None,
-                f"attempts {self.attempts}" if self.attempts > 1 else None,
-                f"request id {self.request_id}" if self.request_id else None,
-            )
-            if text
-        ]
+        facts = (
+            self.method,
+            f"HTTP {self.status}" if self.status is not None else None,
+            f"attempts {self.attempts}" if self.attempts > 1 else None,
+            f"request id {self.request_id}" if self.request_id else None,
+        )
+        shown = ", ".join(filter(None, facts))
         text = f"{self.code}: {printable(self.message)}" if self.message else str(self.code)
-        return f"{text} ({', '.join(facts)})" if facts else text
+        return f"{text} ({shown})" if shown else text
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self}>"
