@@ -26,7 +26,7 @@ from .method import MethodInfo, Request, Response
 from .redaction import Scrubber
 from .regions import DISCOVERY_TIMEOUT, Endpoint, Route, parse_max_age, parse_regions
 from .retry import Failure, RetryPolicy, RetryThrottle, may_retry, retry_delay
-from .transport import HttpResponse, Transport, TransportError
+from .transport import Exchange, HttpResponse, Transport, TransportError
 
 logger = logging.getLogger("livekit_connector_sync")
 
@@ -96,15 +96,10 @@ class Execution(Generic[Request, Response]):
         self._scrubber.add_token(token)
         url = self._route.url + f"/twirp/{self.method.full_name}"
         started = time.monotonic()
+        headers = twirp.request_headers(token, self.metadata)
+        exchange = Exchange("POST", url, headers, self._body, deadline, connect_deadline)
         try:
-            response = self.transport.send(
-                "POST",
-                url,
-                twirp.request_headers(token, self.metadata),
-                self._body,
-                deadline,
-                connect_deadline,
-            )
+            response = self.transport.send(exchange)
         except TransportError as exc:
             self._log_attempt(url, exc.reason, started)
             return self._transport_failure(exc, deadline)
@@ -226,14 +221,13 @@ class Execution(Generic[Request, Response]):
     def _discover(self) -> tuple[list[str], float]:
         """Request the region list from the caller's server; raise ValueError if that fails."""
         token, _ = self.credentials.token(self._claims)
-        headers = twirp.request_headers(token, self.metadata)
+        headers = {**twirp.request_headers(token, self.metadata), "Accept": "application/json"}
         del headers["Content-Type"]
         deadline = self._deadline.at_most(DISCOVERY_TIMEOUT)
         url = f"{self.endpoint.origin}/settings/regions"
         try:
-            response = self.transport.send(
-                "GET", url, {**headers, "Accept": "application/json"}, None, deadline, deadline
-            )
+            exchange = Exchange("GET", url, headers, None, deadline, deadline)
+            response = self.transport.send(exchange)
         except TransportError as exc:
             raise ValueError(f"no regions from {url}: {exc.reason}") from None
         if response.status != 200:

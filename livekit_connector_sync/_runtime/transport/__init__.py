@@ -16,15 +16,13 @@ import functools
 import importlib.util
 import os
 import threading
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Any
 
-from ..deadline import Deadline
 from ..lazy_import import import_lazily
 from .exchange import CONNECTING, Exchange, HttpResponse, State, TransportError
 
-__all__ = ["HttpResponse", "Transport", "TransportError"]
+__all__ = ["Exchange", "HttpResponse", "Transport", "TransportError"]
 
 
 @dataclass(eq=False, repr=False)
@@ -57,20 +55,8 @@ class Transport(State):
         if session is not None:
             session.close()
 
-    def send(
-        self,
-        method: str,
-        url: str,
-        headers: Mapping[str, str],
-        body: Optional[bytes],
-        deadline: Deadline,
-        connect_deadline: Deadline,
-    ) -> HttpResponse:
-        """Send a request and return its complete response; raise TransportError.
-
-        The connection must be established by `connect_deadline`, the whole be over by `deadline`.
-        """
-        exchange = Exchange(method, url, headers, body, deadline, connect_deadline)
+    def send(self, exchange: Exchange) -> HttpResponse:
+        """Send a request and return its complete response; raise TransportError."""
         try:
             send = _load_client().send
         except (ImportError, OSError) as exc:  # no file descriptors left, for example

@@ -68,7 +68,7 @@ class Exchange:
     headers: Mapping[str, str]
     body: Optional[bytes]
     deadline: Deadline  # of the whole exchange
-    connect_deadline: Deadline
+    connect_deadline: Deadline  # of its connection
 
     phase: str = CONNECTING
     line: tuple[Any, ...] = ()  # host, port, method and target of what is sent
