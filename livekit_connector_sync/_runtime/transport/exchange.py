@@ -59,7 +59,7 @@ class HttpResponse:
     body: bytes
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)  # the request holds secrets
 class Exchange:
     """One request and its response, as the connection that carries it reports them."""
 
