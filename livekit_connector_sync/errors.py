@@ -77,17 +77,16 @@ class StatusCode(str, enum.Enum):
         return cls.DATA_LOSS if value == "dataloss" else None
 
 
-MAX_PRINTED = 1000
-"""Characters of a server's text that `str(error)` and log lines show."""
+_MAX_PRINTED = 1000  # characters of a server's text that `str(error)` and log lines show
 
 
-def printable(text: str, limit: int = MAX_PRINTED) -> str:
+def printable(text: str) -> str:
     """Make a server's text safe for a log line or a terminal.
 
     Control characters, line separators, and lone surrogates are escaped, so that the text cannot
-    forge a log line or control a terminal. Texts longer than `limit` characters are truncated.
+    forge a log line or control a terminal. Long texts are truncated.
     """
-    cut = text if len(text) <= limit else f"{text[:limit]}..."
+    cut = text if len(text) <= _MAX_PRINTED else f"{text[:_MAX_PRINTED]}..."
     if cut.isprintable():
         return cut
     return "".join(
