@@ -94,9 +94,8 @@ def join_metadata(metadata: Iterable[tuple[str, str]]) -> tuple[tuple[str, str],
         ValueError: a name or value is malformed, or the client sets the header itself.
         TypeError: the headers are not pairs of strings.
     """
-    pairs = tuple(metadata)
     joined: dict[str, tuple[str, str]] = {}
-    for pair in pairs:
+    for pair in metadata:
         if not isinstance(pair, (tuple, list)) or len(pair) != 2:
             raise TypeError("metadata must be (name, value) pairs")
         name, value = pair

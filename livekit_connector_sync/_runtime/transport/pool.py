@@ -46,7 +46,7 @@ else:
 
 # NATs and load balancers forget idle connections without a sign. aiohttp uses the same bound.
 _MAX_IDLE = 15.0  # seconds
-_MAX_HOSTS = 256  # whose pools a manager keeps
+MAX_HOSTS = 256  # whose pools a manager keeps; a region list may name dozens
 _MAX_WRITE = 16 * 1024  # bytes: a TLS record, since each write has a time limit of its own
 _CONNECT_LINE = re.compile(rb"^CONNECT ([^\[\s]*:[^\s]*):([0-9]+) ")
 
@@ -304,5 +304,5 @@ def with_our_pools(manager: Any) -> Any:
     if classes == stock:
         return manager
     ours = copy.copy(manager)
-    ours.pools, ours.pool_classes_by_scheme = urllib3.PoolManager(_MAX_HOSTS).pools, classes
+    ours.pools, ours.pool_classes_by_scheme = urllib3.PoolManager(MAX_HOSTS).pools, classes
     return ours
