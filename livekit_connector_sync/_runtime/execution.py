@@ -94,7 +94,7 @@ class Execution(Generic[Request, Response]):
             error = TransportError(str(exc), "signing the token", maybe_sent=False)
             return self._transport_failure(error, deadline)
         self._scrubber.add_token(token)
-        url = self._route.url + f"/twirp/{self.method.full_name}"
+        url = f"{self._route.url}/twirp/{self.method.full_name}"
         started = time.monotonic()
         headers = twirp.request_headers(token, self.metadata)
         exchange = Exchange("POST", url, headers, self._body, deadline, connect_deadline)
@@ -273,18 +273,17 @@ class Execution(Generic[Request, Response]):
             )
 
     def _log_retry(self, failure: Failure, delay: float) -> None:
-        if logger.isEnabledFor(logging.WARNING):
-            reason = self._scrubber.scrub(f"{failure.code}: {failure.message}", personal=True)
-            logger.warning(
-                "%s failed (%s); attempt %d of %d follows in %.2f s at %s [%s]",
-                self.method.full_name,
-                printable(twirp.excerpt(reason)),
-                self._attempt_number,
-                self.policy.max_attempts,
-                delay,
-                self._route.url,
-                self._request_id,
-            )
+        reason = self._scrubber.scrub(f"{failure.code}: {failure.message}", personal=True)
+        logger.warning(
+            "%s failed (%s); attempt %d of %d follows in %.2f s at %s [%s]",
+            self.method.full_name,
+            printable(twirp.excerpt(reason)),
+            self._attempt_number,
+            self.policy.max_attempts,
+            delay,
+            self._route.url,
+            self._request_id,
+        )
 
 
 def _is_pinned(failure: Failure) -> bool:

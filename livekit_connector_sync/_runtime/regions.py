@@ -48,8 +48,8 @@ class FailoverPolicy:
     allow_http: bool = False
 
     def __post_init__(self) -> None:
-        hosts = () if isinstance(self.hosts, str) else self.hosts
-        if hosts is not self.hosts or not isinstance(hosts, Iterable):
+        hosts = self.hosts
+        if isinstance(hosts, str) or not isinstance(hosts, Iterable):
             raise ValueError('hosts must be a tuple of domains, such as ("*.example.com",)')
         object.__setattr__(self, "hosts", tuple(hosts))
         for host in self.hosts:
