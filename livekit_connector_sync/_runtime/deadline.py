@@ -48,11 +48,6 @@ class Deadline:
             return None
         return min(max(self._end - time.monotonic(), 0.0), _MAX_WAIT)
 
-    @property
-    def passed(self) -> bool:
-        """Whether the deadline has passed."""
-        return self._end is not None and time.monotonic() >= self._end
-
     def at_most(self, seconds: Optional[float]) -> Deadline:
         """Return the earlier of this deadline and one `seconds` from now."""
         other = Deadline(seconds)

@@ -184,7 +184,7 @@ class Execution(Generic[Request, Response]):
             raise self._error(failure)
         self._log_retry(failure, delay)
         time.sleep(delay)
-        if self._deadline.passed:
+        if self._deadline.remaining() == 0:
             attempt = len(self._failures)
             raise self._error(
                 self._timeout_failure("backing off", maybe_sent=False, attempt=attempt)

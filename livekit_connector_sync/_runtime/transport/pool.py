@@ -69,7 +69,7 @@ class _Stack(deque[Any]):
             try:
                 return self.pop()
             except IndexError:
-                if end.passed:
+                if end.remaining() == 0:
                     raise queue.Empty from None
             time.sleep(0.005)
 
