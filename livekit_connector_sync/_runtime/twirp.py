@@ -56,6 +56,7 @@ _FROM_INTERMEDIARY = {
     503: StatusCode.UNAVAILABLE,
     504: StatusCode.UNAVAILABLE,
 }
+_PHRASES = {status.value: status.phrase for status in http.HTTPStatus}
 _HINTS = {
     401: "check the API key and its secret",
     404: "only LiveKit Cloud runs the Connector, at the project's own URL",
@@ -191,7 +192,7 @@ def retry_after(value: Optional[str], now: datetime) -> Optional[float]:
 
 def _intermediary(status: int, headers: Mapping[str, str], body: bytes) -> Failure:
     """Return the failure for a response that a proxy or another intermediary sent."""
-    text = _status_text(status)
+    text = f"HTTP {status} {_PHRASES.get(status, '')}".rstrip()
     if 300 <= status <= 399:
         code, detail = StatusCode.INTERNAL, {"location": headers.get("location", "")}
         text += (
@@ -255,10 +256,3 @@ def _quote(text: str) -> str:
 
 def _reject_constant(constant: str) -> Any:
     raise ValueError(f"{constant} is not JSON")  # RFC 8259 has no NaN and no Infinity
-
-
-def _status_text(status: int) -> str:
-    try:
-        return f"HTTP {status} {http.HTTPStatus(status).phrase}"
-    except ValueError:
-        return f"HTTP {status}"
