@@ -156,7 +156,6 @@ class UnaryUnaryChannel(Protocol):
         self, method: MethodInfo[Request, Response]
     ) -> UnaryUnaryMultiCallable[Request, Response]:
         """Return the callable of an RPC."""
-        ...
 
 
 def check_channel(channel: object) -> None:

@@ -171,9 +171,8 @@ def check_request(method: MethodInfo[Any, Any], request: Message) -> None:
             unless = f"unless {enum_field} is {constant}"
             raise _invalid(method, field, f"{field} is required by {method.name} {unless}")
     for field, format_name in method.formats:
-        remedy = (
-            None if _is_empty(request, field) else FORMATS[format_name](getattr(request, field))
-        )
+        check, value = FORMATS[format_name], getattr(request, field)
+        remedy = None if _is_empty(request, field) else check(value)
         if remedy is not None:
             raise _invalid(method, field, f"{field} is malformed: {remedy}")
 
