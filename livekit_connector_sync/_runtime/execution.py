@@ -129,12 +129,8 @@ class Execution(Generic[Request, Response]):
                 page = {"body": twirp.decode(response.body)} if b"<html" in response.body else {}
                 return Failure(StatusCode.INTERNAL, message=str(exc), metadata=page, status=200)
             return message, tuple(response.headers.items())
-        failure = twirp.parse_failure(
-            response.status,
-            response.headers,
-            response.body,
-            datetime.now(timezone.utc),
-        )
+        now = datetime.now(timezone.utc)
+        failure = twirp.parse_failure(response.status, response.headers, response.body, now)
         if failure.code is StatusCode.UNAUTHENTICATED and cached_token and not self._token_renewed:
             self._token_renewed = True
             self.credentials.forget(self._claims)
@@ -144,19 +140,16 @@ class Execution(Generic[Request, Response]):
 
     def _transport_failure(self, error: TransportError, deadline: Deadline) -> Failure:
         if error.timed_out and deadline is self._deadline:
-            return self._timeout_failure(error.phase, error.maybe_sent)
+            return self._timeout_failure(error.phase, error.maybe_sent, self._attempt_number)
         code = StatusCode.INTERNAL if error.broken else StatusCode.UNAVAILABLE
         message = f"{error.reason} (while {error.phase})"
         return Failure(code, error.maybe_sent, message=message, permanent=error.permanent)
 
-    def _timeout_failure(
-        self, phase: str, maybe_sent: bool, attempt: Optional[int] = None
-    ) -> Failure:
-        number = self._attempt_number if attempt is None else attempt
+    def _timeout_failure(self, phase: str, maybe_sent: bool, attempt: int) -> Failure:
         return Failure(
             StatusCode.DEADLINE_EXCEEDED,
             maybe_sent,
-            message=f"timed out after {self.timeout:g} s, while {phase}, in attempt {number}",
+            message=f"timed out after {self.timeout:g} s, while {phase}, in attempt {attempt}",
         )
 
     def _response_of_done(self, failure: Failure) -> Optional[Response]:
@@ -185,10 +178,7 @@ class Execution(Generic[Request, Response]):
         self._log_retry(failure, delay)
         time.sleep(delay)
         if self._deadline.remaining() == 0:
-            attempt = len(self._failures)
-            raise self._error(
-                self._timeout_failure("backing off", maybe_sent=False, attempt=attempt)
-            )
+            raise self._error(self._timeout_failure("backing off", False, len(self._failures)))
 
     def _retry_delay(self, failure: Failure) -> Optional[float]:
         if failure.code in self.policy.retryable_status_codes:
