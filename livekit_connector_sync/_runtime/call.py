@@ -156,6 +156,7 @@ class UnaryUnaryChannel(Protocol):
         self, method: MethodInfo[Request, Response]
     ) -> UnaryUnaryMultiCallable[Request, Response]:
         """Return the callable of an RPC."""
+        ...
 
 
 def check_channel(channel: object) -> None:

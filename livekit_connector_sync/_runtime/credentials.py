@@ -59,9 +59,11 @@ class Credentials(Protocol):
 
     def token(self, claims: ClaimSet) -> tuple[str, bool]:
         """Return a token with these claims, and whether it came from a cache."""
+        ...
 
     def forget(self, claims: ClaimSet) -> None:
         """Drop the cached token of these claims after a server rejected it."""
+        ...
 
 
 class ApiKeyCredentials(HoldsSecret):
