@@ -9,7 +9,6 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
-from types import FrameType
 from typing import Optional
 
 from .emulator import (
@@ -104,7 +103,7 @@ def _run_emulator(arguments: argparse.Namespace) -> int:
     except (OSError, ValueError) as exc:
         print(f"livekit-connector-sync: the emulator cannot start: {exc}", file=sys.stderr)
         return 1
-    terminate = signal.signal(signal.SIGTERM, _interrupt)
+    terminate = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         try:
             print(_introduction(emulator), flush=True)
@@ -151,7 +150,3 @@ def _follow(emulator: ConnectorEmulator) -> None:
         events, seen = emulator.events_after(seen, _POLL)
         for at, line in events:
             print(f"{time.strftime('%H:%M:%S', time.localtime(at))}  {line}", flush=True)
-
-
-def _interrupt(signum: int, frame: Optional[FrameType]) -> None:
-    raise KeyboardInterrupt

@@ -45,45 +45,29 @@ __all__ = [
 class StatusCode(str, enum.Enum):
     """Twirp's error codes. Each member equals its value on the wire, such as "not_found".
 
+    The errors of this module, such as NotFound, say what the codes mean.
+
     Source: https://twitchtv.github.io/twirp/docs/spec_v7.html#error-codes
     """
 
     CANCELED = "canceled"
-    """The operation was canceled."""
     UNKNOWN = "unknown"
-    """The error has no other code, or a proxy between the client and the service caused it."""
     INVALID_ARGUMENT = "invalid_argument"
-    """A field of the request is wrong, regardless of the state of the service."""
     MALFORMED = "malformed"
-    """The service could not decode the request."""
     DEADLINE_EXCEEDED = "deadline_exceeded"
-    """The timeout of the client or of the service expired."""
     NOT_FOUND = "not_found"
-    """The requested resource doesn't exist."""
     BAD_ROUTE = "bad_route"
-    """The URL doesn't serve this service, method, or HTTP verb."""
     ALREADY_EXISTS = "already_exists"
-    """The resource to create exists already."""
     PERMISSION_DENIED = "permission_denied"
-    """The caller isn't allowed to do this: the token lacks a grant."""
     UNAUTHENTICATED = "unauthenticated"
-    """The token is missing, has expired, or isn't signed with the project's secret."""
     RESOURCE_EXHAUSTED = "resource_exhausted"
-    """A quota or rate limit is exceeded."""
     FAILED_PRECONDITION = "failed_precondition"
-    """The state of the service doesn't allow the operation now."""
     ABORTED = "aborted"
-    """The operation conflicts with another one."""
     OUT_OF_RANGE = "out_of_range"
-    """A value is outside the valid range."""
     UNIMPLEMENTED = "unimplemented"
-    """The service doesn't support the method."""
     INTERNAL = "internal"
-    """The service failed, or it broke the protocol."""
     UNAVAILABLE = "unavailable"
-    """The service is unreachable or temporarily unavailable."""
-    DATA_LOSS = "data_loss"
-    """Data was lost or corrupted permanently; older servers send "dataloss"."""
+    DATA_LOSS = "data_loss"  # older servers send "dataloss"
 
     def __str__(self) -> str:
         return self.value
@@ -93,17 +77,16 @@ class StatusCode(str, enum.Enum):
         return cls.DATA_LOSS if value == "dataloss" else None
 
 
-MAX_PRINTED = 1000
-"""Characters of a server's text that `str(error)` and log lines show."""
+_MAX_PRINTED = 1000  # characters of a server's text that `str(error)` and log lines show
 
 
-def printable(text: str, limit: int = MAX_PRINTED) -> str:
+def printable(text: str) -> str:
     """Make a server's text safe for a log line or a terminal.
 
     Control characters, line separators, and lone surrogates are escaped, so that the text cannot
-    forge a log line or control a terminal. Texts longer than `limit` characters are truncated.
+    forge a log line or control a terminal. Long texts are truncated.
     """
-    cut = text if len(text) <= limit else f"{text[:limit]}..."
+    cut = text if len(text) <= _MAX_PRINTED else f"{text[:_MAX_PRINTED]}..."
     if cut.isprintable():
         return cut
     return "".join(
@@ -205,18 +188,15 @@ class TwirpError(Exception):
         return type(self), self.args, self.__dict__
 
     def __str__(self) -> str:
-        facts = [
-            text
-            for text in (
-                self.method,
-                f"HTTP {self.status}" if self.status is not None else None,
-                f"attempts {self.attempts}" if self.attempts > 1 else None,
-                f"request id {self.request_id}" if self.request_id else None,
-            )
-            if text
-        ]
+        facts = (
+            self.method,
+            f"HTTP {self.status}" if self.status is not None else None,
+            f"attempts {self.attempts}" if self.attempts > 1 else None,
+            f"request id {self.request_id}" if self.request_id else None,
+        )
+        shown = ", ".join(filter(None, facts))
         text = f"{self.code}: {printable(self.message)}" if self.message else str(self.code)
-        return f"{text} ({', '.join(facts)})" if facts else text
+        return f"{text} ({shown})" if shown else text
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self}>"

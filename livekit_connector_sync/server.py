@@ -283,8 +283,7 @@ class TwirpApplication:
 
     def method(self, path: str) -> Optional[MethodInfo[Any, Any]]:
         """Return the RPC at a path, or None."""
-        route = self._routes.get(path)
-        return route[1] if route is not None else None
+        return self._routes[path][1] if path in self._routes else None
 
     def respond(
         self, http_method: str, path: str, headers: Mapping[str, str], body: bytes

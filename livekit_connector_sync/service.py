@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from types import FunctionType, TracebackType
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, ClassVar, Optional, TypeVar, Union, cast
 
 from google.protobuf.duration_pb2 import Duration
@@ -74,6 +74,8 @@ __all__ = [
     "mark_sensitive",
     "with_call",
 ]
+
+_CREDENTIALS = ("LIVEKIT_API_KEY", "LIVEKIT_API_SECRET", "LIVEKIT_TOKEN")
 
 Client = TypeVar("Client", bound="ServiceClient")
 
@@ -271,12 +273,7 @@ class ServiceClient:
     def __enter__(self: Client) -> Client:
         return self
 
-    def __exit__(
-        self,
-        exc_type: Optional[type[BaseException]],
-        exc: Optional[BaseException],
-        traceback: Optional[TracebackType],
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         self.close()
 
     def __repr__(self) -> str:
@@ -292,12 +289,7 @@ class ServiceClient:
     ) -> Response:
         """Build the request from the caller's arguments, check it, and send it.
 
-        Args:
-            method: the RPC.
-            arguments: `request` and the request's fields.
-            timeout: as the caller passed it.
-            retry: as the caller passed it.
-            extra_headers: as the caller passed them.
+        `arguments` are `request` and the request's fields.
         """
         message = _request_of(method, **arguments)
         if self._validate:
@@ -360,17 +352,16 @@ def from_environment(
     if not url:
         raise ValueError("url is missing: pass it, or set LIVEKIT_URL")
     check_url(name, url)
-    explicit = bool(api_key or api_secret or token)
-    if not explicit:
-        token = os.environ.get("LIVEKIT_TOKEN")
-        if not token:
-            api_key = os.environ.get("LIVEKIT_API_KEY")
-            api_secret = os.environ.get("LIVEKIT_API_SECRET")
+    key_name, secret_name, token_name = "api_key", "api_secret", "token"
+    if not (api_key or api_secret or token):
+        key_name, secret_name, token_name = _CREDENTIALS
+        api_key, api_secret, token = map(os.environ.get, _CREDENTIALS)
+        if token:
+            api_key = api_secret = None
     if token:
         if api_key or api_secret:
             raise ValueError("pass a token, or api_key and api_secret, not both")
-        if not explicit:
-            check_token("LIVEKIT_TOKEN", token)
+        check_token(token_name, token)
         return url, TokenCredentials(token)
     if not api_key and not api_secret:
         raise ValueError(
@@ -378,11 +369,8 @@ def from_environment(
             "LIVEKIT_API_KEY and LIVEKIT_API_SECRET, or LIVEKIT_TOKEN"
         )
     if not api_key or not api_secret:
-        given, missing = ("api_key", "api_secret") if api_key else ("api_secret", "api_key")
-        if not explicit:
-            given, missing = (f"LIVEKIT_{name.upper()}" for name in (given, missing))
+        given, missing = (key_name, secret_name) if api_key else (secret_name, key_name)
         raise ValueError(f"{missing} is missing: {given} is set without it")
-    if not explicit:
-        check_key("LIVEKIT_API_KEY", api_key)
-        check_key("LIVEKIT_API_SECRET", api_secret)
+    check_key(key_name, api_key)
+    check_key(secret_name, api_secret)
     return url, ApiKeyCredentials(api_key, api_secret)

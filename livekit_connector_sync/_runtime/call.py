@@ -19,16 +19,6 @@ from .retry import RetryPolicy
 if TYPE_CHECKING:
     from typing_extensions import TypeAlias
 
-__all__ = [
-    "Call",
-    "ClientCallDetails",
-    "Metadata",
-    "UnaryUnaryChannel",
-    "UnaryUnaryClientInterceptor",
-    "UnaryUnaryMultiCallable",
-    "check_channel",
-]
-
 Metadata: TypeAlias = Iterable[tuple[str, str]]
 
 
@@ -172,5 +162,5 @@ class UnaryUnaryChannel(Protocol):
 def check_channel(channel: object) -> None:
     """Raise TypeError if an object is not a channel."""
     if isinstance(channel, type) or not callable(getattr(channel, "unary_unary", None)):
-        given = "a class" if isinstance(channel, type) else type(channel).__name__
+        given = name_type(channel)
         raise TypeError(f"channel must be a Channel, not {given}: pass Channel(url, credentials)")

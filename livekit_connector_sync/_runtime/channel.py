@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Optional, Union
 from urllib.parse import urlsplit
 
@@ -30,8 +28,6 @@ if TYPE_CHECKING:
 
 else:
     requests = LazyModule("requests")
-
-__all__ = ["Channel", "check_retry"]
 
 _SINGLE_ATTEMPT = RetryPolicy(max_attempts=1)
 
@@ -92,8 +88,6 @@ class Channel:
         )
         self._throttle = RetryThrottle()
         self._transport = Transport(session, verify, cert, proxies)
-        self._lock = threading.Lock()
-        self._closed = False
         reset_after_fork(self)
 
     def __repr__(self) -> str:
@@ -102,23 +96,15 @@ class Channel:
     def __enter__(self) -> Channel:
         return self
 
-    def __exit__(
-        self,
-        exc_type: Optional[type[BaseException]],
-        exc: Optional[BaseException],
-        traceback: Optional[TracebackType],
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         self.close()
 
     def close(self) -> None:
         """Close the channel's connections. A session that you passed stays open."""
-        with self._lock:
-            self._closed = True
         self._transport.close()
 
     def reset_after_fork(self) -> None:
         """Replace locks and drop connections. The package calls this in every forked child."""
-        self._lock = threading.Lock()
         self._throttle.reset_after_fork()
         self._transport.reset_after_fork()
 
@@ -149,7 +135,7 @@ class Channel:
         request: Request,
     ) -> tuple[Response, Call]:
         message = as_message(method.request_type, request)
-        if self._closed:
+        if self._transport.closed:
             raise ValueError("the channel is closed: make another one")
         self._transport.check_session()
         retry = self._retry if isinstance(details.retry, Unset) else check_retry(details.retry)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Callable, Optional, Protocol
 
@@ -12,8 +11,6 @@ from .jws import sign
 from .messages import name_type
 from .redaction import HoldsSecret, hide_locals
 from .validation import CLOUD_DOMAINS
-
-__all__ = ["ApiKeyCredentials", "Credentials", "TokenCredentials"]
 
 _EXPIRY_MARGIN = 60.0  # seconds before its expiry at which a cached token is renewed
 _CLOCK_SKEW = 10  # seconds that a server's clock may be behind ours
@@ -120,12 +117,15 @@ class ApiKeyCredentials(HoldsSecret):
         cached = self._tokens.get(claims)
         if cached is not None and now < cached[1]:
             return cached[0], True
+        sections: dict[str, dict[str, Any]] = {}  # as in {"video": {"roomCreate": True}}
+        for section, name, value in claims:
+            sections.setdefault(section, {})[name] = value
         token = sign(
             {
                 "iss": self.api_key,
                 "nbf": int(now) - _CLOCK_SKEW,
                 "exp": int(now + self._ttl),
-                **_sections(claims),
+                **sections,
             },
             self._api_secret,
         )
@@ -164,11 +164,3 @@ class TokenCredentials(HoldsSecret):
 
     def forget(self, claims: ClaimSet) -> None:
         """Do nothing: there is no other token."""
-
-
-def _sections(claims: ClaimSet) -> Mapping[str, Mapping[str, Any]]:
-    """Return claims nested as in a token: {"video": {"roomCreate": True}}."""
-    sections: dict[str, dict[str, Any]] = {}
-    for section, name, value in claims:
-        sections.setdefault(section, {})[name] = value
-    return sections

@@ -13,16 +13,6 @@ from .method import MethodInfo
 if TYPE_CHECKING:
     from typing_extensions import TypeAlias
 
-__all__ = [
-    "UNSET",
-    "Deadline",
-    "Timeout",
-    "Unset",
-    "check_timeout",
-    "choose_timeout",
-    "waits_for_pickup",
-]
-
 _DEFAULT_TIMEOUT = 10.0  # seconds
 _DEFAULT_RINGING_TIMEOUT = 30.0  # seconds; the official SDKs' default
 _RINGING_MARGIN = 2.0  # seconds for the response to arrive after the ringing ends
@@ -45,11 +35,7 @@ Timeout: TypeAlias = Union[float, Unset, None]
 
 
 class Deadline:
-    """A point in time on the monotonic clock, or no limit.
-
-    Args:
-        timeout: seconds from now; None for no limit.
-    """
+    """A point in time, `timeout` seconds from now; None for no limit."""
 
     __slots__ = ("_end",)
 
@@ -61,11 +47,6 @@ class Deadline:
         if self._end is None:
             return None
         return min(max(self._end - time.monotonic(), 0.0), _MAX_WAIT)
-
-    @property
-    def passed(self) -> bool:
-        """Whether the deadline has passed."""
-        return self._end is not None and time.monotonic() >= self._end
 
     def at_most(self, seconds: Optional[float]) -> Deadline:
         """Return the earlier of this deadline and one `seconds` from now."""

@@ -13,7 +13,7 @@ import random
 import time
 import uuid
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Generic, Optional, Union
 
@@ -26,61 +26,38 @@ from .method import MethodInfo, Request, Response
 from .redaction import Scrubber
 from .regions import DISCOVERY_TIMEOUT, Endpoint, Route, parse_max_age, parse_regions
 from .retry import Failure, RetryPolicy, RetryThrottle, may_retry, retry_delay
-from .transport import HttpResponse, Transport, TransportError
-
-__all__ = ["Execution"]
+from .transport import Exchange, HttpResponse, Transport, TransportError
 
 logger = logging.getLogger("livekit_connector_sync")
 
 Headers = tuple[tuple[str, str], ...]
 
 
+@dataclass(eq=False, repr=False)  # it holds secrets
 class Execution(Generic[Request, Response]):
-    """One call.
+    """One call."""
 
-    Args:
-        method: the RPC.
-        request: its request, of the RPC's own type.
-        endpoint: the server.
-        credentials: sign its token.
-        transport: sends its requests.
-        throttle: the channel's, shared by its calls.
-        policy: when to retry.
-        timeout: seconds for the whole call, None for no limit.
-        metadata: the caller's headers.
-    """
+    method: MethodInfo[Request, Response]
+    request: Request  # of the RPC's own type
+    endpoint: Endpoint
+    credentials: Credentials
+    transport: Transport
+    throttle: RetryThrottle  # the channel's, shared by its calls
+    policy: RetryPolicy
+    timeout: Optional[float]  # seconds for the whole call, None for no limit
+    metadata: Headers  # the caller's
 
-    def __init__(
-        self,
-        method: MethodInfo[Request, Response],
-        request: Request,
-        *,
-        endpoint: Endpoint,
-        credentials: Credentials,
-        transport: Transport,
-        throttle: RetryThrottle,
-        policy: RetryPolicy,
-        timeout: Optional[float],
-        metadata: Headers,
-    ) -> None:
-        self._method = method
-        self._request = request
-        self._endpoint = endpoint
-        self._credentials = credentials
-        self._transport = transport
-        self._throttle = throttle
-        self._policy = policy
-        self._timeout = timeout
-        self._deadline = Deadline(timeout)
-        self._route = Route(endpoint, timeout, self._discover)
-        self._metadata, self._request_id = _with_request_id(metadata)
+    def __post_init__(self) -> None:
+        self._deadline = Deadline(self.timeout)
+        self._route = Route(self.endpoint, self.timeout, self._discover)
+        self.metadata, self._request_id = _with_request_id(self.metadata)
         self._claims: ClaimSet = tuple(
-            (grant.section, grant.name, getattr(request, grant.field) if grant.field else True)
-            for grant in method.grants
+            (grant.section, grant.name, getattr(self.request, grant.field) if grant.field else True)
+            for grant in self.method.grants
         )
-        self._body = request.SerializeToString()
-        self._waits = waits_for_pickup(method, request)
-        self._scrubber = Scrubber(request)
+        self._body = self.request.SerializeToString()
+        self._waits = waits_for_pickup(self.method, self.request)
+        self._scrubber = Scrubber(self.request)
         self._failures: list[Failure] = []
         self._token_renewed = False
 
@@ -101,7 +78,7 @@ class Execution(Generic[Request, Response]):
                 result = (done, ())
             response, headers = result
             failures = len(self._failures)
-            self._throttle.record_success(failures)
+            self.throttle.record_success(failures)
             return response, Call(None, headers, self._request_id, failures + 1, self._route.url)
 
     @property
@@ -112,22 +89,17 @@ class Execution(Generic[Request, Response]):
         """Send the request once."""
         deadline, connect_deadline = self._attempt_deadlines()
         try:
-            token, cached = self._credentials.token(self._claims)
+            token, cached = self.credentials.token(self._claims)
         except (ImportError, OSError) as exc:  # no file descriptors left to import PyJWT
             error = TransportError(str(exc), "signing the token", maybe_sent=False)
             return self._transport_failure(error, deadline)
         self._scrubber.add_token(token)
-        url = self._route.url + twirp.path(self._method)
+        url = f"{self._route.url}/twirp/{self.method.full_name}"
         started = time.monotonic()
+        headers = twirp.request_headers(token, self.metadata)
+        exchange = Exchange("POST", url, headers, self._body, deadline, connect_deadline)
         try:
-            response = self._transport.send(
-                "POST",
-                url,
-                twirp.request_headers(token, self._metadata),
-                self._body,
-                deadline,
-                connect_deadline,
-            )
+            response = self.transport.send(exchange)
         except TransportError as exc:
             self._log_attempt(url, exc.reason, started)
             return self._transport_failure(exc, deadline)
@@ -139,10 +111,10 @@ class Execution(Generic[Request, Response]):
 
         A server that does not accept or does not respond must leave time for the next region.
         """
-        if self._attempt_number >= self._policy.max_attempts:
+        if self._attempt_number >= self.policy.max_attempts:
             return self._deadline, self._deadline
         half = self._deadline.half()
-        repeatable = self._method.safe_to_repeat and not self._waits
+        repeatable = self.method.safe_to_repeat and not self._waits
         return (half if repeatable and self._route.has_next_region else self._deadline), half
 
     def _result_of(
@@ -151,40 +123,33 @@ class Execution(Generic[Request, Response]):
         if response.status == 200:
             try:
                 message = twirp.parse_response(
-                    self._method, response.headers.get("content-type", ""), response.body
+                    self.method, response.headers.get("content-type", ""), response.body
                 )
             except ValueError as exc:
                 page = {"body": twirp.decode(response.body)} if b"<html" in response.body else {}
                 return Failure(StatusCode.INTERNAL, message=str(exc), metadata=page, status=200)
             return message, tuple(response.headers.items())
-        failure = twirp.parse_failure(
-            response.status,
-            response.headers,
-            response.body,
-            datetime.now(timezone.utc),
-        )
+        now = datetime.now(timezone.utc)
+        failure = twirp.parse_failure(response.status, response.headers, response.body, now)
         if failure.code is StatusCode.UNAUTHENTICATED and cached_token and not self._token_renewed:
             self._token_renewed = True
-            self._credentials.forget(self._claims)
+            self.credentials.forget(self._claims)
             return replace(failure, rejected_early=True)
-        can_fail_over = self._endpoint.domain is not None
+        can_fail_over = self.endpoint.domain is not None
         return replace(failure, rejected_early=_is_pinned(failure) and can_fail_over)
 
     def _transport_failure(self, error: TransportError, deadline: Deadline) -> Failure:
         if error.timed_out and deadline is self._deadline:
-            return self._timeout_failure(error.phase, error.maybe_sent)
+            return self._timeout_failure(error.phase, error.maybe_sent, self._attempt_number)
         code = StatusCode.INTERNAL if error.broken else StatusCode.UNAVAILABLE
         message = f"{error.reason} (while {error.phase})"
         return Failure(code, error.maybe_sent, message=message, permanent=error.permanent)
 
-    def _timeout_failure(
-        self, phase: str, maybe_sent: bool, attempt: Optional[int] = None
-    ) -> Failure:
-        number = self._attempt_number if attempt is None else attempt
+    def _timeout_failure(self, phase: str, maybe_sent: bool, attempt: int) -> Failure:
         return Failure(
             StatusCode.DEADLINE_EXCEEDED,
             maybe_sent,
-            message=f"timed out after {self._timeout:g} s, while {phase}, in attempt {number}",
+            message=f"timed out after {self.timeout:g} s, while {phase}, in attempt {attempt}",
         )
 
     def _response_of_done(self, failure: Failure) -> Optional[Response]:
@@ -193,7 +158,7 @@ class Execution(Generic[Request, Response]):
         # may have reported the failure after the service had handled the request.
         if not any(each.maybe_sent and not each.rejected_early for each in self._failures):
             return None
-        return self._method.response_of_done(self._request, failure.code)
+        return self.method.response_of_done(self.request, failure.code)
 
     def _prepare_retry(self, failure: Failure) -> None:
         """Choose the region of the next attempt, and wait for the backoff.
@@ -212,29 +177,26 @@ class Execution(Generic[Request, Response]):
             raise self._error(failure)
         self._log_retry(failure, delay)
         time.sleep(delay)
-        if self._deadline.passed:
-            attempt = len(self._failures)
-            raise self._error(
-                self._timeout_failure("backing off", maybe_sent=False, attempt=attempt)
-            )
+        if self._deadline.remaining() == 0:
+            raise self._error(self._timeout_failure("backing off", False, len(self._failures)))
 
     def _retry_delay(self, failure: Failure) -> Optional[float]:
-        if failure.code in self._policy.retryable_status_codes:
-            self._throttle.record_failure()
+        if failure.code in self.policy.retryable_status_codes:
+            self.throttle.record_failure()
         return retry_delay(
-            self._policy,
+            self.policy,
             failure,
             attempt=len(self._failures),
-            repeatable=self._may_retry(failure, self._policy.retry_ambiguous),
+            repeatable=self._may_retry(failure, self.policy.retry_ambiguous),
             remaining=self._deadline.remaining(),
-            throttled=self._throttle.throttled,
+            throttled=self.throttle.throttled,
             random=random.random(),
         )
 
     def _may_retry(self, failure: Failure, retry_ambiguous: bool = False) -> bool:
         return may_retry(
             failure,
-            safe_to_repeat=self._method.safe_to_repeat,
+            safe_to_repeat=self.method.safe_to_repeat,
             waits=self._waits,
             retry_ambiguous=retry_ambiguous,
         )
@@ -248,22 +210,19 @@ class Execution(Generic[Request, Response]):
 
     def _discover(self) -> tuple[list[str], float]:
         """Request the region list from the caller's server; raise ValueError if that fails."""
-        token, _ = self._credentials.token(self._claims)
-        headers = twirp.request_headers(token, self._metadata)
+        token, _ = self.credentials.token(self._claims)
+        headers = {**twirp.request_headers(token, self.metadata), "Accept": "application/json"}
         del headers["Content-Type"]
         deadline = self._deadline.at_most(DISCOVERY_TIMEOUT)
-        url = f"{self._endpoint.origin}/settings/regions"
+        url = f"{self.endpoint.origin}/settings/regions"
         try:
-            response = self._transport.send(
-                "GET", url, {**headers, "Accept": "application/json"}, None, deadline, deadline
-            )
+            exchange = Exchange("GET", url, headers, None, deadline, deadline)
+            response = self.transport.send(exchange)
         except TransportError as exc:
             raise ValueError(f"no regions from {url}: {exc.reason}") from None
         if response.status != 200:
             raise ValueError(f"no regions from {url}: HTTP {response.status}")
-        regions = parse_regions(
-            response.body, self._endpoint.domain or "", self._endpoint.allow_http
-        )
+        regions = parse_regions(response.body, self.endpoint.domain or "", self.endpoint.allow_http)
         return regions, parse_max_age(response.headers.get("cache-control"))
 
     def _error(self, failure: Failure) -> TwirpError:
@@ -284,7 +243,7 @@ class Execution(Generic[Request, Response]):
             metadata=metadata,
             status=failure.status,
             request_id=self._request_id,
-            method=self._method.full_name,
+            method=self.method.full_name,
             attempts=len(self._failures),
             maybe_sent=any(each.maybe_sent for each in self._failures),
             safe_to_retry=all(self._may_retry(each) for each in self._failures),
@@ -295,7 +254,7 @@ class Execution(Generic[Request, Response]):
         if logger.isEnabledFor(logging.DEBUG):
             logger.debug(
                 "%s %s: %s in %.3f s, attempt %d [%s]",
-                self._method.full_name,
+                self.method.full_name,
                 url,
                 printable(self._scrubber.scrub(outcome, personal=True)),
                 time.monotonic() - started,
@@ -304,18 +263,17 @@ class Execution(Generic[Request, Response]):
             )
 
     def _log_retry(self, failure: Failure, delay: float) -> None:
-        if logger.isEnabledFor(logging.WARNING):
-            reason = self._scrubber.scrub(f"{failure.code}: {failure.message}", personal=True)
-            logger.warning(
-                "%s failed (%s); attempt %d of %d follows in %.2f s at %s [%s]",
-                self._method.full_name,
-                printable(twirp.excerpt(reason)),
-                self._attempt_number,
-                self._policy.max_attempts,
-                delay,
-                self._route.url,
-                self._request_id,
-            )
+        reason = self._scrubber.scrub(f"{failure.code}: {failure.message}", personal=True)
+        logger.warning(
+            "%s failed (%s); attempt %d of %d follows in %.2f s at %s [%s]",
+            self.method.full_name,
+            printable(twirp.excerpt(reason)),
+            self._attempt_number,
+            self.policy.max_attempts,
+            delay,
+            self._route.url,
+            self._request_id,
+        )
 
 
 def _is_pinned(failure: Failure) -> bool:

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import os
 import weakref
-from typing import Any, Callable, Protocol, TypeVar
-
-__all__ = ["call_after_fork", "reset_after_fork"]
-
-Function = TypeVar("Function", bound=Callable[[], Any])
+from typing import Any, Callable, Protocol
 
 
 class _Resettable(Protocol):
@@ -23,14 +19,15 @@ def reset_after_fork(thing: _Resettable) -> None:
     _objects.add(thing)
 
 
-def call_after_fork(function: Function) -> Function:
-    """Call a function in every forked child; usable as a decorator."""
+def call_after_fork(function: Callable[[], Any]) -> None:
+    """Call a function in every forked child."""
     if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
         os.register_at_fork(after_in_child=function)
-    return function
 
 
-@call_after_fork
 def _reset_objects() -> None:
     for thing in list(_objects):
         thing.reset_after_fork()
+
+
+call_after_fork(_reset_objects)

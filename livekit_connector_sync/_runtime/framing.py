@@ -12,8 +12,6 @@ import re
 from collections.abc import Mapping
 from typing import Any, Callable, Optional
 
-__all__ = ["BadResponse", "RawSource", "read_body", "read_fields", "read_line"]
-
 _MAX_BODY = 4 * 1024 * 1024  # bytes; gRPC's default
 _MAX_ERROR = 1024 * 1024  # bytes of an error's body that are read
 _MAX_LINES = 128  # of headers or trailers

@@ -12,8 +12,6 @@ from .lazy_import import import_lazily
 if TYPE_CHECKING:
     import jwt
 
-__all__ = ["ALGORITHM", "sign", "signer"]
-
 ALGORITHM = "HS256"
 
 

@@ -18,17 +18,12 @@ from typing import Any
 
 from .threads import NoThread, call_in_thread
 
-__all__ = ["LazyModule", "import_lazily"]
-
 _importing = threading.RLock()
 _imported: dict[str, Any] = {}
 
 
 def import_lazily(name: str) -> Any:
-    """Return a module; import it if necessary.
-
-    Args:
-        name: the module's full name.
+    """Return a module by its full name; import it if necessary.
 
     Raises:
         ImportError, OSError: the import failed, for example because no file descriptors are left.
@@ -47,9 +42,6 @@ class LazyModule:
 
     Annotations are text until `typing.get_type_hints` evaluates them. Therefore, importing this
     package doesn't import the modules of its annotations.
-
-    Args:
-        name: the module's full name.
     """
 
     def __init__(self, name: str) -> None:

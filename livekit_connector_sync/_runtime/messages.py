@@ -15,8 +15,6 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from .proto_enum import ProtoEnum
 from .redaction import is_repeated
 
-__all__ = ["as_message", "build"]
-
 MessageType = TypeVar("MessageType", bound=Message)
 
 # Seconds, about ten thousand years; see google/protobuf/duration.proto.
@@ -39,7 +37,7 @@ def as_message(message_type: type[MessageType], value: Any, name: str = "request
         return value
     if isinstance(value, Mapping):
         return build(message_type, value, name)
-    if isinstance(value, Message) and _same_name(value, message_type):
+    if isinstance(value, Message) and _local_name(value) == _local_name(message_type):
         try:
             return message_type.FromString(value.SerializeToString())
         except (DecodeError, EncodeError) as exc:
@@ -88,13 +86,11 @@ def _set(message: Message, field: Any, value: Any, path: str) -> None:
             raise _wrong_type(path, "a mapping", value)
         entry = field.message_type.fields_by_name
         for key, item in value.items():
+            where = f"{path}[{key!r}]"
             _check_scalar(entry["key"], key, f"{path}: the key {key!r}")
             if entry["value"].message_type is not None:
-                target[key].CopyFrom(
-                    _convert(entry["value"], type(target[key]), item, f"{path}[{key!r}]")
-                )
+                target[key].CopyFrom(_convert(type(target[key]), item, where))
             else:
-                where = f"{path}[{key!r}]"
                 _assign(where, target.__setitem__, key, _check_scalar(entry["value"], item, where))
     elif is_repeated(target):
         if isinstance(value, (str, bytes, Mapping, Message)) or not isinstance(value, Iterable):
@@ -103,18 +99,17 @@ def _set(message: Message, field: Any, value: Any, path: str) -> None:
             where = f"{path}[{index}]"
             if field.message_type is not None:
                 slot = target.add()
-                slot.CopyFrom(_convert(field, type(slot), item, where))
+                slot.CopyFrom(_convert(type(slot), item, where))
             else:
                 _assign(where, target.append, _check_scalar(field, item, where))
     elif isinstance(target, Message):
-        converted = _convert(field, type(target), value, path)
-        target.CopyFrom(converted)
+        target.CopyFrom(_convert(type(target), value, path))
         target.SetInParent()
     else:
         _assign(path, setattr, message, field.name, _check_scalar(field, value, path))
 
 
-def _convert(field: Any, message_type: type[Message], value: Any, path: str) -> Message:
+def _convert(message_type: type[Message], value: Any, path: str) -> Message:
     if message_type is Duration:
         return _to_duration(value, path)
     if message_type is Timestamp:
@@ -149,28 +144,24 @@ def _to_timestamp(value: Any, path: str) -> Timestamp:
     return stamp
 
 
+def _enum_number(enum_type: Any, value: Any, path: str) -> int:
+    known = enum_type.values_by_name
+    if isinstance(value, ProtoEnum) and value.name not in known:
+        other = f"{type(value).__name__}.{value.name}"
+        raise TypeError(f"{path} must be a {enum_type.name} constant, not {other}")
+    if isinstance(value, bool) or not isinstance(value, (int, str)):
+        raise _wrong_type(path, f"a {enum_type.name} constant or its name", value)
+    constant = (known if isinstance(value, str) else enum_type.values_by_number).get(value)
+    if constant is None:
+        names = ", ".join(known)
+        raise ValueError(f"{path}: {enum_type.name} has no {value!r}; use one of {names}")
+    return int(constant.number)
+
+
 def _check_scalar(field: Any, value: Any, path: str) -> Any:
     """Check a scalar, with a clearer message than protobuf's."""
     if field.enum_type is not None:
-        if isinstance(value, str):
-            constant = field.enum_type.values_by_name.get(value)
-            if constant is None:
-                names = ", ".join(field.enum_type.values_by_name)
-                raise ValueError(
-                    f"{path}: {field.enum_type.name} has no {value!r}; use one of {names}"
-                )
-            return constant.number
-        known = field.enum_type.values_by_name
-        of_another = isinstance(value, ProtoEnum) and value.name not in known
-        if of_another:
-            other = f"{type(value).__name__}.{value.name}"
-            raise TypeError(f"{path} must be a {field.enum_type.name} constant, not {other}")
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise _wrong_type(path, f"a {field.enum_type.name} constant or its name", value)
-        if value not in field.enum_type.values_by_number:
-            names = ", ".join(known)
-            raise ValueError(f"{path}: {field.enum_type.name} has no {value}; use one of {names}")
-        return int(value)
+        return _enum_number(field.enum_type, value, path)
     expected = _PYTHON_TYPES.get(field.cpp_type)
     if expected is not None:
         types, words = expected
@@ -205,13 +196,9 @@ def _assign(path: str, setter: Any, *args: Any) -> None:
         raise wrong(f"{path}: {exc}") from None
 
 
-def _same_name(message: Message, message_type: type[Message]) -> bool:
-    """Compare names without their packages: ours differs from the one on the wire."""
-    ours, theirs = message_type.DESCRIPTOR, message.DESCRIPTOR
-    return _local_name(ours) == _local_name(theirs)
-
-
-def _local_name(descriptor: Any) -> str:
+def _local_name(message: Any) -> str:
+    """Return a message's name without its package: ours differs from the one on the wire."""
+    descriptor = message.DESCRIPTOR
     package = descriptor.file.package
     return str(descriptor.full_name[len(package) + 1 :] if package else descriptor.full_name)
 

@@ -11,8 +11,6 @@ from typing import Generic, Literal, Optional, TypeVar
 
 from google.protobuf.message import Message
 
-__all__ = ["Grant", "MethodInfo", "Request", "Response"]
-
 Request = TypeVar("Request", bound=Message)
 Response = TypeVar("Response", bound=Message)
 
@@ -78,12 +76,7 @@ class MethodInfo(Generic[Request, Response]):
         return f"{self.service}/{self.name}"
 
     def response_of_done(self, request: Request, code: str) -> Optional[Response]:
-        """Return the response if the error code of a retry means "already done", else None.
-
-        Args:
-            request: the call's request.
-            code: the error code of the retry.
-        """
+        """Return the response if the error code of a retry means "already done", else None."""
         if code not in self.repeat_done:
             return None
         echo = {name: getattr(request, name) for name in self.repeat_echo}

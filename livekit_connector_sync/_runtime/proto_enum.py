@@ -5,8 +5,6 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["ProtoEnum"]
-
 
 class _Constants(enum.EnumMeta):
     if not TYPE_CHECKING:  # checkers must report an unknown constant themselves

@@ -10,8 +10,6 @@ from collections.abc import Mapping
 from typing import Any, Optional
 from urllib.parse import SplitResult, unquote, urlsplit
 
-__all__ = ["address_of", "check_keys", "hide_password", "is_exempt"]
-
 _MIN_PASSWORD = 4  # characters; replacing a shorter one would garble ordinary text
 # The keys that requests looks up: the host is in lower case, without port and brackets.
 _KEY = re.compile(r"(https?|all)(://([^\sA-Z/?#@:\[]+|[0-9a-f]*:[0-9a-f]*:[0-9a-f:.%]*))?")

@@ -15,15 +15,6 @@ from typing import Any, NoReturn, Optional, TypeVar, cast
 
 from google.protobuf.message import Message
 
-__all__ = [
-    "HoldsSecret",
-    "Scrubber",
-    "hide_locals",
-    "is_repeated",
-    "mark_sensitive",
-    "secret_values",
-]
-
 SECRET = "<secret>"
 PERSONAL = "<personal>"
 _MIN_VALUE = 4  # characters; replacing a shorter value would garble ordinary text
@@ -79,12 +70,7 @@ def hide_locals(function: Function) -> Function:
 
 
 def _clear_frames(exc: BaseException, handled: Optional[BaseException]) -> None:
-    """Clear the finished frames of an exception, its causes, and its contexts.
-
-    Args:
-        exc: the exception.
-        handled: the exception that the caller was handling, which is left alone.
-    """
+    """Clear the finished frames of an exception, its causes, and its contexts, up to `handled`."""
     pending: list[Optional[BaseException]] = [exc]
     seen = set() if exc is handled else {id(handled)}
     while pending:
@@ -96,11 +82,7 @@ def _clear_frames(exc: BaseException, handled: Optional[BaseException]) -> None:
 
 
 class Scrubber:
-    """Redacts a call's secrets and personal data in text from servers and libraries.
-
-    Args:
-        request: the call's request; the values of its sensitive fields are redacted.
-    """
+    """Redacts the values of a request's sensitive fields in text from servers and libraries."""
 
     def __init__(self, request: Message) -> None:
         self._request = request

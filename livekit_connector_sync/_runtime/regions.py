@@ -21,18 +21,6 @@ from .forking import reset_after_fork
 from .messages import name_type
 from .validation import CLOUD_DOMAINS
 
-__all__ = [
-    "DISCOVERY_TIMEOUT",
-    "Endpoint",
-    "FailoverPolicy",
-    "RegionCache",
-    "Route",
-    "choose_policy",
-    "find_untried",
-    "parse_max_age",
-    "parse_regions",
-]
-
 DISCOVERY_TIMEOUT = 2.0  # seconds
 _MIN_TIMEOUT = 5.0  # seconds; calls with a shorter one would only overload the next region
 _MAX_CACHE_AGE = 86_400.0  # seconds
@@ -60,8 +48,8 @@ class FailoverPolicy:
     allow_http: bool = False
 
     def __post_init__(self) -> None:
-        hosts = () if isinstance(self.hosts, str) else self.hosts
-        if hosts is not self.hosts or not isinstance(hosts, Iterable):
+        hosts = self.hosts
+        if isinstance(hosts, str) or not isinstance(hosts, Iterable):
             raise ValueError('hosts must be a tuple of domains, such as ("*.example.com",)')
         object.__setattr__(self, "hosts", tuple(hosts))
         for host in self.hosts:
@@ -106,33 +94,22 @@ def origin_of(url: str) -> str:
 class Endpoint:
     """The server that a channel calls.
 
-    Args:
-        url: the server's URL, normalized.
-        domain: the domain whose regions may replace the server, None for no failover.
-        allow_http: use regions without TLS.
+    Regions under its domain may replace it; None means no failover.
     """
 
-    url: str
+    url: str  # normalized
     domain: Optional[str]
     allow_http: bool
 
     @functools.cached_property
     def origin(self) -> str:
-        """The scheme, host and port of the URL."""
         return origin_of(self.url)
-
-    def at(self, origin: str) -> str:
-        """Return the URL with another origin; every region serves the same base path."""
-        return origin + urlsplit(self.url).path
 
 
 class Route:
     """The URLs of one call's attempts.
 
-    Args:
-        endpoint: the caller's server.
-        timeout: the call's timeout in seconds, None for no limit.
-        discover: requests the server's regions, as in `RegionCache.regions`.
+    `discover` requests the regions of the caller's server, as in `RegionCache.regions`.
     """
 
     def __init__(
@@ -171,7 +148,7 @@ class Route:
         if region is None:
             return not pinned
         self._tried.append(region)
-        self.url = self._endpoint.at(region)
+        self.url = region + urlsplit(self._endpoint.url).path  # the same in every region
         return True
 
 

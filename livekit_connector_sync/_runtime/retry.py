@@ -12,8 +12,6 @@ from typing import Optional
 
 from ..errors import StatusCode
 
-__all__ = ["Failure", "RetryPolicy", "RetryThrottle", "may_retry", "retry_delay"]
-
 _MAX_TOKENS = 100.0
 _TOKEN_RATIO = 0.1  # tokens that a successful call returns beyond what its attempts took
 _MAX_RETRY_AFTER = 300.0  # seconds that a call without a timeout waits because a server asks to
@@ -102,32 +100,20 @@ def _is_number(value: object) -> bool:
 
 @dataclass(frozen=True)
 class Failure:
-    """A failed attempt: the facts for the retry rules and for the error.
-
-    Args:
-        code: the Twirp code.
-        maybe_sent: False only if no byte of the request can have reached a server.
-        did_nothing: the service itself reported that it did nothing.
-        rejected_early: rejected before the service saw the request, because of a stale token or a
-            region that may not serve this project. The next attempt uses another one.
-        retry_after: seconds that the server asks to wait.
-        final: the far end itself reported this, such as a phone that is busy.
-        permanent: a setting is wrong, so a retry cannot help.
-        message: what went wrong.
-        metadata: the error's details.
-        status: the HTTP status, None if there was no response.
-    """
+    """A failed attempt: the facts for the retry rules and for the error."""
 
     code: StatusCode
-    maybe_sent: bool = True
-    did_nothing: bool = False
+    maybe_sent: bool = True  # False only if no byte of the request can have reached a server
+    did_nothing: bool = False  # the service itself reported that it did nothing
+    # Rejected before the service saw the request, because of a stale token or a region that may
+    # not serve this project. The next attempt uses another one.
     rejected_early: bool = False
-    retry_after: Optional[float] = None
-    final: bool = False
-    permanent: bool = False
+    retry_after: Optional[float] = None  # seconds that the server asks to wait
+    final: bool = False  # the far end itself reported this, such as a phone that is busy
+    permanent: bool = False  # a setting is wrong, so a retry cannot help
     message: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
-    status: Optional[int] = None
+    status: Optional[int] = None  # of the HTTP response; None if there was none
 
 
 def may_retry(
@@ -162,13 +148,11 @@ def retry_delay(
     """Return the seconds to wait before the next attempt, or None to give up.
 
     Args:
-        policy: the call's policy.
-        failure: how the attempt failed.
-        attempt: its number, from 1.
+        attempt: the number of the attempt that failed, from 1.
         repeatable: the result of `may_retry`.
         remaining: seconds left of the call's timeout, None for no limit.
         throttled: too many calls fail, so that a retry would only add to the load.
-        random: a number from 0 to 1 for the jitter.
+        random: as in `RetryPolicy.backoff`.
     """
     if attempt >= policy.max_attempts or not repeatable or failure.permanent:
         return None

@@ -9,8 +9,6 @@ import _thread
 import threading
 from typing import Any, Callable, Optional
 
-__all__ = ["NoThread", "StillRunning", "call_in_thread"]
-
 
 class StillRunning(Exception):
     """The function did not return in time."""

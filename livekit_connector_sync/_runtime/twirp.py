@@ -22,16 +22,6 @@ from ..errors import StatusCode
 from .method import MethodInfo, Response
 from .retry import Failure
 
-__all__ = [
-    "REQUEST_ID",
-    "join_metadata",
-    "parse_failure",
-    "parse_response",
-    "path",
-    "request_headers",
-    "retry_after",
-]
-
 CONTENT_TYPE = "application/protobuf"
 REQUEST_ID = "X-Livekit-Request-Id"
 
@@ -43,25 +33,12 @@ MAX_DETAILS = 64  # entries of an error's metadata
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, section 5.6.2
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")  # RFC 9110, section 5.5
+# The headers that a caller cannot set, and what to do instead.
 _OWN_HEADERS = {
     "authorization": "give the channel other credentials",
-    **dict.fromkeys(
-        (
-            "accept-encoding",
-            "connection",
-            "content-encoding",
-            "content-length",
-            "content-type",
-            "expect",
-            "host",
-            "keep-alive",
-            "te",
-            "trailer",
-            "transfer-encoding",
-            "upgrade",
-        ),
-        "the transport sets it",
-    ),
+    "proxy-.*": "use the proxies option",
+    "accept-encoding|connection|content-(encoding|length|type)|expect|host|keep-alive|te|trailer"
+    "|transfer-encoding|upgrade": "the transport sets it",
 }
 
 SIP_STATUS = "sip_status_code"
@@ -79,17 +56,13 @@ _FROM_INTERMEDIARY = {
     503: StatusCode.UNAVAILABLE,
     504: StatusCode.UNAVAILABLE,
 }
+_PHRASES = {status.value: status.phrase for status in http.HTTPStatus}
 _HINTS = {
     401: "check the API key and its secret",
     404: "only LiveKit Cloud runs the Connector, at the project's own URL",
     407: "check the proxy's user name and password",
     451: "the project is not allowed in this region",
 }
-
-
-def path(method: MethodInfo[Any, Any]) -> str:
-    """Return the path of an RPC below the server's URL."""
-    return f"/twirp/{method.service}/{method.name}"
 
 
 def request_headers(token: str, metadata: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -109,9 +82,8 @@ def join_metadata(metadata: Iterable[tuple[str, str]]) -> tuple[tuple[str, str],
         ValueError: a name or value is malformed, or the client sets the header itself.
         TypeError: the headers are not pairs of strings.
     """
-    pairs = tuple(metadata)
     joined: dict[str, tuple[str, str]] = {}
-    for pair in pairs:
+    for pair in metadata:
         if not isinstance(pair, (tuple, list)) or len(pair) != 2:
             raise TypeError("metadata must be (name, value) pairs")
         name, value = pair
@@ -119,10 +91,9 @@ def join_metadata(metadata: Iterable[tuple[str, str]]) -> tuple[tuple[str, str],
             raise TypeError(f"header {name!r}: names and values must be str")
         if not _TOKEN.fullmatch(name):
             raise ValueError(f"{name!r} is not a header name")
-        if name.lower() in _OWN_HEADERS:
-            raise ValueError(f"header {name} cannot be set: {_OWN_HEADERS[name.lower()]}")
-        if name.lower().startswith("proxy-"):
-            raise ValueError(f"header {name} cannot be set: use the proxies option")
+        for own, remedy in _OWN_HEADERS.items():
+            if re.fullmatch(own, name, re.IGNORECASE):
+                raise ValueError(f"header {name} cannot be set: {remedy}")
         if not _VALUE.fullmatch(value) or value != value.strip():
             raise ValueError(
                 f"the value of header {name} cannot be sent: it holds line breaks, "
@@ -156,11 +127,7 @@ def parse_response(method: MethodInfo[Any, Response], content_type: str, body: b
 def parse_failure(status: int, headers: Mapping[str, str], body: bytes, now: datetime) -> Failure:
     """Return the failure that a response with a status other than 200 means.
 
-    Args:
-        status: the HTTP status.
-        headers: the response's headers, looked up by lower-case name.
-        body: as much of the body as was read.
-        now: the current time; a Retry-After header may hold a date.
+    The headers have names in lower case; `now` serves a Retry-After header that holds a date.
     """
     wait = retry_after(headers.get("retry-after"), now)
     error = None if 300 <= status <= 399 else _twirp_error(body)
@@ -225,7 +192,7 @@ def retry_after(value: Optional[str], now: datetime) -> Optional[float]:
 
 def _intermediary(status: int, headers: Mapping[str, str], body: bytes) -> Failure:
     """Return the failure for a response that a proxy or another intermediary sent."""
-    text = _status_text(status)
+    text = f"HTTP {status} {_PHRASES.get(status, '')}".rstrip()
     if 300 <= status <= 399:
         code, detail = StatusCode.INTERNAL, {"location": headers.get("location", "")}
         text += (
@@ -289,10 +256,3 @@ def _quote(text: str) -> str:
 
 def _reject_constant(constant: str) -> Any:
     raise ValueError(f"{constant} is not JSON")  # RFC 8259 has no NaN and no Infinity
-
-
-def _status_text(status: int) -> str:
-    try:
-        return f"HTTP {status} {http.HTTPStatus(status).phrase}"
-    except ValueError:
-        return f"HTTP {status}"

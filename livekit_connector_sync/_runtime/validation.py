@@ -12,9 +12,6 @@ from google.protobuf.message import Message
 from ..errors import InvalidArgument
 from .method import MethodInfo
 
-__all__ = ["FORMATS", "check_request", "check_url", "normalize_url"]
-
-
 CLOUD_DOMAINS = (".livekit.cloud", ".livekit.run")
 _EXAMPLE = '"https://my-project.livekit.cloud"'
 
@@ -174,9 +171,8 @@ def check_request(method: MethodInfo[Any, Any], request: Message) -> None:
             unless = f"unless {enum_field} is {constant}"
             raise _invalid(method, field, f"{field} is required by {method.name} {unless}")
     for field, format_name in method.formats:
-        remedy = (
-            None if _is_empty(request, field) else FORMATS[format_name](getattr(request, field))
-        )
+        check, value = FORMATS[format_name], getattr(request, field)
+        remedy = None if _is_empty(request, field) else check(value)
         if remedy is not None:
             raise _invalid(method, field, f"{field} is malformed: {remedy}")
 

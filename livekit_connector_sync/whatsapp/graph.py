@@ -21,7 +21,7 @@ from .._runtime import twirp
 from .._runtime.deadline import Deadline
 from .._runtime.redaction import PERSONAL, HoldsSecret, Scrubber
 from .._runtime.retry import Failure, RetryPolicy, may_retry, retry_delay
-from .._runtime.transport import HttpResponse, Transport, TransportError
+from .._runtime.transport import Exchange, HttpResponse, Transport, TransportError
 from ..errors import StatusCode, TwirpError, printable
 from .meta_errors import GRAPH_ERROR, MetaError, parse_document, status_code_of, to_json
 
@@ -110,15 +110,16 @@ class Graph(HoldsSecret):
         # A server that does not accept the connection must leave time for the next attempt.
         connect = deadline if attempt >= self._retry.max_attempts else deadline.half()
         started = time.monotonic()
+        exchange = Exchange(
+            "GET" if body is None else "POST",
+            f"{url}?{request.query}" if request.query else url,
+            headers,
+            body,
+            deadline,
+            connect,
+        )
         try:
-            answer = self.transport.send(
-                "GET" if body is None else "POST",
-                f"{url}?{request.query}" if request.query else url,
-                headers,
-                body,
-                deadline,
-                connect,
-            )
+            answer = self.transport.send(exchange)
         except TransportError as exc:
             self._log_attempt(request, exc.reason, started, attempt)
             return self._transport_failure(exc, request)

@@ -16,75 +16,53 @@ import functools
 import importlib.util
 import os
 import threading
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Optional, Union
+from dataclasses import dataclass
+from typing import Any
 
-from ..deadline import Deadline
 from ..lazy_import import import_lazily
 from .exchange import CONNECTING, Exchange, HttpResponse, State, TransportError
 
-if TYPE_CHECKING:
-    import requests
-
-__all__ = ["HttpResponse", "Transport", "TransportError"]
+__all__ = ["Exchange", "HttpResponse", "Transport", "TransportError"]
 
 
-class Transport:
+@dataclass(eq=False, repr=False)
+class Transport(State):
     """Sends requests. Takes a channel's options, and raises ValueError if one is wrong."""
 
-    def __init__(
-        self,
-        session: Optional[requests.Session] = None,
-        verify: Union[bool, str, os.PathLike[str], None] = None,
-        cert: Union[str, os.PathLike[str], tuple[str, str], None] = None,
-        proxies: Optional[Mapping[str, str]] = None,
-    ) -> None:
+    def __post_init__(self) -> None:
         if _has_foreign_urllib3():
             raise ValueError(
                 "urllib3-future, which niquests installs, has replaced urllib3, and does not work "
                 "with this client: uninstall urllib3-future, then reinstall urllib3"
             )
-        self._state = State(session, verify, cert, proxies)
-        if (session, verify, cert, proxies) != (None, None, None, None):
-            _load_client().check_options(self._state)  # reject a wrong option now
+        if (self.session, self.verify, self.cert, self.proxies) != (None, None, None, None):
+            _load_client().check_options(self)  # reject a wrong option now
 
     def check_session(self) -> None:
         """Raise ValueError if an adapter that the caller has mounted since would repeat a POST."""
-        if self._state.session is not None:
-            _load_client().check_session(self._state.session)
+        if self.session is not None:
+            _load_client().check_session(self.session)
 
     def reset_after_fork(self) -> None:
         """Start with fresh connections in a forked child; the parent's stay as they are."""
-        self._state.lock, self._state.own = threading.Lock(), None
+        self.lock, self.own = threading.Lock(), None
 
     def close(self) -> None:
         """Close the transport's own connections. A session that the caller gave stays open."""
-        with self._state.lock:
-            self._state.closed = True
-            session, self._state.own = self._state.own, None
+        with self.lock:
+            self.closed = True
+            session, self.own = self.own, None
         if session is not None:
             session.close()
 
-    def send(
-        self,
-        method: str,
-        url: str,
-        headers: Mapping[str, str],
-        body: Optional[bytes],
-        deadline: Deadline,
-        connect_deadline: Deadline,
-    ) -> HttpResponse:
-        """Send a request and return its complete response; raise TransportError.
-
-        The connection must be established by `connect_deadline`, the whole be over by `deadline`.
-        """
-        exchange = Exchange(method, url, headers, body, deadline, connect_deadline)
+    def send(self, exchange: Exchange) -> HttpResponse:
+        """Send a request and return its complete response; raise TransportError."""
         try:
             send = _load_client().send
         except (ImportError, OSError) as exc:  # no file descriptors left, for example
             failure = TransportError(f"requests cannot be imported: {exc}", CONNECTING, False)
         else:
-            response: HttpResponse = send(self._state, exchange)
+            response: HttpResponse = send(self, exchange)
             return response
         raise failure
 

@@ -19,11 +19,10 @@ from requests.adapters import HTTPAdapter
 from requests.utils import select_proxy
 
 from ..forking import call_after_fork
-from .pool import with_our_pools
+from .pool import MAX_HOSTS, with_our_pools
 from .tls import tls_context
 
 _ORIGINAL = "_livekit_connector_sync_original"
-_MAX_HOSTS = 256  # whose pools are kept; a region list may name dozens
 
 
 class OurProxies(HTTPAdapter):
@@ -39,7 +38,7 @@ class Adapter(OurProxies):
     """requests' adapter over pools that carry exchanges, found in less time than requests takes."""
 
     def __init__(self) -> None:
-        super().__init__(pool_connections=_MAX_HOSTS)
+        super().__init__(pool_connections=MAX_HOSTS)
         self.poolmanager = with_our_pools(self.poolmanager)
         # Weak, so that the pools of a closed adapter, and their connections, go with it.
         self._pools: weakref.WeakValueDictionary[Any, Any] = weakref.WeakValueDictionary()

@@ -37,21 +37,17 @@ class NotSent(OSError):
         self.permanent = permanent
 
 
-class RepeatedRequest(ValueError):
-    """An adapter or a hook tried to resend the request."""
-
-
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)  # a proxy's URL may hold a password
 class State:
     """What a transport keeps from request to request. The options are a channel's."""
 
-    session: Any
-    verify: Any
-    cert: Any
-    proxies: Any
-    own: Any = None  # the session to send with if the caller gave none
-    closed: bool = False
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    session: Any = None
+    verify: Any = None
+    cert: Any = None
+    proxies: Any = None
+    own: Any = field(default=None, init=False)  # to send with if the caller gave no session
+    closed: bool = field(default=False, init=False)
+    lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 
 
 @dataclass(frozen=True)
@@ -63,7 +59,7 @@ class HttpResponse:
     body: bytes
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)  # the request holds secrets
 class Exchange:
     """One request and its response, as the connection that carries it reports them."""
 
@@ -72,7 +68,7 @@ class Exchange:
     headers: Mapping[str, str]
     body: Optional[bytes]
     deadline: Deadline  # of the whole exchange
-    connect_deadline: Deadline
+    connect_deadline: Deadline  # of its connection
 
     phase: str = CONNECTING
     line: tuple[Any, ...] = ()  # host, port, method and target of what is sent

@@ -31,7 +31,7 @@ from urllib3.util.connection import allowed_gai_family
 from urllib3.util.proxy import connection_requires_http_tunnel
 
 from ..deadline import Deadline
-from .exchange import CONNECTING, SENDING, Exchange, RepeatedRequest, current
+from .exchange import CONNECTING, SENDING, Exchange, current
 from .reader import Reader
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ else:
 
 # NATs and load balancers forget idle connections without a sign. aiohttp uses the same bound.
 _MAX_IDLE = 15.0  # seconds
-_MAX_HOSTS = 256  # whose pools a manager keeps
+MAX_HOSTS = 256  # whose pools a manager keeps; a region list may name dozens
 _MAX_WRITE = 16 * 1024  # bytes: a TLS record, since each write has a time limit of its own
 _CONNECT_LINE = re.compile(rb"^CONNECT ([^\[\s]*:[^\s]*):([0-9]+) ")
 
@@ -69,15 +69,12 @@ class _Stack(deque[Any]):
             try:
                 return self.pop()
             except IndexError:
-                if end.passed:
+                if end.remaining() == 0:
                     raise queue.Empty from None
             time.sleep(0.005)
 
     def qsize(self) -> int:
         return len(self)
-
-    def empty(self) -> bool:
-        return not self
 
 
 class Connection(HTTPConnection):
@@ -218,7 +215,7 @@ class Pool(HTTPConnectionPool):
         ):
             return super().urlopen(method, url, body, headers, **options)
         if exchange.sent:
-            raise RepeatedRequest("the session was about to send the request again")
+            raise ValueError("the session was about to send the request again")
         exchange.line, exchange.tracked = line, True
         retries = options.get("retries")
         while True:
@@ -307,5 +304,5 @@ def with_our_pools(manager: Any) -> Any:
     if classes == stock:
         return manager
     ours = copy.copy(manager)
-    ours.pools, ours.pool_classes_by_scheme = urllib3.PoolManager(_MAX_HOSTS).pools, classes
+    ours.pools, ours.pool_classes_by_scheme = urllib3.PoolManager(MAX_HOSTS).pools, classes
     return ours
