@@ -45,29 +45,45 @@ __all__ = [
 class StatusCode(str, enum.Enum):
     """Twirp's error codes. Each member equals its value on the wire, such as "not_found".
 
-    The errors of this module, such as NotFound, say what the codes mean.
-
     Source: https://twitchtv.github.io/twirp/docs/spec_v7.html#error-codes
     """
 
     CANCELED = "canceled"
+    """The operation was canceled."""
     UNKNOWN = "unknown"
+    """The error has no other code, or a proxy between the client and the service caused it."""
     INVALID_ARGUMENT = "invalid_argument"
+    """A field of the request is wrong, regardless of the state of the service."""
     MALFORMED = "malformed"
+    """The service could not decode the request."""
     DEADLINE_EXCEEDED = "deadline_exceeded"
+    """The timeout of the client or of the service expired."""
     NOT_FOUND = "not_found"
+    """The requested resource doesn't exist."""
     BAD_ROUTE = "bad_route"
+    """The URL doesn't serve this service, method, or HTTP verb."""
     ALREADY_EXISTS = "already_exists"
+    """The resource to create exists already."""
     PERMISSION_DENIED = "permission_denied"
+    """The caller isn't allowed to do this: the token lacks a grant."""
     UNAUTHENTICATED = "unauthenticated"
+    """The token is missing, has expired, or isn't signed with the project's secret."""
     RESOURCE_EXHAUSTED = "resource_exhausted"
+    """A quota or rate limit is exceeded."""
     FAILED_PRECONDITION = "failed_precondition"
+    """The state of the service doesn't allow the operation now."""
     ABORTED = "aborted"
+    """The operation conflicts with another one."""
     OUT_OF_RANGE = "out_of_range"
+    """A value is outside the valid range."""
     UNIMPLEMENTED = "unimplemented"
+    """The service doesn't support the method."""
     INTERNAL = "internal"
+    """The service failed, or it broke the protocol."""
     UNAVAILABLE = "unavailable"
-    DATA_LOSS = "data_loss"  # older servers send "dataloss"
+    """The service is unreachable or temporarily unavailable."""
+    DATA_LOSS = "data_loss"
+    """Data was lost or corrupted permanently; older servers send "dataloss"."""
 
     def __str__(self) -> str:
         return self.value
