@@ -17,7 +17,7 @@ PACKAGE = "livekit_connector_sync"
 # The modules and folders of each folder, from the lowest to the highest. "" is its __init__.py.
 LAYERS = {
     "": """
-        _version errors _runtime access_token service _gen api whatsapp server webhooks emulator
+        _version errors _runtime access_token service _gen api server webhooks whatsapp emulator
         testing ""
         cli __main__ pytest_plugin contrib
     """,
