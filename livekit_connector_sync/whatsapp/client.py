@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from types import TracebackType
 from typing import Any, Callable, Optional, TypeVar
 from urllib.parse import urlencode, urlsplit
 
@@ -90,12 +89,7 @@ class CallingClient(HoldsSecret):
     def __enter__(self) -> CallingClient:
         return self
 
-    def __exit__(
-        self,
-        exc_type: Optional[type[BaseException]],
-        exc: Optional[BaseException],
-        traceback: Optional[TracebackType],
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -135,15 +129,13 @@ class CallingClient(HoldsSecret):
         138009). The user's choice arrives as a webhook of the field `messages`.
 
         Args:
-            user: the user's number in digits, or business-scoped user id ("US.1349...").
+            user: as in `call_permission`.
             text: what the message says.
 
         Returns:
             The message's id, which the webhook has as `context.id`.
 
-        Raises:
-            TwirpError: the call failed; `meta_error` tells what Meta said.
-            ValueError: the client is closed.
+        Raises the same as `call_permission`.
         """
         recipient = {"to" if _is_number(user) else "recipient": user}
         _check_text("text", text)
@@ -159,9 +151,8 @@ class CallingClient(HoldsSecret):
             "type": "interactive",
             "interactive": interactive,
         }
-        return self._send(
-            "request_call_permission", "messages", _message_id, user, document=document
-        )
+        name = "request_call_permission"
+        return self._send(name, "messages", _message_id, user, document=document)
 
     @hide_locals
     def reject_call(self, call_id: str) -> None:
@@ -170,9 +161,7 @@ class CallingClient(HoldsSecret):
         Args:
             call_id: the call's id from Meta's webhook, "wacid...".
 
-        Raises:
-            TwirpError: the call failed; `meta_error` tells what Meta said.
-            ValueError: the client is closed.
+        Raises the same as `call_permission`.
         """
         _check_text("call_id", call_id)
         document = {"messaging_product": "whatsapp", "call_id": call_id, "action": "reject"}

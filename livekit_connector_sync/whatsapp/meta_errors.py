@@ -27,11 +27,6 @@ _MAX_FIELD = 4000  # characters of each text in an error
 _MAX_OBJECTS = 50  # places in a message where a JSON object may begin
 _MAX_CODE = 10**9
 
-# Codes of overload, rate limits, and passing faults. For 138002, 138004, and 138005 this is our
-# reading of Meta's descriptions.
-_RETRYABLE = frozenset(
-    (1, 2, 4, 17, 341, 613, 80007, 80008, 130429, 131000, 131016, 131056, 138002, 138004, 138005)
-)
 _STATUS_CODES: Mapping[int, StatusCode] = {
     **dict.fromkeys((0, 102, 190), StatusCode.UNAUTHENTICATED),
     **dict.fromkeys((3, 10, *range(200, 300)), StatusCode.PERMISSION_DENIED),
@@ -43,6 +38,7 @@ _STATUS_CODES: Mapping[int, StatusCode] = {
     **dict.fromkeys((100, 131009), StatusCode.INVALID_ARGUMENT),
     138017: StatusCode.ALREADY_EXISTS,
 }
+_LASTING = (131048, 138009, 138012)  # limits that a retry does not outlast
 
 _GAP = r"[\s\"'\\:=#(]{1,6}"  # between a name and its value
 _NUMBERED = re.compile(r"\(#([0-9]{1,9})\)")
@@ -203,4 +199,7 @@ def _documents(text: str) -> Iterator[object]:
 
 
 def _retryable(code: int) -> Optional[bool]:
-    return True if code in _RETRYABLE else None
+    # For 138002, 138004, and 138005 this is our reading of Meta's descriptions.
+    passing = (StatusCode.RESOURCE_EXHAUSTED, StatusCode.UNAVAILABLE)
+    retryable = _STATUS_CODES.get(code) in passing and code not in _LASTING
+    return True if retryable else None
