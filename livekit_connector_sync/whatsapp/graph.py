@@ -22,7 +22,8 @@ from .._runtime.redaction import HoldsSecret, Scrubber
 from .._runtime.retry import Failure, RetryPolicy, may_retry, retry_delay
 from .._runtime.transport import HttpResponse, Transport, TransportError
 from ..errors import StatusCode, TwirpError, printable
-from .meta_errors import GRAPH_ERROR, MetaError, parse_document, status_code_of, to_json
+from ..webhooks import fields
+from .meta_errors import GRAPH_ERROR, parse_document, status_code_of
 
 __all__ = ["Graph", "GraphCall"]
 
@@ -200,21 +201,18 @@ def _result_of(response: HttpResponse, parse: Callable[[object], Result]) -> Uni
     """Return what a response means."""
     try:
         document = json.loads(response.body.decode("utf-8"))
+        # Without escapes, which could hide the token, and without lone surrogates.
+        graph_error = {GRAPH_ERROR: fields.text(json.dumps(document, ensure_ascii=False))}
     except (ValueError, RecursionError):
-        document = None
-    error = parse_document(document)
-    if response.status != 200 or error is not None:
-        return _failure_of(response, error)
-    try:
-        return parse(document)
-    except ValueError as exc:
-        text = f"HTTP 200, but {exc}"
-    metadata = {"body": twirp.decode(response.body)}
-    return Failure(StatusCode.INTERNAL, message=text, metadata=metadata, status=200)
-
-
-def _failure_of(response: HttpResponse, error: Optional[MetaError]) -> Failure:
-    status = response.status
+        document, graph_error = None, {}
+    error, status = parse_document(document), response.status
+    body = {"body": twirp.decode(response.body)}
+    if status == 200 and error is None:
+        try:
+            return parse(document)
+        except ValueError as exc:
+            text = f"HTTP 200, but {exc}"
+        return Failure(StatusCode.INTERNAL, message=text, metadata=body, status=status)
     failure = twirp.parse_failure(
         status, response.headers, response.body, datetime.now(timezone.utc)
     )
@@ -222,19 +220,15 @@ def _failure_of(response: HttpResponse, error: Optional[MetaError]) -> Failure:
         return failure
     if error is None:
         text = f"HTTP {status}, not written by Meta's Graph API: check the url option and proxies"
-        return replace(failure, message=text, metadata={"body": twirp.decode(response.body)})
+        return replace(failure, message=text, metadata=body)
     code = status_code_of(error, status)
+    words = ": ".join(text for text in (error.message, error.details) if text)
     return replace(
         failure,
         code=code,
         did_nothing=code in (StatusCode.RESOURCE_EXHAUSTED, StatusCode.UNAUTHENTICATED),
         final=False,
-        message=_message_of(error),
-        metadata={GRAPH_ERROR: to_json(error)},
+        message=f"(#{error.code}) {words}"
+        + (f" (fbtrace_id {error.trace_id})" if error.trace_id else ""),
+        metadata=graph_error,
     )
-
-
-def _message_of(error: MetaError) -> str:
-    trace = f"fbtrace_id {error.trace_id}" if error.trace_id else ""
-    words = ": ".join(text for text in (error.message, error.details) if text)
-    return f"(#{error.code}) {words}{f' ({trace})' if trace else ''}"

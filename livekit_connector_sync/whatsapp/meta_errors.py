@@ -17,13 +17,12 @@ from typing import Any, Optional
 from ..errors import StatusCode
 from ..webhooks import fields
 
-__all__ = ["GRAPH_ERROR", "MetaError", "meta_error", "parse_document", "status_code_of", "to_json"]
+__all__ = ["GRAPH_ERROR", "MetaError", "meta_error", "parse_document", "status_code_of"]
 
 GRAPH_ERROR = "graph_error"
-"""The entry of an error's metadata in which CallingClient keeps Graph's error, as JSON."""
+"""The entry of an error's metadata in which CallingClient keeps Graph's response."""
 
 _MAX_TEXT = 16_384  # characters of a message that are searched
-_MAX_FIELD = 4000  # characters of each text in an error
 _MAX_OBJECTS = 50  # places in a message where a JSON object may begin
 _MAX_CODE = 10**9
 
@@ -107,23 +106,6 @@ def parse_document(document: object) -> Optional[MetaError]:
     return None
 
 
-def to_json(error: MetaError) -> str:
-    """Return an error as Graph writes it, in JSON."""
-    return json.dumps(
-        {
-            "error": {
-                "code": error.code,
-                "error_subcode": error.subcode,
-                "message": error.message,
-                "error_data": {"details": error.details},
-                "fbtrace_id": error.trace_id,
-                "is_transient": error.retryable,
-            }
-        },
-        ensure_ascii=False,
-    )
-
-
 def status_code_of(error: MetaError, status: int) -> StatusCode:
     """Return the Twirp code of an error that came with an HTTP status."""
     known = _STATUS_CODES.get(error.code)
@@ -151,9 +133,9 @@ def _parse_object(error: Mapping[str, Any]) -> Optional[MetaError]:
     return MetaError(
         code,
         fields.number(error, "error_subcode"),
-        _NUMBERED.sub("", message[:_MAX_FIELD], 1).strip(),
-        details[:_MAX_FIELD],
-        fields.text(error, "fbtrace_id")[:_MAX_FIELD],
+        _NUMBERED.sub("", message, 1).strip(),
+        details,
+        fields.text(error, "fbtrace_id"),
         transient if isinstance(transient, bool) else _retryable(code),
     )
 
