@@ -37,9 +37,7 @@ _CALL_LIMITS = {"PT24H": 100}
 
 
 class _Refused(Exception):
-    def __init__(self, error: MetaError) -> None:
-        super().__init__(error)
-        self.error = error
+    """Its one argument is the MetaError that Graph responds with."""
 
 
 @dataclass
@@ -91,7 +89,7 @@ class CallPermissions:
             try:
                 status, outcome, document = 200, "ok", self._result(request)
             except _Refused as exc:
-                error = exc.error
+                error: MetaError = exc.args[0]
                 status, outcome = error.status, f"(#{error.code}) {error.text}"
                 fields = {"message": outcome, "type": "OAuthException", "code": error.code}
                 document = {"error": {**fields, "fbtrace_id": f"A{secrets.token_urlsafe(16)}"}}

@@ -82,11 +82,10 @@ class GraphCall(Generic[Result]):
         self._deadline = Deadline(graph.timeout)
         self._failures: list[Failure] = []
         # In this request of LiveKit's, a token and a user are marked as sensitive.
-        self._scrub = Scrubber(
-            DialWhatsAppCallRequest(
-                whatsapp_api_key=graph.access_token, whatsapp_to_phone_number=user
-            )
-        ).scrub
+        sensitive = DialWhatsAppCallRequest(
+            whatsapp_api_key=graph.access_token, whatsapp_to_phone_number=user
+        )
+        self._scrub = Scrubber(sensitive).scrub
 
     def run(self) -> Result:
         """Send the request until it succeeds, or a retry would be wrong, useless, or too late.
