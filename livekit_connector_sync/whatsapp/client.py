@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Callable, Optional, TypeVar
 from urllib.parse import urlencode, urlsplit
 
+from .._runtime import fields
 from .._runtime.channel import check_retry
 from .._runtime.deadline import check_timeout
 from .._runtime.forking import reset_after_fork
@@ -14,7 +15,6 @@ from .._runtime.redaction import HoldsSecret, hide_locals
 from .._runtime.retry import RetryPolicy
 from .._runtime.validation import FORMATS
 from ..errors import InvalidArgument
-from ..webhooks import fields
 from .graph import Graph, GraphCall
 from .permission import CallPermission, parse_permission
 

@@ -16,13 +16,12 @@ from datetime import datetime, timezone
 from typing import Any, Callable, Generic, Optional, TypeVar, Union
 
 from .._gen import DialWhatsAppCallRequest
-from .._runtime import twirp
+from .._runtime import fields, twirp
 from .._runtime.deadline import Deadline
 from .._runtime.redaction import HoldsSecret, Scrubber
 from .._runtime.retry import Failure, RetryPolicy, may_retry, retry_delay
 from .._runtime.transport import HttpResponse, Transport, TransportError
 from ..errors import StatusCode, TwirpError, printable
-from ..webhooks import fields
 from .meta_errors import GRAPH_ERROR, parse_document, status_code_of
 
 __all__ = ["Graph", "GraphCall"]

@@ -14,8 +14,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Optional
 
+from .._runtime import fields
 from ..errors import StatusCode
-from ..webhooks import fields
 
 __all__ = ["GRAPH_ERROR", "MetaError", "meta_error", "parse_document", "status_code_of"]
 

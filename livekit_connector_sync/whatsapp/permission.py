@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Optional
 
-from ..webhooks import fields
+from .._runtime import fields
 
 __all__ = ["CallPermission", "PermissionLimit", "parse_permission"]
 

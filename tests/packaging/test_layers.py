@@ -17,12 +17,12 @@ PACKAGE = "livekit_connector_sync"
 # The modules and folders of each folder, from the lowest to the highest. "" is its __init__.py.
 LAYERS = {
     "": """
-        _version errors _runtime access_token service _gen api server webhooks whatsapp emulator
+        _version errors _runtime access_token service _gen api whatsapp server webhooks emulator
         testing ""
         cli __main__ pytest_plugin contrib
     """,
     "_runtime": """
-        "" method deadline forking threads lazy_import framing proxies redaction validation
+        "" method deadline forking threads lazy_import fields framing proxies redaction validation
         proto_enum messages jws credentials regions retry call twirp transport execution channel
     """,
     "_runtime.transport": """
