@@ -136,18 +136,19 @@ class MetaWebhooks(DeliveryRules):
         return self._webhook(f"status {status}", call, statuses=[update])
 
     def _webhook(self, title: str, call: Call, **parts: Any) -> Webhook:
-        metadata = {
-            "display_phone_number": call.business_number,
-            "phone_number_id": call.phone_number_id,
-        }
         if call.direction is Direction.INBOUND or call.username:
             parts["contacts"] = [_contact(call)]
+        business = call.business_number, call.phone_number_id
+        return self.make_webhook(title, "calls", *business, **parts)
+
+    def make_webhook(
+        self, title: str, name: str, number: str, phone_number_id: str, **parts: Any
+    ) -> Webhook:
+        """Return a webhook of the field `name` about one business number."""
+        metadata = {"display_phone_number": number, "phone_number_id": phone_number_id}
         value = {"messaging_product": "whatsapp", "metadata": metadata, **parts}
-        change = {"field": "calls", "value": value}
-        document = {
-            "object": "whatsapp_business_account",
-            "entry": [{"id": self.account_id, "changes": [change]}],
-        }
+        entry = {"id": self.account_id, "changes": [{"field": name, "value": value}]}
+        document = {"object": "whatsapp_business_account", "entry": [entry]}
         return Webhook(title, json.dumps(document, separators=(",", ":")).encode())
 
 

@@ -10,9 +10,8 @@ import math
 import re
 import secrets
 from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Optional, Union
+from typing import Any, Optional
 from urllib.parse import parse_qs, urlsplit
 
 from ..errors import TwirpError
@@ -23,7 +22,7 @@ from .hub import Hub
 from .journal import Journal
 from .lifecycle import Direction, Event
 from .meta import MetaWebhooks
-from .outbox import Outbox, Webhook
+from .outbox import Outbox
 from .refusals import META_ERRORS, MetaError
 
 __all__ = ["CallPermissions", "is_graph_path"]
@@ -35,6 +34,10 @@ _WEEK = 7 * _DAY
 _PERIODS = {"PT24H": _DAY, "P7D": _WEEK}
 _REQUEST_LIMITS = {"PT24H": 1, "P7D": 2}
 _CALL_LIMITS = {"PT24H": 100}
+
+
+class _Refused(Exception):
+    """Its one argument is the MetaError that Graph responds with."""
 
 
 @dataclass
@@ -70,102 +73,93 @@ class CallPermissions:
 
     def grant(self, user: str, permanent: bool) -> None:
         """Have a user grant the permission; sends Meta's webhook."""
-        _check_user(user)
         with self.hub:
             until = math.inf if permanent else self.hub.now() + _WEEK
-            self._users[user].granted_until = until
-            reply = {"response": "accept", "is_permanent": permanent}
-            self._reply(user, reply if permanent else {**reply, "expiration_timestamp": int(until)})
+            ends = {} if permanent else {"expiration_timestamp": int(until)}
+            self._reply(user, until, {"response": "accept", "is_permanent": permanent, **ends})
 
     def revoke(self, user: str) -> None:
         """Have a user revoke the permission, or decline the request; sends Meta's webhook."""
-        _check_user(user)
         with self.hub:
-            self._users[user].granted_until = 0.0
-            self._reply(user, {"response": "reject", "is_permanent": False})
+            self._reply(user, 0.0, {"response": "reject", "is_permanent": False})
 
     def respond(self, request: HTTPRequest) -> Response:
         """Respond to a request for one of the three endpoints."""
-        match = _PATH.fullmatch(request.path)
-        endpoint = match[2] if match else ""
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
         with self.hub:
-            result: Union[dict[str, Any], MetaError]
-            if scheme.lower() != "bearer" or not token.strip():
-                result = META_ERRORS[190]
-            elif match is None or request.method != ("GET" if "_" in endpoint else "POST"):
-                result = MetaError(100, f"Unsupported {request.method.lower()} request")
-            elif endpoint == "call_permissions":
-                result = self._check(request)
-            else:
-                result = self._post(endpoint, match[1], request.body)
-            outcome = f"(#{result.code}) {result.text}" if isinstance(result, MetaError) else "ok"
-            self.journal.note(f"graph {endpoint}: {outcome}")
-        return _response(result)
+            try:
+                status, outcome, document = 200, "ok", self._result(request)
+            except _Refused as exc:
+                error: MetaError = exc.args[0]
+                status, outcome = error.status, f"(#{error.code}) {error.text}"
+                fields = {"message": outcome, "type": "OAuthException", "code": error.code}
+                document = {"error": {**fields, "fbtrace_id": f"A{secrets.token_urlsafe(16)}"}}
+            self.journal.note(f"graph {request.path.rpartition('/')[2]}: {outcome}")
+        return json_response(status, document)
 
-    def _check(self, request: HTTPRequest) -> Union[dict[str, Any], MetaError]:
+    def _result(self, request: HTTPRequest) -> dict[str, Any]:
+        phone_number_id, endpoint = request.path.split("/")[2:]
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token.strip():
+            raise _Refused(META_ERRORS[190])
+        if request.method != ("GET" if "_" in endpoint else "POST"):
+            raise _Refused(MetaError(100, f"Unsupported {request.method.lower()} request"))
+        if endpoint == "call_permissions":
+            return self._check(request)
+        try:
+            document = json.loads(request.body)
+        except (ValueError, RecursionError):
+            document = None
+        if not isinstance(document, dict) or document.get("messaging_product") != "whatsapp":
+            raise _invalid('the body must be a JSON object with "messaging_product": "whatsapp"')
+        if endpoint == "calls":
+            return self._reject(document)
+        return self._request(phone_number_id, document)
+
+    def _check(self, request: HTTPRequest) -> dict[str, Any]:
         target = request.head.split(b" ", 2)[1].decode("latin-1")
         query = parse_qs(urlsplit(target).query)
         names = [name for name in ("user_wa_id", "recipient") if name in query]
         if len(names) != 1:
-            return _invalid("give either user_wa_id or recipient")
-        user = self._users[query[names[0]][0]]
-        now = self.hub.now()
+            raise _invalid("give either user_wa_id or recipient")
+        name, now = query[names[0]][0], self.hub.now()
+        user = self._users[name]
         user.checks = [at for at in user.checks if at > now - _DAY]
         if len(user.checks) >= self.max_checks:
-            return META_ERRORS[613]
+            raise _Refused(META_ERRORS[613])
         user.checks.append(now)
-        return self._describe(query[names[0]][0], user, now)
-
-    def _describe(self, name: str, user: _User, now: float) -> dict[str, Any]:
-        granted = user.granted_until > now
         permission: dict[str, Any] = {"status": "no_permission"}
-        if granted and math.isinf(user.granted_until):
+        if math.isinf(user.granted_until):
             permission = {"status": "permanent"}
-        elif granted:
+        elif user.granted_until > now:
             permission = {"status": "temporary", "expiration_time": int(user.granted_until)}
         requests = self._request_limits(name)
         calls = self._limits(_CALL_LIMITS, self._connected(name))
         may_request = not _is_reached(requests) and permission["status"] != "permanent"
+        may_call = not _is_reached(calls) and permission["status"] != "no_permission"
         return {
             "messaging_product": "whatsapp",
             "permission": permission,
             "actions": [
                 _action("send_call_permission_request", may_request, requests),
-                _action("start_call", granted and not _is_reached(calls), calls),
+                _action("start_call", may_call, calls),
             ],
         }
 
-    def _post(
-        self, endpoint: str, phone_number_id: str, body: bytes
-    ) -> Union[dict[str, Any], MetaError]:
-        try:
-            document = json.loads(body)
-        except (ValueError, RecursionError):
-            document = None
-        if not isinstance(document, dict) or document.get("messaging_product") != "whatsapp":
-            return _invalid('the body must be a JSON object with "messaging_product": "whatsapp"')
-        if endpoint == "calls":
-            return self._reject(document)
-        return self._request(phone_number_id, document)
-
-    def _request(
-        self, phone_number_id: str, document: dict[str, Any]
-    ) -> Union[dict[str, Any], MetaError]:
+    def _request(self, phone_number_id: str, document: dict[str, Any]) -> dict[str, Any]:
         """Send a user the request for the permission."""
         user = document.get("to") or document.get("recipient")
-        interactive = document.get("interactive")
-        kind = interactive.get("type") if isinstance(interactive, dict) else None
-        if document.get("type") != "interactive" or kind != "call_permission_request":
-            return _invalid("the emulator serves only messages of type call_permission_request")
-        text = interactive.get("body") if isinstance(interactive, dict) else None
+        interactive = document.get("interactive") if document.get("type") == "interactive" else None
+        kind = "call_permission_request"
+        if not isinstance(interactive, dict) or interactive.get("type") != kind:
+            raise _invalid(f"the emulator serves only messages of type {kind}")
+        text = interactive.get("body")
         if not isinstance(user, str) or not isinstance(text, dict) or not text.get("text"):
-            return _invalid("to or recipient, and interactive.body.text, are required")
+            raise _invalid("to or recipient, and interactive.body.text, are required")
         known = self._users[user]
         if math.isinf(known.granted_until):
-            return META_ERRORS[138017]
+            raise _Refused(META_ERRORS[138017])
         if _is_reached(self._request_limits(user)):
-            return META_ERRORS[138009]
+            raise _Refused(META_ERRORS[138009])
         known.requests.append(self.hub.now())
         known.phone_number_id = phone_number_id
         known.request_id = _message_id()
@@ -176,26 +170,29 @@ class CallPermissions:
             "messages": [{"id": known.request_id}],
         }
 
-    def _reject(self, document: dict[str, Any]) -> Union[dict[str, Any], MetaError]:
+    def _reject(self, document: dict[str, Any]) -> dict[str, Any]:
         if document.get("action") != "reject":
-            return _invalid("the emulator serves only the action reject")
+            raise _invalid("the emulator serves only the action reject")
         try:
             call = self.registry.get(str(document.get("call_id")))
             if call.direction is not Direction.INBOUND or not call.whatsapp_call_id:
-                return _invalid("only an inbound call can be rejected")
+                raise _invalid("only an inbound call can be rejected")
             self.registry.apply(call, Event.REJECT)
         except (TwirpError, ValueError) as exc:
-            return _invalid(str(exc))
+            raise _invalid(str(exc)) from None
         return {"messaging_product": "whatsapp", "success": True}
 
-    def _reply(self, name: str, reply: dict[str, Any]) -> None:
-        """Send the webhook of a user's reply."""
-        user, now = self._users[name], self.hub.now()
+    def _reply(self, name: str, granted_until: float, reply: dict[str, Any]) -> None:
+        """Record a user's reply, and send its webhook."""
+        if not _USER.fullmatch(name):
+            raise ValueError(f"user must be a number in digits, or a user id, not {name!r}")
+        user = self._users[name]
+        user.granted_until = granted_until
         request_id, user.request_id = user.request_id, ""
         message = {
             **({"from_user_id": name} if "." in name else {"from": name}),
             "id": _message_id(),
-            "timestamp": str(int(now)),
+            "timestamp": str(int(self.hub.now())),
             "type": "interactive",
             "interactive": {
                 "type": "call_permission_reply",
@@ -205,23 +202,15 @@ class CallPermissions:
         if request_id:
             message["context"] = {"from": BUSINESS_NUMBER, "id": request_id}
         identity = {"user_id": name} if "." in name else {"wa_id": name}
-        value = {
-            "messaging_product": "whatsapp",
-            "metadata": {
-                "display_phone_number": BUSINESS_NUMBER,
-                "phone_number_id": user.phone_number_id,
-            },
-            "contacts": [{"profile": {"name": "Alex Doe"}, **identity}],
-            "messages": [message],
-        }
-        change = {"field": "messages", "value": value}
-        document = {
-            "object": "whatsapp_business_account",
-            "entry": [{"id": self.meta.account_id, "changes": [change]}],
-        }
-        body = json.dumps(document, separators=(",", ":")).encode()
         self.journal.note(f"call permission: {reply['response']}")
-        webhook = Webhook(f"permission {reply['response']}", body)
+        webhook = self.meta.make_webhook(
+            f"permission {reply['response']}",
+            "messages",
+            BUSINESS_NUMBER,
+            user.phone_number_id,
+            contacts=[{"profile": {"name": "Alex Doe"}, **identity}],
+            messages=[message],
+        )
         self.outbox.put("meta", webhook, "", f"permission {name}", self.meta.duplicates)
 
     def _request_limits(self, name: str) -> list[dict[str, Any]]:
@@ -230,11 +219,11 @@ class CallPermissions:
         sent = [at for at in self._users[name].requests if at > since]
         return self._limits(_REQUEST_LIMITS, sent)
 
-    def _limits(self, allowed: dict[str, int], times: Iterable[float]) -> list[dict[str, Any]]:
+    def _limits(self, allowed: dict[str, int], times: list[float]) -> list[dict[str, Any]]:
         """Return the limits of an action that happened at some times."""
-        now, known, limits = self.hub.now(), sorted(times), []
+        now, limits = self.hub.now(), []
         for period, most in allowed.items():
-            recent = [at for at in known if at > now - _PERIODS[period]]
+            recent = [at for at in sorted(times) if at > now - _PERIODS[period]]
             limit = {"time_period": period, "max_allowed": most, "current_usage": len(recent)}
             if len(recent) >= most:
                 limit["limit_expiration_time"] = int(recent[-most] + _PERIODS[period])
@@ -243,22 +232,14 @@ class CallPermissions:
 
     def _connected(self, user: str) -> list[float]:
         """Return when the calls with a user were connected."""
-        times = (
-            call.time_of(Event.ACCEPT, Event.CONNECT)
-            for call in self.registry.calls()
-            if call.user_number == user
-        )
+        calls = [call for call in self.registry.calls() if call.user_number == user]
+        times = [call.time_of(Event.ACCEPT, Event.CONNECT) for call in calls]
         return [at for at in times if at is not None]
 
 
 def is_graph_path(path: str) -> bool:
     """Return whether a path is one of the three endpoints."""
     return _PATH.fullmatch(path) is not None
-
-
-def _check_user(user: str) -> None:
-    if not _USER.fullmatch(user):
-        raise ValueError(f"user must be a number in digits, or a user id, not {user!r}")
 
 
 def _is_reached(limits: list[dict[str, Any]]) -> bool:
@@ -269,24 +250,9 @@ def _action(name: str, allowed: bool, limits: list[dict[str, Any]]) -> dict[str,
     return {"action_name": name, "can_perform_action": allowed, "limits": limits}
 
 
-def _invalid(details: str) -> MetaError:
-    return MetaError(100, f"Invalid parameter: {details}")
+def _invalid(details: str) -> _Refused:
+    return _Refused(MetaError(100, f"Invalid parameter: {details}"))
 
 
 def _message_id() -> str:
     return f"wamid.{secrets.token_hex(16).upper()}"
-
-
-def _response(result: Union[dict[str, Any], MetaError]) -> Response:
-    """Return the response with a result, or with an error as Graph writes it."""
-    status = 200
-    if isinstance(result, MetaError):
-        status = result.status
-        error = {
-            "message": f"(#{result.code}) {result.text}",
-            "type": "OAuthException",
-            "code": result.code,
-            "fbtrace_id": f"A{secrets.token_urlsafe(16)}",
-        }
-        result = {"error": error}
-    return json_response(status, result)

@@ -20,11 +20,12 @@ from typing import Any, Optional
 
 import jwt
 
+from .._runtime import fields
 from .._runtime.redaction import hide_locals
 from ..access_token import Claims, TokenVerifier
-from . import fields
 from .arguments import Body, check_text, read_body, read_secrets
 from .errors import Reason, WebhookError, require_header, require_match
+from .fields import parse_object
 
 __all__ = ["SIGNATURE_HEADER", "Participant", "Room", "WebhookEvent", "parse", "receive", "verify"]
 
@@ -171,7 +172,7 @@ def parse(body: Body) -> WebhookEvent:
     Raises:
         WebhookError: the body is not an event.
     """
-    document = fields.parse_object(body)
+    document = parse_object(body)
     event = fields.text(document, "event")
     if not event:
         raise WebhookError(Reason.MALFORMED_BODY, 'the body has no "event"')

@@ -21,10 +21,11 @@ from dataclasses import dataclass
 from typing import Any, Optional, Union
 
 from .. import _gen as gen
+from .._runtime import fields
 from .._runtime.redaction import hide_locals
-from . import fields
 from .arguments import Body, Secrets, check_text, read_body, read_secrets
 from .errors import Reason, WebhookError, require_header, require_match
+from .fields import parse_object
 from .meta_events import (
     CallConnect,
     CallError,
@@ -139,7 +140,7 @@ def parse(body: Body) -> list[Event]:
     """
     return [
         event
-        for entry in fields.mappings(fields.parse_object(body), "entry")
+        for entry in fields.mappings(parse_object(body), "entry")
         for change in fields.mappings(entry, "changes")
         for event in _read_change(change, fields.text(entry, "id"))
     ]

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, ClassVar, Optional, Union
 
 from .. import _gen as gen
-from . import fields
+from .._runtime import fields
 
 __all__ = [
     "CallConnect",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from . import fields
+from .._runtime import fields
 
 __all__ = ["People", "Person"]
 

@@ -19,10 +19,11 @@ from dataclasses import dataclass, field
 from typing import Any, Optional, Union
 from urllib.parse import parse_qs
 
+from .._runtime import fields
 from .._runtime.redaction import hide_locals
-from . import fields
 from .arguments import Body, Secrets, check_text, read_body, read_secrets
 from .errors import Reason, WebhookError, is_equal, require_header, require_match
+from .fields import parse_object
 from .urls import build_url, list_variants, read_query, read_target
 
 __all__ = [
@@ -241,7 +242,7 @@ def _read_json(url: str, body: Union[Body, Form]) -> dict[str, tuple[str, ...]]:
     if isinstance(body, Mapping) or not _has_digest_of(url, body):
         return {}
     try:
-        document = fields.parse_object(body)
+        document = parse_object(body)
     except WebhookError:
         return {}
     return {

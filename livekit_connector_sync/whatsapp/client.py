@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from types import TracebackType
 from typing import Any, Callable, Optional, TypeVar
 from urllib.parse import urlencode, urlsplit
 
+from .._runtime import fields
+from .._runtime.channel import check_retry
 from .._runtime.deadline import check_timeout
 from .._runtime.forking import reset_after_fork
 from .._runtime.redaction import HoldsSecret, hide_locals
 from .._runtime.retry import RetryPolicy
 from .._runtime.validation import FORMATS
 from ..errors import InvalidArgument
-from .graph import Graph, GraphRequest
+from .graph import Graph, GraphCall
 from .permission import CallPermission, parse_permission
 
 __all__ = ["CallingClient"]
@@ -54,20 +55,31 @@ class CallingClient(HoldsSecret):
         timeout: Optional[float] = 10.0,
         retry: Optional[RetryPolicy] = RetryPolicy(),  # noqa: B008 - frozen
     ) -> None:
-        _check_phone_number_id(phone_number_id)
+        _check_str("phone_number_id", phone_number_id, " of digits")
+        _check_str("access_token", access_token)
+        _check_str("api_version", api_version, ' such as "23.0"')
+        _check_str("url", url, f' such as "{_EXAMPLE}"')
+        if not re.fullmatch("[0-9]+", phone_number_id):
+            raise ValueError(
+                "phone_number_id must be in digits: it is Meta's id of your number, which its "
+                "webhooks call phone_number_id, not the number itself"
+            )
         _check_access_token(access_token)
-        _check_api_version(api_version)
-        base = f"{_checked_url(url)}/v{api_version}"
-        if retry is not None and not isinstance(retry, RetryPolicy):
-            raise ValueError(f"retry must be a RetryPolicy, or None, not {type(retry).__name__}")
+        remedy = FORMATS["cloud_api_version"](api_version)
+        if remedy is not None:
+            raise ValueError(f"api_version is malformed: {remedy}")
+        url = url.strip().rstrip("/")
+        fault = _fault_of_url(url)
+        if fault is not None:  # the URL is not quoted, as it may hold a secret
+            raise ValueError(f'url must look like "{_EXAMPLE}": {fault}')
         self.phone_number_id = phone_number_id
-        self.url = f"{base}/{phone_number_id}"
+        self.url = f"{url}/v{api_version}/{phone_number_id}"
         self._closed = False
         self._graph = Graph(
             self.url,
             access_token,
             check_timeout(timeout),
-            RetryPolicy(max_attempts=1) if retry is None else retry,
+            check_retry(retry) or RetryPolicy(max_attempts=1),
         )
         reset_after_fork(self)
 
@@ -77,12 +89,7 @@ class CallingClient(HoldsSecret):
     def __enter__(self) -> CallingClient:
         return self
 
-    def __exit__(
-        self,
-        exc_type: Optional[type[BaseException]],
-        exc: Optional[BaseException],
-        traceback: Optional[TracebackType],
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -122,15 +129,13 @@ class CallingClient(HoldsSecret):
         138009). The user's choice arrives as a webhook of the field `messages`.
 
         Args:
-            user: the user's number in digits, or business-scoped user id ("US.1349...").
+            user: as in `call_permission`.
             text: what the message says.
 
         Returns:
             The message's id, which the webhook has as `context.id`.
 
-        Raises:
-            TwirpError: the call failed; `meta_error` tells what Meta said.
-            ValueError: the client is closed.
+        Raises the same as `call_permission`.
         """
         recipient = {"to" if _is_number(user) else "recipient": user}
         _check_text("text", text)
@@ -146,9 +151,8 @@ class CallingClient(HoldsSecret):
             "type": "interactive",
             "interactive": interactive,
         }
-        return self._send(
-            "request_call_permission", "messages", _message_id, user, document=document
-        )
+        name = "request_call_permission"
+        return self._send(name, "messages", _message_id, user, document=document)
 
     @hide_locals
     def reject_call(self, call_id: str) -> None:
@@ -157,9 +161,7 @@ class CallingClient(HoldsSecret):
         Args:
             call_id: the call's id from Meta's webhook, "wacid...".
 
-        Raises:
-            TwirpError: the call failed; `meta_error` tells what Meta said.
-            ValueError: the client is closed.
+        Raises the same as `call_permission`.
         """
         _check_text("call_id", call_id)
         document = {"messaging_product": "whatsapp", "call_id": call_id, "action": "reject"}
@@ -169,54 +171,28 @@ class CallingClient(HoldsSecret):
         self,
         name: str,
         path: str,
-        parse: Callable[[dict[str, Any]], Result],
+        parse: Callable[[object], Result],
         user: str = "",
         query: str = "",
         document: Optional[Mapping[str, Any]] = None,
     ) -> Result:
         if self._closed:
             raise ValueError("the client is closed: make another one")
-        return self._graph.send(GraphRequest(name, path, user, query, document), parse)
+        return GraphCall(self._graph, name, path, parse, user, query, document).run()
 
 
-def _check_phone_number_id(value: object) -> None:
+def _check_str(name: str, value: object, wanted: str = "") -> None:
     if not isinstance(value, str):
-        raise ValueError(f"phone_number_id must be a str of digits, not {type(value).__name__}")
-    if not re.fullmatch("[0-9]+", value):
-        raise ValueError(
-            "phone_number_id must be in digits: it is Meta's id of your number, which its webhooks "
-            "call phone_number_id, not the number itself"
-        )
+        raise ValueError(f"{name} must be a str{wanted}, not {type(value).__name__}")
 
 
-def _check_access_token(value: object) -> None:
-    if not isinstance(value, str):
-        raise ValueError(f"access_token must be a str, not {type(value).__name__}")
-    if not value.strip():
+def _check_access_token(token: str) -> None:
+    if not token.strip():
         raise ValueError("access_token is empty: pass the token of Meta's app or system user")
-    if value.lower().startswith("bearer "):
+    if token.lower().startswith("bearer "):
         raise ValueError('access_token begins with "Bearer ": pass the bare token')
-    if not re.fullmatch(r"[\x21-\x7e]+", value):
+    if not re.fullmatch(r"[\x21-\x7e]+", token):
         raise ValueError("access_token has white space or characters beyond ASCII: strip() it")
-
-
-def _check_api_version(value: object) -> None:
-    if not isinstance(value, str):
-        raise ValueError(f'api_version must be a str such as "23.0", not {type(value).__name__}')
-    remedy = FORMATS["cloud_api_version"](value)
-    if remedy is not None:
-        raise ValueError(f"api_version is malformed: {remedy}")
-
-
-def _checked_url(value: object) -> str:
-    """Return a server's URL without a trailing slash."""
-    if not isinstance(value, str):
-        raise ValueError(f'url must be a str such as "{_EXAMPLE}", not {type(value).__name__}')
-    url = value.strip().rstrip("/")
-    fault = _fault_of_url(url)
-    if fault is not None:  # the URL is not quoted, as it may hold a secret
-        raise ValueError(f'url must look like "{_EXAMPLE}": {fault}')
-    return url
 
 
 def _fault_of_url(url: str) -> Optional[str]:
@@ -264,16 +240,13 @@ def _invalid(argument: str, fault: str) -> InvalidArgument:
     return InvalidArgument(f"{argument} {fault}", {"argument": argument}, safe_to_retry=True)
 
 
-def _message_id(document: Mapping[str, Any]) -> str:
-    try:
-        message_id = document["messages"][0]["id"]
-    except (KeyError, IndexError, TypeError):
-        message_id = None
-    if not isinstance(message_id, str) or not message_id:
+def _message_id(document: object) -> str:
+    ids = [fields.text(message, "id") for message in fields.mappings(document, "messages")]
+    if not ids or not ids[0]:
         raise ValueError("the response has no message id; the message may have been sent")
-    return message_id
+    return ids[0]
 
 
-def _check_success(document: Mapping[str, Any]) -> None:
-    if document.get("success") is not True:
+def _check_success(document: object) -> None:
+    if not isinstance(document, dict) or document.get("success") is not True:
         raise ValueError("the response does not say that the call was rejected")

@@ -14,23 +14,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Optional
 
+from .._runtime import fields
 from ..errors import StatusCode
 
-__all__ = ["GRAPH_ERROR", "MetaError", "meta_error", "parse_document", "status_code_of", "to_json"]
+__all__ = ["GRAPH_ERROR", "MetaError", "meta_error", "parse_document", "status_code_of"]
 
 GRAPH_ERROR = "graph_error"
-"""The entry of an error's metadata in which CallingClient keeps Graph's error, as JSON."""
+"""The entry of an error's metadata in which CallingClient keeps Graph's response."""
 
 _MAX_TEXT = 16_384  # characters of a message that are searched
-_MAX_FIELD = 4000  # characters of each text in an error
 _MAX_OBJECTS = 50  # places in a message where a JSON object may begin
 _MAX_CODE = 10**9
 
-# Codes of overload, rate limits, and passing faults. For 138002, 138004, and 138005 this is our
-# reading of Meta's descriptions.
-_RETRYABLE = frozenset(
-    (1, 2, 4, 17, 341, 613, 80007, 80008, 130429, 131000, 131016, 131056, 138002, 138004, 138005)
-)
 _STATUS_CODES: Mapping[int, StatusCode] = {
     **dict.fromkeys((0, 102, 190), StatusCode.UNAUTHENTICATED),
     **dict.fromkeys((3, 10, *range(200, 300)), StatusCode.PERMISSION_DENIED),
@@ -42,15 +37,13 @@ _STATUS_CODES: Mapping[int, StatusCode] = {
     **dict.fromkeys((100, 131009), StatusCode.INVALID_ARGUMENT),
     138017: StatusCode.ALREADY_EXISTS,
 }
+_LASTING = (131048, 138009, 138012)  # limits that a retry does not outlast
 
 _GAP = r"[\s\"'\\:=#(]{1,6}"  # between a name and its value
 _NUMBERED = re.compile(r"\(#([0-9]{1,9})\)")
-_NAMED = re.compile(
-    r"(?:(?<![a-z])(?<!sub_)(?<!status_)(?<!status )(?<!http )code"
-    rf"|\b(?:meta|graph|whatsapp)(?: api)? error){_GAP}([0-9]{{1,9}})(?![\w.])",
-    re.IGNORECASE,
-)
-_BARE = re.compile(r"(?<![\w.+#-])(13[018][0-9]{3})(?![\w-])")  # codes of WhatsApp's own
+_NAMED = re.compile(rf"(?<!status )(?<!http )\bcode{_GAP}([0-9]{{1,9}})(?![\w.])", re.IGNORECASE)
+# The codes of WhatsApp's own.
+_BARE = re.compile(r"(?<![\w.+#-])(?:code[ :=]+)?(13[018][0-9]{3})(?![\w-])", re.IGNORECASE)
 _TRACE = re.compile(rf"(?:fb)?trace[_ ]?id{_GAP}([\w-]{{1,64}})", re.IGNORECASE | re.ASCII)
 _SUBCODE = re.compile(rf"sub_?code{_GAP}([0-9]{{1,9}})(?!\w)", re.IGNORECASE)
 _MESSAGE = re.compile(r"""["']message\\?["']\s*:\s*\\?(["'])((?:(?!\1).)*)""", re.DOTALL)
@@ -103,32 +96,14 @@ def meta_error(error: object) -> Optional[MetaError]:
 
 def parse_document(document: object) -> Optional[MetaError]:
     """Return the error in a JSON document that Meta wrote, None if it has none."""
-    if not isinstance(document, dict):
-        return None
-    for name in ("error", "errors"):
-        inner = document.get(name)
-        inner = inner[0] if isinstance(inner, list) and inner else inner
-        if isinstance(inner, dict):
-            return _parse_object(inner)
+    for error in (fields.mapping(document, "error"), *fields.mappings(document, "errors")):
+        found = _parse_object(error)
+        if found is not None:
+            return found
     # Other services write objects with a code too.
-    return _parse_object(document) if any(map(document.__contains__, _META_FIELDS)) else None
-
-
-def to_json(error: MetaError) -> str:
-    """Return an error as Graph writes it, in JSON."""
-    return json.dumps(
-        {
-            "error": {
-                "code": error.code,
-                "error_subcode": error.subcode,
-                "message": error.message,
-                "error_data": {"details": error.details},
-                "fbtrace_id": error.trace_id,
-                "is_transient": error.retryable,
-            }
-        },
-        ensure_ascii=False,
-    )
+    if isinstance(document, dict) and not document.keys().isdisjoint(_META_FIELDS):
+        return _parse_object(document)
+    return None
 
 
 def status_code_of(error: MetaError, status: int) -> StatusCode:
@@ -149,17 +124,18 @@ def status_code_of(error: MetaError, status: int) -> StatusCode:
 
 
 def _parse_object(error: Mapping[str, Any]) -> Optional[MetaError]:
-    code = _number(error.get("code"))
-    if code is None:
+    code = fields.number(error, "code")
+    if code is None or not 0 <= code < _MAX_CODE:
         return None
-    data, transient = error.get("error_data"), error.get("is_transient")
-    details = data.get("details") if isinstance(data, dict) else data
+    message = fields.text(error, "message") or fields.text(error, "title")
+    details = fields.text(error, "error_data", "details") or fields.text(error, "error_data")
+    transient = error.get("is_transient")
     return MetaError(
         code,
-        _number(error.get("error_subcode")),
-        _NUMBERED.sub("", _text(error.get("message")) or _text(error.get("title")), 1).strip(),
-        _text(details),
-        _text(error.get("fbtrace_id")),
+        fields.number(error, "error_subcode"),
+        _NUMBERED.sub("", message, 1).strip(),
+        details,
+        fields.text(error, "fbtrace_id"),
         transient if isinstance(transient, bool) else _retryable(code),
     )
 
@@ -170,12 +146,8 @@ def _parse_text(text: str) -> Optional[MetaError]:
         found = parse_document(document)
         if found is not None:
             return found
-    match = _NUMBERED.search(text)
-    if match is None:
-        match = _NAMED.search(text)
-        if match is not None and not (_BARE.fullmatch(match[1]) or _META.search(text)):
-            match = None
-    match = match or _BARE.search(text)
+    named = _NAMED.search(text) if _META.search(text) else None
+    match = _NUMBERED.search(text) or named or _BARE.search(text)
     if match is None:
         return None
     code = int(match[1])
@@ -209,19 +181,7 @@ def _documents(text: str) -> Iterator[object]:
 
 
 def _retryable(code: int) -> Optional[bool]:
-    return True if code in _RETRYABLE else None
-
-
-def _number(value: object) -> Optional[int]:
-    if isinstance(value, str) and re.fullmatch("[0-9]{1,9}", value):
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < _MAX_CODE:
-        return None
-    return value
-
-
-def _text(value: object) -> str:
-    """Return a text without lone surrogates, which cannot be encoded; "" for other values."""
-    if not isinstance(value, str):
-        return ""
-    return value[:_MAX_FIELD].encode("utf-8", "replace").decode("utf-8")
+    # For 138002, 138004, and 138005 this is our reading of Meta's descriptions.
+    passing = (StatusCode.RESOURCE_EXHAUSTED, StatusCode.UNAVAILABLE)
+    retryable = _STATUS_CODES.get(code) in passing and code not in _LASTING
+    return True if retryable else None

@@ -5,15 +5,14 @@ Source: https://developers.facebook.com/documentation/business-messaging/whatsap
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timezone
-from typing import Any, Optional
+from datetime import datetime
+from typing import Optional
 
-__all__ = ["REQUEST", "START_CALL", "CallPermission", "PermissionLimit", "parse_permission"]
+from .._runtime import fields
 
-REQUEST = "send_call_permission_request"
-START_CALL = "start_call"
+__all__ = ["CallPermission", "PermissionLimit", "parse_permission"]
 
 
 @dataclass(frozen=True)
@@ -56,51 +55,35 @@ class CallPermission:
     limits: tuple[PermissionLimit, ...] = ()
 
 
-def parse_permission(document: Mapping[str, Any]) -> CallPermission:
+def parse_permission(document: object) -> CallPermission:
     """Return the permission in a response of `call_permissions`.
 
     Raises:
         ValueError: the response does not say what the permission is.
     """
-    permission = document.get("permission")
-    status = permission.get("status") if isinstance(permission, dict) else None
-    if not isinstance(permission, dict) or not isinstance(status, str) or not status:
+    status = fields.text(document, "permission", "status")
+    if not status:
         raise ValueError("the response does not say whether there is a permission")
-    listed = document.get("actions")
+    expires_at = fields.time(document, "permission", "expiration_time")
     actions = {
-        action["action_name"]: action
-        for action in (listed if isinstance(listed, list) else ())
-        if isinstance(action, dict) and isinstance(action.get("action_name"), str)
+        fields.text(action, "action_name"): action
+        for action in fields.mappings(document, "actions")
     }
-    may_start = actions.get(START_CALL, {}).get("can_perform_action")
+    allowed = {name: action.get("can_perform_action") for name, action in actions.items()}
+    may_start = allowed.get("start_call")
     return CallPermission(
         status,
-        _time(permission.get("expiration_time")) if status != "no_permission" else None,
+        expires_at if status != "no_permission" else None,
         status in ("temporary", "permanent") if may_start is None else may_start is True,
-        actions.get(REQUEST, {}).get("can_perform_action") is True,
+        allowed.get("send_call_permission_request") is True,
         tuple(limit for name, action in actions.items() for limit in _limits(name, action)),
     )
 
 
-def _limits(name: str, action: Mapping[str, Any]) -> Iterator[PermissionLimit]:
-    limits = action.get("limits")
-    for limit in limits if isinstance(limits, list) else ():
-        if isinstance(limit, dict):
-            period, most, used = (
-                limit.get(key) for key in ("time_period", "max_allowed", "current_usage")
-            )
-            if isinstance(period, str) and isinstance(most, int) and isinstance(used, int):
-                until = _time(limit.get("limit_expiration_time"))
-                yield PermissionLimit(name, period, most, used, until)
-
-
-def _time(value: object) -> Optional[datetime]:
-    """Return a time in seconds since 1970, which Meta writes as a number or in digits."""
-    if isinstance(value, str) and value.isascii() and value.isdigit():
-        value = int(value[:15])
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
-        return None
-    try:
-        return datetime.fromtimestamp(value, timezone.utc)
-    except (OverflowError, ValueError, OSError):
-        return None
+def _limits(name: str, action: object) -> Iterator[PermissionLimit]:
+    for limit in fields.mappings(action, "limits"):
+        period = fields.text(limit, "time_period")
+        most, used = fields.number(limit, "max_allowed"), fields.number(limit, "current_usage")
+        if period and most is not None and used is not None:
+            until = fields.time(limit, "limit_expiration_time")
+            yield PermissionLimit(name, period, most, used, until)

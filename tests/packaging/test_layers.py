@@ -22,7 +22,7 @@ LAYERS = {
         cli __main__ pytest_plugin contrib
     """,
     "_runtime": """
-        "" method deadline forking threads lazy_import framing proxies redaction validation
+        "" method deadline forking threads lazy_import fields framing proxies redaction validation
         proto_enum messages jws credentials regions retry call twirp transport execution channel
     """,
     "_runtime.transport": """
