@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import Any, Callable
 
@@ -17,7 +18,11 @@ def travel(moment: str) -> Any:
     return time_machine.travel(moment, tick=False)
 
 
-@pytest.mark.parametrize("freeze", [freezegun.freeze_time, travel])
+# time-machine stops the monotonic clock as well before its version 3, which needs Python 3.10.
+FREEZERS = [freezegun.freeze_time, *([travel] if sys.version_info >= (3, 10) else [])]
+
+
+@pytest.mark.parametrize("freeze", FREEZERS)
 @pytest.mark.parametrize("moment", ["2020-01-01T00:00:00Z", "2040-01-01T00:00:00Z"])
 @pytest.mark.parametrize("starts_frozen", [True, False])
 def test_a_call_while_time_is_frozen(
