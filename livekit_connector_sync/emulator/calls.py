@@ -16,6 +16,7 @@ from typing import Callable, Optional, Union
 
 from .._gen import RoomAgentDispatch, SessionDescription
 from ..errors import DeadlineExceeded, FailedPrecondition, NotFound, Unavailable
+from .arguments import check_type
 from .hub import MAX_WAIT, Hub
 from .lifecycle import (
     Direction,
@@ -153,6 +154,7 @@ class CallRegistry:
 
     def get(self, call: Union[Call, str]) -> Call:
         """Return a call by itself or its id; raise NotFound if there is no such call."""
+        check_type("call", call, Union[Call, str])
         call_id = call if isinstance(call, str) else call.id
         with self._hub:
             known = self._calls.get(call_id)

@@ -10,6 +10,7 @@ from .. import _gen as gen
 from .._runtime.messages import as_message
 from ..errors import NotFound
 from ..server import TokenAuthorizer, TwirpApplication
+from .arguments import check_types
 from .calls import BUSINESS_NUMBER, Call, CallRegistry
 from .connector import Connector, make_call_id
 from .http_server import HTTPRequest, Reply, text_response
@@ -72,6 +73,7 @@ class ConnectorEmulator:
         history: how many calls, requests, and webhooks to keep.
 
     Raises:
+        TypeError: an option has the wrong type.
         ValueError: `regions`, `port`, `numbers`, `history`, or a maximum is out of range.
     """
 
@@ -97,6 +99,7 @@ class ConnectorEmulator:
         clock: Optional[Clock] = None,
         history: int = 20_000,
     ) -> None:
+        check_types(ConnectorEmulator.__init__, locals())
         if max_calls < 1 or history < 1:
             raise ValueError(f"max_calls and history must be 1 or more, not {max_calls}, {history}")
         if max_permission_checks < 1:

@@ -17,7 +17,6 @@ from urllib.parse import urlencode
 
 from .._gen import SessionDescription
 from .calls import Call
-from .http_client import check_url
 from .lifecycle import Direction, Event
 from .outbox import DeliveryRules, Webhook
 
@@ -41,6 +40,7 @@ class MetaWebhooks(DeliveryRules):
         duplicates: how many more times to send each webhook.
 
     Raises:
+        TypeError: a value has the wrong type.
         ValueError: the URL is not an http or https URL, or `duplicates` is negative.
     """
 
@@ -56,11 +56,6 @@ class MetaWebhooks(DeliveryRules):
     user_agent = "facebookexternalua"
     # At once, then less and less often, for a week.
     retry_delays = (0.0, 10.0, 60.0, 600.0, 3600.0, 21600.0, *(86400.0,) * 6)
-
-    def __post_init__(self) -> None:
-        check_url("MetaWebhooks.url", self.url)
-        if self.duplicates < 0:
-            raise ValueError(f"MetaWebhooks.duplicates must be 0 or more, not {self.duplicates}")
 
     def is_accepted(self, result: str) -> bool:
         """Return whether Meta does not send the webhook again."""

@@ -10,7 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Callable, ClassVar, NamedTuple, Optional
 
-from .http_client import HTTPClient
+from .arguments import check_type, check_types
+from .http_client import HTTPClient, check_url
 from .hub import Hub
 
 __all__ = ["Delivery", "DeliveryRules", "Outbox", "Sender", "Webhook"]
@@ -25,6 +26,15 @@ class DeliveryRules:
     user_agent: ClassVar[str] = ""
     retry_delays: ClassVar[Sequence[float]] = ()  # seconds before each retry
     in_order: ClassVar[bool] = False  # a webhook that waits for its retry holds up its lane
+
+    def __post_init__(self) -> None:
+        name = type(self).__name__
+        check_types(type(self), vars(self), f"{name}.")
+        for field_name, value in vars(self).items():
+            if field_name.endswith("url"):
+                check_url(f"{name}.{field_name}", value)
+            elif field_name == "duplicates" and value < 0:
+                raise ValueError(f"{name}.duplicates must be 0 or more, not {value}")
 
     def is_accepted(self, result: str) -> bool:
         """Return whether a result means that the app accepted the webhook: a 2xx."""
@@ -140,6 +150,7 @@ class Outbox:
 
     def redeliver(self, delivery: Delivery) -> None:
         """Queue a delivery once more, in a lane of its own."""
+        check_type("webhook", delivery, Delivery)
         webhook = Webhook(delivery.title, delivery.body, delivery.url)
         self.put(delivery.sender, webhook, delivery.call_id, f"again {self.count}")
 

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Callable, Optional, Union
 
 from .._gen import DialWhatsAppCallRequest
+from .._runtime.messages import name_type
 from ..errors import InvalidArgument
+from .arguments import check_type
 
 if TYPE_CHECKING:
     from typing_extensions import TypeAlias
@@ -84,11 +86,18 @@ _BY_SUFFIX = {str(code): error for code, error in META_ERRORS.items() if code >=
 
 
 def check_number(number: str, callee: Union[Callee, MetaError]) -> None:
-    """Raise ValueError if an entry of the table of numbers is not valid."""
+    """Raise TypeError or ValueError if an entry of the table of numbers is not valid."""
+    check_type("a key of numbers", number, str)
     if not (number.isascii() and number.isdigit()):
         raise ValueError(f"numbers must be in digits, without a leading +: {number!r}")
-    if not isinstance(callee, MetaError):
-        Callee(callee)
+    if not isinstance(callee, (str, MetaError)):
+        raise TypeError(
+            f"numbers[{number!r}] must be a Callee, or a MetaError such as META_ERRORS[138006], "
+            f"not {name_type(callee)}"
+        )
+    if not isinstance(callee, MetaError) and callee not in list(Callee):
+        names = ", ".join(known.value for known in Callee)
+        raise ValueError(f"numbers[{number!r}]: {callee!r} is not a valid Callee: use {names}")
 
 
 def callee_of(

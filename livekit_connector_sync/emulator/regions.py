@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Callable, Optional
 
 from ..server import Response
+from .arguments import check_type
 from .http_server import HTTPListener, HTTPRequest, Reply, json_response
 from .mock_header import REGION_HEADER, read_directives
 
@@ -68,6 +69,7 @@ class Regions:
 
     def set_dropped(self, index: int, dropped: bool) -> None:
         """Take a region down, or bring it up again."""
+        check_type("index", index, int)
         if not 0 <= index < len(self.all):
             raise ValueError(f"there is no region {index}: use 0 to {len(self.all) - 1}")
         self.dropped = self.dropped | {index} if dropped else self.dropped - {index}
