@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 from collections.abc import Mapping
 from typing import Optional, Union
@@ -100,11 +101,10 @@ class ConnectorEmulator:
         history: int = 20_000,
     ) -> None:
         check_types(ConnectorEmulator.__init__, locals())
-        if max_calls < 1 or history < 1:
-            raise ValueError(f"max_calls and history must be 1 or more, not {max_calls}, {history}")
-        if max_permission_checks < 1:
+        if min(max_calls, history, max_permission_checks) < 1:
             raise ValueError(
-                f"max_permission_checks must be 1 or more, not {max_permission_checks}"
+                "max_calls and history and max_permission_checks must be 1 or more, not "
+                f"{max_calls}, {history}, {max_permission_checks}"
             )
         self.api_key = api_key
         self.api_secret = api_secret
@@ -140,15 +140,13 @@ class ConnectorEmulator:
         application = TwirpApplication(connector, authorize=authorizer)
         rpcs = Rpcs(application, authorizer, self._regions, self._journal, hub)
         page = Page(
-            api_key,
-            bool(meta.url),
-            bool(twilio.voice_url),
             hub,
             self._registry,
             self._journal,
             self._outbox,
             self._regions,
             self._page_actions(),
+            self._page_settings(),
         )
         # The first path that matches handles a request; one that ends with a slash is a prefix.
         self._routes = {
@@ -330,11 +328,7 @@ class ConnectorEmulator:
     def revoke_call_permission(self, user: str) -> None:
         """Have a user forbid calls, or decline the request; sends `call_permission_reply`.
 
-        Args:
-            user: the user's number in digits, or business-scoped user id.
-
-        Raises:
-            ValueError: the user is neither.
+        Takes and raises the same as `grant_call_permission`.
         """
         self._permissions.revoke(user)
 
@@ -403,6 +397,14 @@ class ConnectorEmulator:
             return self._permissions.respond(request)
         matching = (r for r in routes if path == r or (r[-1] == "/" and path.startswith(r)))
         return routes[next(matching, "/")](region, request)
+
+    def _page_settings(self) -> dict[str, object]:
+        return {
+            "instance": secrets.token_hex(16),
+            "api_key": self.api_key,
+            "meta": bool(self.meta.url),
+            "twilio": bool(self.twilio.voice_url),
+        }
 
     def _page_actions(self) -> dict[str, Action]:
         return {
