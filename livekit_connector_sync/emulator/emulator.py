@@ -115,12 +115,10 @@ class ConnectorEmulator:
         for number, callee in self.numbers.items():
             check_number(number, callee)
         self.dial_rule = dial_rule
-        self._addresses = _addresses(host, port, regions)
-        self._certificate = certificate
         self._clock = clock or Clock()
         self._timer: Optional[threading.Thread] = None
         self._hub = hub = Hub(self._clock)
-        self._regions = Regions()
+        self._regions = Regions(host, port, regions, certificate)
         self._journal = Journal(hub, history)
         self._senders = WebhookSender(
             meta, livekit, twilio, api_key, api_secret, self._journal, hub, history
@@ -182,7 +180,7 @@ class ConnectorEmulator:
         )
         self._timer.start()
         try:
-            self._regions.open(self._addresses, self._respond, self._certificate)
+            self._regions.open(self._respond)
         except OSError:
             self.close()
             raise
@@ -341,11 +339,13 @@ class ConnectorEmulator:
 
     def drop_region(self, index: int) -> None:
         """Take a region down: it closes the connection of every RPC and every list of regions."""
-        self._set_dropped(index, True)
+        self._regions.set_dropped(index, True)
+        self._journal.note(f"region-{index} is down")
 
     def restore_region(self, index: int) -> None:
         """Bring a region up again."""
-        self._set_dropped(index, False)
+        self._regions.set_dropped(index, False)
+        self._journal.note(f"region-{index} is up")
 
     def wait_for_webhooks(self, timeout: float = 5.0) -> bool:
         """Wait up to `timeout` seconds until all due webhooks are sent; return whether they are."""
@@ -386,10 +386,6 @@ class ConnectorEmulator:
         if isinstance(callee, MetaError) or not self.require_call_permission:
             return callee
         return self._permissions.refusal(request.whatsapp_to_phone_number) or callee
-
-    def _set_dropped(self, index: int, dropped: bool) -> None:
-        self._regions.set_dropped(index, dropped)
-        self._journal.note(f"region-{index} is {'down' if dropped else 'up'}")
 
     def _respond(self, region: Region, request: HTTPRequest) -> Reply:
         path, routes = request.path, self._routes
@@ -437,11 +433,3 @@ class ConnectorEmulator:
             if str(webhook.number) == target:
                 return self.redeliver(webhook)
         raise NotFound("the webhook is forgotten")
-
-
-def _addresses(host: str, port: int, regions: int) -> list[tuple[str, int]]:
-    if regions < 1:
-        raise ValueError(f"regions must be 1 or more, not {regions}")
-    if not 0 <= port <= 65535 - (regions - 1 if port else 0):
-        raise ValueError(f"port must be 0 to 65535, with room for {regions}, not {port}")
-    return [(host, port + index if port else 0) for index in range(regions)]

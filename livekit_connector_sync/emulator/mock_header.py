@@ -7,6 +7,7 @@ Source: https://github.com/livekit/livekit/tree/master/cmd/test-server
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -118,12 +119,9 @@ def mock_message(directives: Directives, method: MethodInfo[Any, Any], request: 
     ids, such as "MOCK_WHATSAPP_CALL_ID".
     """
     if directives.response is not None:
-        message: Message = method.response_type()
-        try:
-            json_format.ParseDict(directives.response, message, ignore_unknown_fields=True)
-            return message
-        except json_format.ParseError:
-            pass
+        with contextlib.suppress(json_format.ParseError):
+            message: Message = method.response_type()
+            return json_format.ParseDict(directives.response, message, ignore_unknown_fields=True)
     message = method.response_type()
     given = {field.name: (field, value) for field, value in request.ListFields()}
     for field in message.DESCRIPTOR.fields:
