@@ -95,7 +95,7 @@ def read_directives(headers: Mapping[str, str]) -> Optional[Directives]:
         response=given("response", dict, None),
         skip_auth=given("skipAuth", bool, False),
         pinned_regions=tuple(n for n in given("pinnedRegions", list, ()) if isinstance(n, str)),
-        old_delay_ms=old.get("oldDelayMs", _DEFAULT_DELAY),
+        old_delay_ms=old["oldDelayMs"],
     )
 
 
@@ -134,17 +134,17 @@ def mock_message(directives: Directives, method: MethodInfo[Any, Any], request: 
 
 
 def _old_fields(headers: Mapping[str, str]) -> dict[str, Any]:
-    """Return the fields of the older headers, under the keys of the JSON object."""
+    """Return the fields of the older headers, under the keys of the JSON object; None if absent."""
 
     def text(name: str) -> str:
         return headers.get(f"{HEADER}-{name}", "").strip()
 
-    def number(name: str) -> Optional[int]:
+    def number(name: str, default: Optional[int] = None) -> Optional[int]:
         digits = text(name)[:9]
-        return int(digits) if digits.isdecimal() else None
+        return int(digits) if digits.isdecimal() else default
 
     regions = text("fail-regions").split(",")
-    fields = {
+    return {
         "failRegions": [int(part) for part in regions if part.strip().isdecimal()],
         "failMode": text("fail-mode") or None,
         "failStatus": number("fail-status"),
@@ -152,9 +152,8 @@ def _old_fields(headers: Mapping[str, str]) -> dict[str, Any]:
         "regionsStatus": number("regions-status"),
         "response": _json_object(text("response")),
         "skipAuth": text("skip-auth").lower() == "true",
-        "oldDelayMs": number("delay-ms"),
+        "oldDelayMs": number("delay-ms", _DEFAULT_DELAY),
     }
-    return {key: value for key, value in fields.items() if value is not None}
 
 
 def _json_object(text: str) -> Optional[dict[str, Any]]:
