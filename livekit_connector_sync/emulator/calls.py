@@ -16,6 +16,7 @@ from typing import Callable, Optional, Union
 
 from .._gen import RoomAgentDispatch, SessionDescription
 from ..errors import DeadlineExceeded, FailedPrecondition, NotFound, Unavailable
+from .arguments import check_type
 from .hub import MAX_WAIT, Hub
 from .lifecycle import (
     Direction,
@@ -121,6 +122,7 @@ class Call:
         return f"<Call {self.id} {self.direction} {self.provider} {self.state}>"
 
 
+@dataclass(eq=False)
 class CallRegistry:
     """Holds the calls and applies events to them.
 
@@ -128,19 +130,13 @@ class CallRegistry:
     those that LiveKit released first are dropped first.
     """
 
-    def __init__(
-        self,
-        hub: Hub,
-        timeouts: Timeouts,
-        announce: Callable[[Call, Event, float], None],
-        agent_joins: bool,
-        history: int,
-    ) -> None:
-        self._hub = hub
-        self._timeouts = timeouts
-        self._announce = announce
-        self._agent_joins = agent_joins
-        self._history = history
+    hub: Hub
+    timeouts: Timeouts
+    announce: Callable[[Call, Event, float], None]
+    agent_joins: bool
+    history: int
+
+    def __post_init__(self) -> None:
         self._calls: dict[str, Call] = {}
         self._live: Counter[str] = Counter()  # calls that have not ended, by phone_number_id
         self._dialled: set[tuple[str, str]] = set()  # (phone_number_id, user_number) of live calls
@@ -148,13 +144,14 @@ class CallRegistry:
 
     def calls(self) -> list[Call]:
         """Return the calls, newest last."""
-        with self._hub:
+        with self.hub:
             return list(self._calls.values())
 
     def get(self, call: Union[Call, str]) -> Call:
         """Return a call by itself or its id; raise NotFound if there is no such call."""
+        check_type("call", call, Union[Call, str])
         call_id = call if isinstance(call, str) else call.id
-        with self._hub:
+        with self.hub:
             known = self._calls.get(call_id)
         if known is None:
             raise NotFound(f"call not found: no call has the id {call_id!r}")
@@ -170,7 +167,7 @@ class CallRegistry:
 
     def newest(self, limit: int) -> tuple[list[Call], list[Call], int]:
         """Return all live calls, up to `limit` ended ones, newest first, and how many are left."""
-        with self._hub:
+        with self.hub:
             live = [call for call in reversed(self._calls.values()) if call.state != State.ENDED]
             ended = (call for call in reversed(self._calls.values()) if call.state == State.ENDED)
             shown = list(itertools.islice(ended, limit))
@@ -178,7 +175,7 @@ class CallRegistry:
 
     def place(self, call: Call, event: Event) -> Call:
         """Add a ringing call; raise ValueError if its id is in use."""
-        with self._hub:
+        with self.hub:
             if call.id in self._calls:
                 raise ValueError(f"the call {call.id!r} exists already")
             self._forget_oldest()
@@ -186,7 +183,7 @@ class CallRegistry:
             self._live[call.phone_number_id] += 1
             if event is Event.DIAL:
                 self._dialled.add((call.phone_number_id, call.user_number))
-            self._note(call, event, self._hub.now())
+            self._note(call, event, self.hub.now())
         return call
 
     def apply(self, call: Union[Call, str], event: Event, **changes: object) -> Call:
@@ -196,9 +193,9 @@ class CallRegistry:
             TwirpError: the event is an RPC that fails.
             ValueError: the event cannot happen in the call's state.
         """
-        with self._hub:
+        with self.hub:
             known = self.get(call)
-            self._apply(known, event, self._hub.now(), changes)
+            self._apply(known, event, self.hub.now(), changes)
         return known
 
     def wait_joined(self, call: Call, timeout: float) -> None:
@@ -207,27 +204,27 @@ class CallRegistry:
         Raises:
             TwirpError: the call ended first, or the emulator closes.
         """
-        with self._hub:
-            deadline = self._hub.now() + timeout
+        with self.hub:
+            deadline = self.hub.now() + timeout
             while call.state is not State.ACTIVE or not call.progress.joined:
-                remaining = deadline - self._hub.now()
+                remaining = deadline - self.hub.now()
                 if call.ended_by is Event.NO_ANSWER:
                     raise DeadlineExceeded("the user did not pick up in time: the call has ended")
                 if call.state is State.ENDED:
                     raise FailedPrecondition("connection is closed: the call ended before a join")
-                if self._hub.closing:
+                if self.hub.closing:
                     raise Unavailable("the emulator is shutting down")
                 if remaining <= 0:
-                    self._apply(call, Event.NOT_JOINED, self._hub.now(), {})
+                    self._apply(call, Event.NOT_JOINED, self.hub.now(), {})
                     raise DeadlineExceeded(f"nobody joined in {timeout:g} s: the call has ended")
-                self._hub.wait(min(remaining, MAX_WAIT))
+                self.hub.wait(min(remaining, MAX_WAIT))
 
     def _apply(self, call: Call, event: Event, at: float, changes: dict[str, object]) -> None:
         call.progress = transition(call.progress, event)
         for name, value in changes.items():
             setattr(call, name, value)
         self._note(call, event, at)
-        if self._agent_joins and event in (Event.ACCEPT, Event.CONNECT, Event.STREAM):
+        if self.agent_joins and event in (Event.ACCEPT, Event.CONNECT, Event.STREAM):
             self._apply(call, Event.JOIN, at, {})
 
     def _note(self, call: Call, event: Event, at: float) -> None:
@@ -238,20 +235,20 @@ class CallRegistry:
                 self._dialled.discard((call.phone_number_id, call.user_number))
         if call.progress.released:
             self._released.append(call.id)
-        limit = next_timeout(call.progress, self._timeouts, call.ringing_timeout)
+        limit = next_timeout(call.progress, self.timeouts, call.ringing_timeout)
         if limit is not None:
             seconds, timeout_event = limit
             # Connecting a call does not prolong its ringing.
             due = seconds + (call.timeline[0][0] if call.state is State.RINGING else at)
             time_out = functools.partial(self._time_out, call, call.progress, timeout_event, due)
-            self._hub.call_at(due, time_out)
-        self._announce(call, event, at)
-        self._hub.changed()
+            self.hub.call_at(due, time_out)
+        self.announce(call, event, at)
+        self.hub.changed()
 
     def _time_out(self, call: Call, progress: Progress, event: Event, at: float) -> None:
         if call.progress is progress:
             self._apply(call, event, at, {})
 
     def _forget_oldest(self) -> None:
-        while len(self._calls) >= self._history and self._released:
+        while len(self._calls) >= self.history and self._released:
             del self._calls[self._released.popleft()]

@@ -63,9 +63,7 @@ class Connector(gen.ConnectorServicer):
                 **_participant(request, f"whatsapp-{call_id}"),
             )
             self.registry.place(call, Event.DIAL)
-            if callee is Callee.ANSWER:
-                self.registry.apply(call, Event.ANSWER)
-            elif callee is not Callee.RING:
+            if callee is not Callee.RING:
                 self.registry.apply(call, Event(callee.value))
         return gen.DialWhatsAppCallResponse(whatsapp_call_id=call.id, room_name=call.room_name)
 

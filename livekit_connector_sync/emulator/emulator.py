@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 from collections.abc import Mapping
 from typing import Optional, Union
@@ -10,6 +11,7 @@ from .. import _gen as gen
 from .._runtime.messages import as_message
 from ..errors import NotFound
 from ..server import TokenAuthorizer, TwirpApplication
+from .arguments import check_types
 from .calls import BUSINESS_NUMBER, Call, CallRegistry
 from .connector import Connector, make_call_id
 from .http_server import HTTPRequest, Reply, text_response
@@ -72,6 +74,7 @@ class ConnectorEmulator:
         history: how many calls, requests, and webhooks to keep.
 
     Raises:
+        TypeError: an option has the wrong type.
         ValueError: `regions`, `port`, `numbers`, `history`, or a maximum is out of range.
     """
 
@@ -97,11 +100,11 @@ class ConnectorEmulator:
         clock: Optional[Clock] = None,
         history: int = 20_000,
     ) -> None:
-        if max_calls < 1 or history < 1:
-            raise ValueError(f"max_calls and history must be 1 or more, not {max_calls}, {history}")
-        if max_permission_checks < 1:
+        check_types(ConnectorEmulator.__init__, locals())
+        if min(max_calls, history, max_permission_checks) < 1:
             raise ValueError(
-                f"max_permission_checks must be 1 or more, not {max_permission_checks}"
+                "max_calls and history and max_permission_checks must be 1 or more, not "
+                f"{max_calls}, {history}, {max_permission_checks}"
             )
         self.api_key = api_key
         self.api_secret = api_secret
@@ -112,12 +115,10 @@ class ConnectorEmulator:
         for number, callee in self.numbers.items():
             check_number(number, callee)
         self.dial_rule = dial_rule
-        self._addresses = _addresses(host, port, regions)
-        self._certificate = certificate
         self._clock = clock or Clock()
         self._timer: Optional[threading.Thread] = None
         self._hub = hub = Hub(self._clock)
-        self._regions = Regions()
+        self._regions = Regions(host, port, regions, certificate)
         self._journal = Journal(hub, history)
         self._senders = WebhookSender(
             meta, livekit, twilio, api_key, api_secret, self._journal, hub, history
@@ -137,15 +138,13 @@ class ConnectorEmulator:
         application = TwirpApplication(connector, authorize=authorizer)
         rpcs = Rpcs(application, authorizer, self._regions, self._journal, hub)
         page = Page(
-            api_key,
-            bool(meta.url),
-            bool(twilio.voice_url),
             hub,
             self._registry,
             self._journal,
             self._outbox,
             self._regions,
             self._page_actions(),
+            self._page_settings(),
         )
         # The first path that matches handles a request; one that ends with a slash is a prefix.
         self._routes = {
@@ -181,7 +180,7 @@ class ConnectorEmulator:
         )
         self._timer.start()
         try:
-            self._regions.open(self._addresses, self._respond, self._certificate)
+            self._regions.open(self._respond)
         except OSError:
             self.close()
             raise
@@ -327,11 +326,7 @@ class ConnectorEmulator:
     def revoke_call_permission(self, user: str) -> None:
         """Have a user forbid calls, or decline the request; sends `call_permission_reply`.
 
-        Args:
-            user: the user's number in digits, or business-scoped user id.
-
-        Raises:
-            ValueError: the user is neither.
+        Takes and raises the same as `grant_call_permission`.
         """
         self._permissions.revoke(user)
 
@@ -344,11 +339,13 @@ class ConnectorEmulator:
 
     def drop_region(self, index: int) -> None:
         """Take a region down: it closes the connection of every RPC and every list of regions."""
-        self._set_dropped(index, True)
+        self._regions.set_dropped(index, True)
+        self._journal.note(f"region-{index} is down")
 
     def restore_region(self, index: int) -> None:
         """Bring a region up again."""
-        self._set_dropped(index, False)
+        self._regions.set_dropped(index, False)
+        self._journal.note(f"region-{index} is up")
 
     def wait_for_webhooks(self, timeout: float = 5.0) -> bool:
         """Wait up to `timeout` seconds until all due webhooks are sent; return whether they are."""
@@ -390,16 +387,20 @@ class ConnectorEmulator:
             return callee
         return self._permissions.refusal(request.whatsapp_to_phone_number) or callee
 
-    def _set_dropped(self, index: int, dropped: bool) -> None:
-        self._regions.set_dropped(index, dropped)
-        self._journal.note(f"region-{index} is {'down' if dropped else 'up'}")
-
     def _respond(self, region: Region, request: HTTPRequest) -> Reply:
         path, routes = request.path, self._routes
         if is_graph_path(path):
             return self._permissions.respond(request)
         matching = (r for r in routes if path == r or (r[-1] == "/" and path.startswith(r)))
         return routes[next(matching, "/")](region, request)
+
+    def _page_settings(self) -> dict[str, object]:
+        return {
+            "instance": secrets.token_hex(16),
+            "api_key": self.api_key,
+            "meta": bool(self.meta.url),
+            "twilio": bool(self.twilio.voice_url),
+        }
 
     def _page_actions(self) -> dict[str, Action]:
         return {
@@ -432,11 +433,3 @@ class ConnectorEmulator:
             if str(webhook.number) == target:
                 return self.redeliver(webhook)
         raise NotFound("the webhook is forgotten")
-
-
-def _addresses(host: str, port: int, regions: int) -> list[tuple[str, int]]:
-    if regions < 1:
-        raise ValueError(f"regions must be 1 or more, not {regions}")
-    if not 0 <= port <= 65535 - (regions - 1 if port else 0):
-        raise ValueError(f"port must be 0 to 65535, with room for {regions}, not {port}")
-    return [(host, port + index if port else 0) for index in range(regions)]

@@ -8,6 +8,8 @@ import threading
 import time
 from typing import Callable, Optional
 
+from .arguments import check_type
+
 __all__ = ["MAX_WAIT", "Clock", "Hub"]
 
 MAX_WAIT = 3600.0  # seconds; a lock cannot wait for more than 292 years
@@ -32,6 +34,7 @@ class Clock:
 
     def advance(self, seconds: float) -> None:
         """Move the clock ahead; ValueError if the number is negative."""
+        check_type("seconds", seconds, float)
         if seconds < 0:
             raise ValueError(f"seconds must be 0 or more, not {seconds!r}")
         self._base += seconds

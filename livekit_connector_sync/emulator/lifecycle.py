@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Optional
 
 from ..errors import AlreadyExists, FailedPrecondition, NotFound
+from .arguments import check_types
 
 __all__ = [
     "Direction",
@@ -148,6 +149,7 @@ class Timeouts:
         join: how long Accept or Connect waits, unless the request sets ringing_timeout.
 
     Raises:
+        TypeError: one is not a number.
         ValueError: one is negative.
     """
 
@@ -159,6 +161,7 @@ class Timeouts:
     join: float = 30.0
 
     def __post_init__(self) -> None:
+        check_types(Timeouts, vars(self), "Timeouts.")
         for name, seconds in vars(self).items():
             if not seconds >= 0:
                 raise ValueError(f"Timeouts.{name} must be 0 or more seconds, not {seconds!r}")

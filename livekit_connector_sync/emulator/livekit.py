@@ -16,7 +16,6 @@ from typing import Any, Optional
 
 from .._runtime.jws import sign
 from .calls import Call
-from .http_client import check_url
 from .lifecycle import Event, Provider
 from .outbox import DeliveryRules, Webhook
 
@@ -34,6 +33,7 @@ class LiveKitWebhooks(DeliveryRules):
         duplicates: how many more times to send each webhook.
 
     Raises:
+        TypeError: a value has the wrong type.
         ValueError: the URL is not an http or https URL, or `duplicates` is negative.
     """
 
@@ -43,11 +43,6 @@ class LiveKitWebhooks(DeliveryRules):
     user_agent = "LiveKit"
     retry_delays = (0.5, 1.0, 2.0, 4.0)
     in_order = True
-
-    def __post_init__(self) -> None:
-        check_url("LiveKitWebhooks.url", self.url)
-        if self.duplicates < 0:
-            raise ValueError(f"LiveKitWebhooks.duplicates must be 0 or more, not {self.duplicates}")
 
     def is_final(self, result: str) -> bool:
         """Return whether LiveKit gives up after a result."""

@@ -17,7 +17,6 @@ from urllib.parse import urlencode
 
 from .._gen import SessionDescription
 from .calls import Call
-from .http_client import check_url
 from .lifecycle import Direction, Event
 from .outbox import DeliveryRules, Webhook
 
@@ -41,6 +40,7 @@ class MetaWebhooks(DeliveryRules):
         duplicates: how many more times to send each webhook.
 
     Raises:
+        TypeError: a value has the wrong type.
         ValueError: the URL is not an http or https URL, or `duplicates` is negative.
     """
 
@@ -56,11 +56,6 @@ class MetaWebhooks(DeliveryRules):
     user_agent = "facebookexternalua"
     # At once, then less and less often, for a week.
     retry_delays = (0.0, 10.0, 60.0, 600.0, 3600.0, 21600.0, *(86400.0,) * 6)
-
-    def __post_init__(self) -> None:
-        check_url("MetaWebhooks.url", self.url)
-        if self.duplicates < 0:
-            raise ValueError(f"MetaWebhooks.duplicates must be 0 or more, not {self.duplicates}")
 
     def is_accepted(self, result: str) -> bool:
         """Return whether Meta does not send the webhook again."""
@@ -130,8 +125,7 @@ class MetaWebhooks(DeliveryRules):
             "timestamp": str(int(at)),
             "type": "call",
             "status": status,
-            **_user(call, "recipient_id", "recipient"),
-            **_callback_data(call),
+            **_user_and_data(call, "recipient_id", "recipient"),
         }
         return self._webhook(f"status {status}", call, statuses=[update])
 
@@ -206,22 +200,22 @@ def _update(call: Call, event: str, at: float) -> dict[str, Any]:
     return {
         "id": call.id,
         business: call.business_number,
-        **_user(call, user, user),
+        **_user_and_data(call, user, user),
         "event": event,
         "direction": "USER_INITIATED" if inbound else "BUSINESS_INITIATED",
         "timestamp": str(int(at)),
-        **_callback_data(call),
     }
 
 
-def _user(call: Call, number: str, role: str) -> dict[str, str]:
-    """Return what an update says about the user, under these names; a user may hide the number."""
-    user = {
+def _user_and_data(call: Call, number: str, role: str) -> dict[str, str]:
+    """Return the user, under these names, and the request's callback data, as far as known."""
+    fields = {
         number: call.user_number,
         f"{role}_user_id": call.user_id,
         f"{role}_parent_user_id": call.parent_user_id,
+        "biz_opaque_callback_data": call.callback_data,
     }
-    return {name: text for name, text in user.items() if text}
+    return {name: text for name, text in fields.items() if text}
 
 
 def _contact(call: Call) -> dict[str, Any]:
@@ -232,7 +226,3 @@ def _contact(call: Call) -> dict[str, Any]:
     }
     profile = {"name": call.user_name, **({"username": call.username} if call.username else {})}
     return {"profile": profile, **{name: text for name, text in contact.items() if text}}
-
-
-def _callback_data(call: Call) -> dict[str, str]:
-    return {"biz_opaque_callback_data": call.callback_data} if call.callback_data else {}

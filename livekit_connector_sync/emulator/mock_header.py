@@ -7,6 +7,7 @@ Source: https://github.com/livekit/livekit/tree/master/cmd/test-server
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -94,7 +95,7 @@ def read_directives(headers: Mapping[str, str]) -> Optional[Directives]:
         response=given("response", dict, None),
         skip_auth=given("skipAuth", bool, False),
         pinned_regions=tuple(n for n in given("pinnedRegions", list, ()) if isinstance(n, str)),
-        old_delay_ms=old.get("oldDelayMs", _DEFAULT_DELAY),
+        old_delay_ms=old["oldDelayMs"],
     )
 
 
@@ -118,12 +119,9 @@ def mock_message(directives: Directives, method: MethodInfo[Any, Any], request: 
     ids, such as "MOCK_WHATSAPP_CALL_ID".
     """
     if directives.response is not None:
-        message: Message = method.response_type()
-        try:
-            json_format.ParseDict(directives.response, message, ignore_unknown_fields=True)
-            return message
-        except json_format.ParseError:
-            pass
+        with contextlib.suppress(json_format.ParseError):
+            message: Message = method.response_type()
+            return json_format.ParseDict(directives.response, message, ignore_unknown_fields=True)
     message = method.response_type()
     given = {field.name: (field, value) for field, value in request.ListFields()}
     for field in message.DESCRIPTOR.fields:
@@ -136,17 +134,17 @@ def mock_message(directives: Directives, method: MethodInfo[Any, Any], request: 
 
 
 def _old_fields(headers: Mapping[str, str]) -> dict[str, Any]:
-    """Return the fields of the older headers, under the keys of the JSON object."""
+    """Return the fields of the older headers, under the keys of the JSON object; None if absent."""
 
     def text(name: str) -> str:
         return headers.get(f"{HEADER}-{name}", "").strip()
 
-    def number(name: str) -> Optional[int]:
+    def number(name: str, default: Optional[int] = None) -> Optional[int]:
         digits = text(name)[:9]
-        return int(digits) if digits.isdecimal() else None
+        return int(digits) if digits.isdecimal() else default
 
     regions = text("fail-regions").split(",")
-    fields = {
+    return {
         "failRegions": [int(part) for part in regions if part.strip().isdecimal()],
         "failMode": text("fail-mode") or None,
         "failStatus": number("fail-status"),
@@ -154,9 +152,8 @@ def _old_fields(headers: Mapping[str, str]) -> dict[str, Any]:
         "regionsStatus": number("regions-status"),
         "response": _json_object(text("response")),
         "skipAuth": text("skip-auth").lower() == "true",
-        "oldDelayMs": number("delay-ms"),
+        "oldDelayMs": number("delay-ms", _DEFAULT_DELAY),
     }
-    return {key: value for key, value in fields.items() if value is not None}
 
 
 def _json_object(text: str) -> Optional[dict[str, Any]]:

@@ -10,7 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Callable, ClassVar, NamedTuple, Optional
 
-from .http_client import HTTPClient
+from .arguments import check_type, check_types
+from .http_client import HTTPClient, check_url
 from .hub import Hub
 
 __all__ = ["Delivery", "DeliveryRules", "Outbox", "Sender", "Webhook"]
@@ -25,6 +26,15 @@ class DeliveryRules:
     user_agent: ClassVar[str] = ""
     retry_delays: ClassVar[Sequence[float]] = ()  # seconds before each retry
     in_order: ClassVar[bool] = False  # a webhook that waits for its retry holds up its lane
+
+    def __post_init__(self) -> None:
+        name = type(self).__name__
+        check_types(type(self), vars(self), f"{name}.")
+        for field_name, value in vars(self).items():
+            if field_name.endswith("url"):
+                check_url(f"{name}.{field_name}", value)
+            elif field_name == "duplicates" and value < 0:
+                raise ValueError(f"{name}.duplicates must be 0 or more, not {value}")
 
     def is_accepted(self, result: str) -> bool:
         """Return whether a result means that the app accepted the webhook: a 2xx."""
@@ -91,26 +101,22 @@ class _Item(Delivery):
     queued: bool = True  # an attempt is due or running
 
 
+@dataclass(eq=False)
 class Outbox:
     """Sends webhooks on its own threads, and keeps `history` of them, and those that are queued.
 
     It calls `on_result` under the lock with every delivery that has a new result.
     """
 
-    def __init__(
-        self,
-        senders: Mapping[str, Sender],
-        hub: Hub,
-        on_result: Callable[[Delivery], None],
-        history: int,
-    ) -> None:
+    senders: Mapping[str, Sender]
+    hub: Hub
+    on_result: Callable[[Delivery], None]
+    history: int
+
+    def __post_init__(self) -> None:
         self.http = HTTPClient()
         self.count = 0
         """How many deliveries there have been."""
-        self._senders = senders
-        self._hub = hub
-        self._on_result = on_result
-        self._history = history
         self._items: dict[int, _Item] = {}
         # A lane is here while an attempt of its first item is due or running, or, if the order
         # counts, waits for a retry.
@@ -120,7 +126,7 @@ class Outbox:
 
     def newest(self, limit: Optional[int] = None) -> list[Delivery]:
         """Return the last deliveries, newest first; by default all."""
-        with self._hub:
+        with self.hub:
             return list(itertools.islice(reversed(self._items.values()), limit))
 
     def put(
@@ -130,32 +136,33 @@ class Outbox:
 
         A sender's webhooks of a lane are sent in order, and `duplicates` more times each.
         """
-        with self._hub:
-            if not (webhook.url or self._senders[sender].url) or self._hub.closing:
+        with self.hub:
+            if not (webhook.url or self.senders[sender].url) or self.hub.closing:
                 return
             item = self._add(sender, webhook, call_id)
             item.lane, item.duplicates, item.due = f"{sender} {lane}", duplicates, item.created
             self._enqueue(item)
-            self._hub.changed()
+            self.hub.changed()
 
     def redeliver(self, delivery: Delivery) -> None:
         """Queue a delivery once more, in a lane of its own."""
+        check_type("webhook", delivery, Delivery)
         webhook = Webhook(delivery.title, delivery.body, delivery.url)
         self.put(delivery.sender, webhook, delivery.call_id, f"again {self.count}")
 
     def deliver(self, sender: str, webhook: Webhook, call_id: str) -> tuple[str, bytes]:
         """Send a webhook now, once; return the result and the body of the app's response."""
-        with self._hub:
+        with self.hub:
             item = self._add(sender, webhook, call_id)
         result, response = self._send(item)
-        with self._hub:
+        with self.hub:
             self._record(item, result, response, due=None)
         return result, response
 
     def wait_until_idle(self, timeout: float) -> bool:
         """Wait until no attempt is due or running; return False if that takes too long."""
-        with self._hub:
-            return self._hub.wait_for(lambda: not self._attempts, timeout)
+        with self.hub:
+            return self.hub.wait_for(lambda: not self._attempts, timeout)
 
     def close(self) -> None:
         """Abort what is running and wait for the threads; the hub must be closed before."""
@@ -166,7 +173,7 @@ class Outbox:
 
     def _add(self, sender: str, webhook: Webhook, call_id: str) -> _Item:
         self.count += 1
-        url, created = webhook.url or self._senders[sender].url, self._hub.now()
+        url, created = webhook.url or self.senders[sender].url, self.hub.now()
         item = _Item(self.count, sender, url, webhook.title, webhook.body, created, call_id)
         self._items[item.number] = item
         self._forget_oldest()
@@ -174,12 +181,12 @@ class Outbox:
 
     def _forget_oldest(self) -> None:
         """Drop the oldest deliveries beyond the history, and their retries."""
-        while len(self._items) > self._history:
+        while len(self._items) > self.history:
             item = next((item for item in self._items.values() if not item.queued), None)
             if item is None:
                 return
             del self._items[item.number]
-            if item.due is not None and self._senders[item.sender].rules.in_order:
+            if item.due is not None and self.senders[item.sender].rules.in_order:
                 self._leave(item.lane)
 
     def _enqueue(self, item: _Item) -> None:
@@ -199,34 +206,34 @@ class Outbox:
 
     def _make_ready(self, lane: str) -> None:
         """Have a thread send the first item of a lane."""
-        if not self._hub.closing:
+        if not self.hub.closing:
             self._attempts += 1
             self._threads.submit(self._attempt, lane)
 
     def _attempt(self, lane: str) -> None:
         """Send the first item of a lane."""
-        with self._hub:
+        with self.hub:
             item = self._lanes[lane][0]
-            rules = self._senders[item.sender].rules
+            rules = self.senders[item.sender].rules
         result, response = self._send(item)
-        with self._hub:
+        with self.hub:
             delay = _next_delay(item, rules, result)
-            due = None if delay is None else self._hub.now() + delay
+            due = None if delay is None else self.hub.now() + delay
             if due is None or not rules.in_order:
                 self._leave(lane)
             self._record(item, result, response, due)
             if delay == 0:
                 self._retry(item)
             elif due is not None:
-                self._hub.call_at(due, functools.partial(self._retry, item))
+                self.hub.call_at(due, functools.partial(self._retry, item))
             self._attempts -= 1
-            self._hub.changed()
+            self.hub.changed()
 
     def _retry(self, item: _Item) -> None:
         if item.number not in self._items:
             return  # dropped by _forget_oldest
         item.queued = True
-        if self._senders[item.sender].rules.in_order:
+        if self.senders[item.sender].rules.in_order:
             self._make_ready(item.lane)
         else:
             self._enqueue(item)
@@ -235,14 +242,14 @@ class Outbox:
         item.queued = False
         item.results += (result,)
         item.answer = response[:_EXCERPT].decode("utf-8", "replace")
-        item.taken = self._senders[item.sender].rules.is_accepted(result)
+        item.taken = self.senders[item.sender].rules.is_accepted(result)
         item.due = due
-        self._on_result(item)
+        self.on_result(item)
         self._forget_oldest()
-        self._hub.changed()
+        self.hub.changed()
 
     def _send(self, item: _Item) -> tuple[str, bytes]:
-        _, rules, make_headers = self._senders[item.sender]
+        _, rules, make_headers = self.senders[item.sender]
         headers = {**make_headers(item.url, item.body), "User-Agent": rules.user_agent}
         return self.http.send("POST", item.url, headers, item.body)
 

@@ -11,9 +11,8 @@ import contextlib
 import json
 import socket
 import time
-import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib import resources
 from typing import Any, Callable
 
@@ -49,16 +48,13 @@ Action = Callable[[str], object]
 class Page:
     """Responds to the page's requests."""
 
-    api_key: str
-    has_meta: bool  # Meta's webhooks have a URL
-    has_twilio: bool  # Twilio's webhook has a URL
     hub: Hub
     registry: CallRegistry
     journal: Journal
     outbox: Outbox
     regions: Regions
     actions: Mapping[str, Action]  # what the buttons do
-    instance: str = field(default_factory=lambda: uuid.uuid4().hex)
+    settings: Mapping[str, Any]  # the part of the state that never changes
 
     def respond(self, region: Region, request: HTTPRequest) -> Reply:
         """Respond to a request for the page."""
@@ -107,21 +103,18 @@ class Page:
                 line = ": ping" if state == sent else f"data: {state}"
                 connection.sendall(f"{line}\n\n".encode())
                 sent = state
-                self._wait_for_change(seen)
+                with self.hub:
+                    if self.hub.version == seen and not self.hub.closing:
+                        self.hub.wait(_HEARTBEAT)  # for any change
                 time.sleep(_MIN_PAUSE)
-
-    def _wait_for_change(self, seen: int) -> None:
-        with self.hub:
-            self.hub.wait_for(lambda: self.hub.version != seen or self.hub.closing, _HEARTBEAT)
 
     def _state(self) -> dict[str, Any]:
         """Return what the page shows, newest first, without secrets and personal data."""
         with self.hub:
             live, ended, more = self.registry.newest(_MAX_ENTRIES)
             return {
-                "instance": self.instance,
+                **self.settings,
                 "url": self.regions.url,
-                "api_key": self.api_key,
                 "live": [_call(call) for call in live],
                 "ended": [_call(call) for call in ended],
                 "more_calls": more,
@@ -129,8 +122,6 @@ class Page:
                 "request_count": self.journal.request_count,
                 "webhooks": [_webhook(webhook) for webhook in self.outbox.newest(_MAX_ENTRIES)],
                 "webhook_count": self.outbox.count,
-                "meta": self.has_meta,
-                "twilio": self.has_twilio,
                 "regions": [
                     {"index": index, "url": url, "down": index in self.regions.dropped}
                     for index, url in enumerate(self.regions.urls)

@@ -8,13 +8,11 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Callable, Optional, Union
+from typing import Callable, Optional, Union
 
 from .._gen import DialWhatsAppCallRequest
 from ..errors import InvalidArgument
-
-if TYPE_CHECKING:
-    from typing_extensions import TypeAlias
+from .arguments import check_type
 
 __all__ = ["META_ERRORS", "Callee", "DialRule", "MetaError", "callee_of", "check_number"]
 
@@ -51,7 +49,7 @@ class Callee(str, enum.Enum):
     """The user is in another call."""
 
 
-DialRule: TypeAlias = Callable[[DialWhatsAppCallRequest], Union[Callee, MetaError, None]]
+DialRule = Callable[[DialWhatsAppCallRequest], Union[Callee, MetaError, None]]
 """Decides what happens when a number is dialled; None leaves the decision to the other rules."""
 
 META_ERRORS: Mapping[int, MetaError] = {
@@ -84,11 +82,13 @@ _BY_SUFFIX = {str(code): error for code, error in META_ERRORS.items() if code >=
 
 
 def check_number(number: str, callee: Union[Callee, MetaError]) -> None:
-    """Raise ValueError if an entry of the table of numbers is not valid."""
+    """Raise TypeError or ValueError if an entry of the table of numbers is not valid."""
+    check_type("a key of numbers", number, str)
     if not (number.isascii() and number.isdigit()):
         raise ValueError(f"numbers must be in digits, without a leading +: {number!r}")
-    if not isinstance(callee, MetaError):
-        Callee(callee)
+    if not isinstance(callee, MetaError) and callee not in list(Callee):
+        remedy = "use one, or a MetaError such as META_ERRORS[138006]"
+        raise ValueError(f"numbers[{number!r}]: {callee!r} is not a valid Callee: {remedy}")
 
 
 def callee_of(

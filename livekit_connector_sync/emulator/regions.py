@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import functools
 import ssl
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Callable, Optional
 
 from ..server import Response
+from .arguments import check_type
 from .http_server import HTTPListener, HTTPRequest, Reply, json_response
 from .mock_header import REGION_HEADER, read_directives
 
@@ -27,9 +27,17 @@ class Region:
 class Regions:
     """The regions, and which of them are down."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self, host: str, port: int, count: int, certificate: Optional[tuple[str, str]]
+    ) -> None:
+        if count < 1:
+            raise ValueError(f"regions must be 1 or more, not {count}")
+        if not 0 <= port <= 65535 - (count - 1 if port else 0):
+            raise ValueError(f"port must be 0 to 65535, with room for {count}, not {port}")
         self.all: tuple[Region, ...] = ()
         self.dropped: frozenset[int] = frozenset()
+        self._addresses = [(host, port + index if port else 0) for index in range(count)]
+        self._certificate = certificate
         self._listeners: list[HTTPListener] = []
 
     @property
@@ -44,15 +52,10 @@ class Regions:
             raise RuntimeError("the emulator is not started: use it in a with statement")
         return self.all[0].url
 
-    def open(
-        self,
-        addresses: Sequence[tuple[str, int]],
-        respond: Callable[[Region, HTTPRequest], Reply],
-        certificate: Optional[tuple[str, str]],
-    ) -> None:
+    def open(self, respond: Callable[[Region, HTTPRequest], Reply]) -> None:
         """Listen on the addresses, a region each."""
-        tls = _load_certificate(*certificate) if certificate is not None else None
-        for host, port in addresses:
+        tls = _load_certificate(*self._certificate) if self._certificate is not None else None
+        for host, port in self._addresses:
             self._listeners.append(HTTPListener(host, port, tls))
         self.all = tuple(
             Region(index, f"region-{index}", listener.origin)
@@ -68,6 +71,7 @@ class Regions:
 
     def set_dropped(self, index: int, dropped: bool) -> None:
         """Take a region down, or bring it up again."""
+        check_type("index", index, int)
         if not 0 <= index < len(self.all):
             raise ValueError(f"there is no region {index}: use 0 to {len(self.all) - 1}")
         self.dropped = self.dropped | {index} if dropped else self.dropped - {index}

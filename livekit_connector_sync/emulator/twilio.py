@@ -18,7 +18,6 @@ from urllib.parse import parse_qsl, urlencode
 from xml.sax.saxutils import quoteattr
 
 from .calls import Call
-from .http_client import check_url
 from .lifecycle import Event, State
 from .outbox import DeliveryRules, Webhook
 
@@ -50,6 +49,7 @@ class TwilioWebhooks(DeliveryRules):
             other caller ids (21210).
 
     Raises:
+        TypeError: a value has the wrong type.
         ValueError: the URL is not an http or https URL.
     """
 
@@ -59,9 +59,6 @@ class TwilioWebhooks(DeliveryRules):
     phone_numbers: tuple[str, ...] = ()
 
     user_agent = "TwilioProxy/1.1"
-
-    def __post_init__(self) -> None:
-        check_url("TwilioWebhooks.voice_url", self.voice_url)
 
     def make_headers(self, url: str, body: bytes) -> dict[str, str]:
         """Return the headers of a webhook, with its signature."""

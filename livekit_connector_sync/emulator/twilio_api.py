@@ -35,12 +35,7 @@ _MAX_TWIML = 4000  # characters
 
 
 class _Refusal(Exception):
-    """An error of Twilio's API."""
-
-    def __init__(self, code: int, text: str, status: int = 400) -> None:
-        super().__init__(text)
-        self.code = code
-        self.status = status
+    """An error of Twilio's API; args are its code, its text, and the HTTP status if not 400."""
 
 
 @dataclass
@@ -70,13 +65,10 @@ class TwilioAPI:
                     self._update(call, fields)
                 return json_response(200, self._document(call))
         except _Refusal as exc:
-            document = {
-                "code": exc.code,
-                "message": str(exc),
-                "more_info": f"https://www.twilio.com/docs/errors/{exc.code}",
-                "status": exc.status,
-            }
-            return json_response(exc.status, document)
+            code, text, status = (*exc.args, 400)[:3]
+            url = f"https://www.twilio.com/docs/errors/{code}"
+            document = {"code": code, "message": text, "more_info": url, "status": status}
+            return json_response(status, document)
 
     def _authorize(self, request: HTTPRequest) -> None:
         account = self.account.account_sid

@@ -17,6 +17,7 @@ from livekit_connector_sync.emulator import (
     ConnectorEmulator,
     Event,
     MetaError,
+    MetaWebhooks,
     Timeouts,
 )
 
@@ -170,6 +171,7 @@ def test_disconnect_needs_the_key_unless_the_user_ended_the_call(
     [
         ({"numbers": {"+15551230001": Callee.BUSY}}, "numbers must be in digits"),
         ({"numbers": {"15551230001": "away"}}, "'away' is not a valid Callee"),
+        ({"numbers": {"1": 138006}}, r"numbers\['1'\]: 138006 is not .* such as META_ERRORS"),
         ({"max_calls": 0}, "max_calls and history"),
         ({"history": 0}, "max_calls and history"),
         ({"regions": 0}, "regions must be"),
@@ -180,6 +182,48 @@ def test_invalid_options_are_named(options: dict[str, Any], named: str) -> None:
         ConnectorEmulator(**options)
     with pytest.raises(ValueError, match=r"Timeouts\.ring"):
         Timeouts(ring=-1)
+
+
+@pytest.mark.parametrize(
+    ("option", "sentence"),
+    [
+        ({"meta": "http://x"}, "meta must be MetaWebhooks or None, not str"),
+        ({"meta": MetaWebhooks}, "meta must be MetaWebhooks or None, not the class MetaWebhooks"),
+        ({"twilio": "http://x"}, "twilio must be TwilioWebhooks or None, not str"),
+        ({"livekit": MetaWebhooks()}, "livekit must be LiveKitWebhooks or None, not MetaWebhooks"),
+        ({"clock": 5}, "clock must be Clock or None, not int"),
+        ({"numbers": {15551230001: Callee.BUSY}}, "a key of numbers must be str, not int"),
+        ({"regions": "2"}, "regions must be int, not str"),
+        ({"port": True}, "port must be int, not bool"),
+        ({"max_calls": None}, "max_calls must be int, not None"),
+        ({"certificate": "x.pem"}, "certificate must be tuple or None, not str"),
+        ({"host": 5}, "host must be str, not int"),
+        ({"dial_rule": "x"}, "dial_rule must be Callable or None, not str"),
+        ({"timeouts": 5}, "timeouts must be Timeouts or None, not int"),
+    ],
+)
+def test_an_option_of_the_wrong_type_is_named(option: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(TypeError, match=f"^{sentence}"):
+        ConnectorEmulator(**option)
+
+
+@pytest.mark.parametrize(
+    ("use", "sentence"),
+    [
+        (lambda _: MetaWebhooks(url=5), "MetaWebhooks.url must be str, not int"),
+        (lambda _: MetaWebhooks(app_secret=None), "MetaWebhooks.app_secret must be str, not None"),
+        (lambda _: Timeouts(ring="5"), "Timeouts.ring must be float, not str"),
+        (lambda emulator: emulator.answer(None), "call must be Call or str, not None"),
+        (lambda emulator: emulator.redeliver(None), "webhook must be Delivery, not None"),
+        (lambda emulator: emulator.advance("5"), "seconds must be float, not str"),
+        (lambda emulator: emulator.drop_region("0"), "index must be int, not str"),
+    ],
+)
+def test_an_argument_of_the_wrong_type_is_named(
+    emulator: ConnectorEmulator, use: Callable[[ConnectorEmulator], object], sentence: str
+) -> None:
+    with pytest.raises(TypeError, match=f"^{sentence}"):
+        use(emulator)
 
 
 def test_an_inbound_call_accepts_an_sdp_as_the_client_does(emulator: ConnectorEmulator) -> None:

@@ -33,7 +33,7 @@ LAYERS = {
         arguments errors fields urls twiml livekit meta_events meta_people meta twilio ""
     """,
     "emulator": """
-        hub lifecycle refusals calls journal http_client outbox meta livekit twilio
+        arguments hub lifecycle refusals calls journal http_client outbox meta livekit twilio
         webhooks http_server mock_header regions permissions twilio_api rpcs connector media_stream
         page emulator "" __main__
     """,
