@@ -33,7 +33,8 @@ test:  ## Run the tests
 	@$(MAKE) -sq $(ENVIRONMENTS) || echo "Creating the environments .venv and .venv-codegen (about a minute)..."
 	@$(MAKE) -sj2 $(ENVIRONMENTS)
 	@echo "Running the tests in $(WORKERS) processes (about a minute)..."
-	@CODEGEN_PYTHON=$(CODEGEN_PYTHON) $(PYTEST) -m "not (live or $(MARKED))"
+	@CODEGEN_PYTHON=$(CODEGEN_PYTHON) $(PYTEST) -m "not (live or $(MARKED))" \
+		--ignore tests/typing
 
 example: .venv/.dev  ## Run the example site with the emulator (needs redis-server)
 	@$(BIN)/python examples/site/run.py
@@ -41,7 +42,7 @@ example: .venv/.dev  ## Run the example site with the emulator (needs redis-serv
 test-marked: .venv/.tools  ## Run the tests that need redis-server, chromium or node
 	@$(PYTEST) -m "$(MARKED)"
 
-test-all: test test-marked  ## Run all tests
+test-all: test test-marked types  ## Run all tests
 
 live: .venv/.dev  ## Compare the emulator with the project of LIVEKIT_URL (dials nobody)
 	@: $${LIVEKIT_URL:?set it, LIVEKIT_API_KEY, and LIVEKIT_API_SECRET}
@@ -57,9 +58,10 @@ format: .venv/.dev  ## Format the code
 	@$(BIN)/ruff format --quiet .
 
 types: export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1  # don't check for updates
-types: .venv/.dev  ## Check types with mypy and pyright
+types: .venv/.dev  ## Check types, and test what checkers and editors find
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/pyright --pythonpath $(BIN)/python
+	@$(PYTEST) tests/typing
 
 codegen-env: .venv-codegen/.ready  ## Create the generator's environment
 
