@@ -76,6 +76,9 @@ class _Stack(deque[Any]):
     def qsize(self) -> int:
         return len(self)
 
+    def empty(self) -> bool:  # vcrpy calls it, where Python is 3.9
+        return not self
+
 
 class Connection(HTTPConnection):
     """A connection that can carry an exchange; without one it is urllib3's own."""
