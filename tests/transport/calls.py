@@ -10,6 +10,7 @@ from typing import Any, Optional
 
 import pytest
 from helpers.scripted import http
+from requests.adapters import BaseAdapter, HTTPAdapter
 
 import livekit_connector_sync as lk
 
@@ -27,6 +28,20 @@ OK = http(BODY)
 # Seconds by which a call may outlast its timeout here. The promise is a quarter of a second; a
 # call that does not keep it lasts many times longer, and a busy machine must fail no test.
 GRACE = 1.0
+
+
+class Foreign(BaseAdapter):
+    """An adapter that is not a subclass of requests' own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._inner = HTTPAdapter()
+
+    def send(self, request: Any, *args: Any, **options: Any) -> Any:
+        return self._inner.send(request, *args, **options)
+
+    def close(self) -> None:
+        self._inner.close()
 
 
 def refused(

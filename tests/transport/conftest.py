@@ -6,13 +6,16 @@ import socket
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any, Callable, Optional
 
 import pytest
+import requests
 import trustme
 from helpers.scripted import ScriptedServer
 
 import livekit_connector_sync as lk
+
+from .calls import Foreign
 
 SECRET = "secret-of-the-project-0123456789abcdef"
 
@@ -25,6 +28,19 @@ def plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("NETRC", raising=False)
+
+
+@pytest.fixture(params=["own", "users", "foreign"])
+def session(request: pytest.FixtureRequest) -> Iterator[Optional[requests.Session]]:
+    """Yield no session, a user's, and one with adapters of another base."""
+    if request.param == "own":
+        yield None
+        return
+    with requests.Session() as session:
+        if request.param == "foreign":
+            session.mount("http://", Foreign())
+            session.mount("https://", Foreign())
+        yield session
 
 
 @pytest.fixture

@@ -6,17 +6,16 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator
 from typing import Any, Callable, Optional
 
 import pytest
 import requests
 from helpers.scripted import CLOSE, RESET, STALL, Drip, ScriptedServer, chunked, http
-from requests.adapters import BaseAdapter, HTTPAdapter
+from requests.adapters import HTTPAdapter
 
 import livekit_connector_sync as lk
 
-from .calls import BODY, DIAL, DIALLED, GRACE, OK, refused, works
+from .calls import BODY, DIAL, DIALLED, GRACE, OK, Foreign, refused, works
 
 Serve = Callable[..., ScriptedServer]
 Dial = Callable[..., lk.ConnectorStub]
@@ -31,32 +30,6 @@ class Subclassed(HTTPAdapter):
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:
         request.headers["X-Subclassed"] = "1"
         return super().send(request, *args, **kwargs)
-
-
-class Foreign(BaseAdapter):
-    """An adapter that doesn't use the send of requests."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._inner = HTTPAdapter()
-
-    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
-        return self._inner.send(request, *args, **kwargs)
-
-    def close(self) -> None:
-        self._inner.close()
-
-
-@pytest.fixture(params=["own", "stock", "foreign"])
-def session(request: pytest.FixtureRequest) -> Iterator[Optional[requests.Session]]:
-    if request.param == "own":
-        yield None
-        return
-    with requests.Session() as session:
-        if request.param == "foreign":
-            session.mount("http://", Foreign())
-            session.mount("https://", Foreign())
-        yield session
 
 
 @pytest.mark.parametrize(

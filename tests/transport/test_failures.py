@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import socket
 import ssl
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Callable, Optional
 
@@ -13,7 +12,6 @@ import pytest
 import requests
 import trustme
 from helpers.scripted import CLOSE, RESET, ScriptedServer, http
-from requests.adapters import BaseAdapter, HTTPAdapter
 
 import livekit_connector_sync as lk
 
@@ -25,32 +23,6 @@ Dial = Callable[..., lk.ConnectorStub]
 
 RETRY = lk.RetryPolicy(max_attempts=3, initial_backoff=0)
 DISCONNECT = lk.DisconnectWhatsAppCallRequest(whatsapp_call_id="1")
-
-
-class Foreign(BaseAdapter):
-    """An adapter that is not a subclass of requests' own."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._inner = HTTPAdapter()
-
-    def send(self, request: Any, *args: Any, **options: Any) -> Any:
-        return self._inner.send(request, *args, **options)
-
-    def close(self) -> None:
-        self._inner.close()
-
-
-@pytest.fixture(params=["own", "users", "foreign"])
-def session(request: pytest.FixtureRequest) -> Iterator[Optional[requests.Session]]:
-    if request.param == "own":
-        yield None
-        return
-    with requests.Session() as session:
-        if request.param == "foreign":
-            session.mount("http://", Foreign())
-            session.mount("https://", Foreign())
-        yield session
 
 
 def failed(dial: Dial, url: str, attempts: int, **options: Any) -> lk.TwirpError:
